@@ -1,0 +1,64 @@
+"""The fit: one training of one masked prior on one degraded image, and nothing else, fully described."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field
+
+from lip.priors import Hourglass, Prior
+from lip.pruners import Dense, Imp, Recipe
+from lip.schedule import Schedule
+from lip.spec import Spec
+from lip.tasks import Task
+
+
+class Picture(Spec):
+    """A reference to an image: its name for people, the hash of its pixels for identity."""
+
+    name: str
+    pixels: Annotated[str, Field(pattern="[0-9a-f]{16}")]
+    height: int
+    width: int
+    channels: int
+
+    def reference(self) -> str:
+        return self.pixels
+
+
+class Fit(Spec):
+    """A pure function of its fields: the same fit has the same result, bit for bit on one kind of CPU."""
+
+    picture: Picture
+    task: Task
+    schedule: Schedule
+    prior: Prior = Hourglass()
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Draws theta_0, the code z, the observation's noise, the jitter and random masks, each from a stream of its own."""
+    mask: Recipe = Dense()
+    start: Fit | None = None
+    """Start from this fit's trained weights (theta_j) instead of theta_0."""
+    keeps_weights: bool = False
+    """Publish the trained weights and batch-norm buffers, for others to start from."""
+
+    def reference(self) -> str:
+        return self.id
+
+    @cached_property
+    def sources(self) -> tuple[Fit, ...]:
+        """The fits that must be published before this one can start."""
+        return tuple(fit for fit in (self.start, self.mask.source) if fit is not None)
+
+    @property
+    def yields_ticket(self) -> bool:
+        """Whether the mask that IMP would cut from this fit is published with it: so for every link of an IMP chain."""
+        return isinstance(self.mask, Dense | Imp) and not self.keeps_weights
+
+    def rewound(self, percent: float) -> Fit:
+        """The fit whose trained weights are theta_j of this one, j being a percentage of its steps."""
+        steps = round(self.schedule.steps * percent / 100)
+        return self.replace(schedule=self.schedule.replace(steps=steps), keeps_weights=True)
+
+
+Imp.model_rebuild(_types_namespace={"Fit": Fit})

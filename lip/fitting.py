@@ -1,0 +1,212 @@
+"""Fitting a masked prior to one degraded image: the inner loop of everything (FACTS 2.1).
+
+    repeat N times:  x = f(z + jitter; m * theta)      loss = L(x, observation)      Adam step on theta
+
+Nothing in the loop waits for the device: errors, averages and choices stay there as tensors, and only the few dozen
+sampled steps of the curve are copied to the host.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lip.masks import Mask
+from lip.metrics import COLLAPSE_MARGIN, flat_psnr, psnr, ssim
+from lip.problem import Problem
+from lip.stopping import Best, MovingVariance
+
+CURVE_POINTS = 50
+"""A curve samples at most this many steps, evenly, the last one always."""
+
+Watch = Callable[[int, float], None]
+"""Called at sampled steps with the step and the PSNR (dB) of the averaged output against the clean image."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One output against the clean image: the step it came from (1 to N), PSNR in dB, SSIM."""
+
+    step: int
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A fit over time, one entry per sampled step. PSNR in dB and SSIM against the clean image, raw and averaged."""
+
+    step: list[int]
+    loss: list[float]
+    psnr: list[float]
+    psnr_ema: list[float]
+    ssim: list[float]
+    ssim_ema: list[float]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a fit leaves behind.
+
+    `scores` and `outputs` (float32, (channels, height, width), in [0, 1]) are keyed by "peak" (the oracle: best of all
+    steps against the clean image), "last" and "stop" (the reference-free ES-WMV), each also with "_ema" for the
+    exponential moving average of the outputs.
+    """
+
+    scores: dict[str, Score]
+    outputs: dict[str, np.ndarray]
+    curve: Curve
+    loss: float
+    """Mean of the last 100 steps: the jitter makes single values restless."""
+    backtracks: int
+    stop_found: bool
+    """Whether ES-WMV found a minimum; if not, its scores are those of the last step."""
+    collapsed: bool
+    """Whether the best output is hardly better than a flat colour."""
+    seconds: float
+    weights: dict[str, Tensor]
+    """Parameters and batch-norm buffers after the last update."""
+    prunable: np.ndarray
+    """The trained prunable weights, flat, in the mask's order."""
+    parameters: int
+    """All parameters of the network, pruned ones included."""
+    device: str
+
+
+class Backtracking:
+    """Undoes a step after which the loss has risen by more than `limit` dB, and lets the optimiser skip its update."""
+
+    def __init__(self, theta: Tensor, limit: float) -> None:
+        self.ratio = 10 ** (limit / 10)
+        self.theta = theta.detach()
+        self.accepted_theta = self.theta.clone()
+        self.accepted_loss = torch.full((), torch.inf, device=theta.device)
+        self.count = torch.zeros((), dtype=torch.int64, device=theta.device)
+
+    def check(self, loss: Tensor) -> Tensor:
+        """Take the loss at the present weights; returns 1.0 if they were undone, else 0.0."""
+        undo = ~(loss <= self.accepted_loss * self.ratio)  # so that a loss that is not a number is undone too
+        self.theta.copy_(torch.where(undo, self.accepted_theta, self.theta))
+        self.accepted_theta.copy_(self.theta)
+        self.accepted_loss = torch.where(undo, self.accepted_loss, loss)
+        self.count += undo
+        return undo.float()
+
+
+def train(
+    problem: Problem, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None
+) -> Trained:
+    """Fit the masked prior from theta_0, or from the weights `start`, for the whole schedule.
+
+    Raises ValueError when the mask was cut for another network.
+    """
+    schedule = problem.fit.schedule
+    kept = problem.spread(mask)
+    if start is not None:
+        problem.start_from(start)
+    theta = problem.theta
+    theta.data.mul_(kept)
+    adam = torch.optim.Adam([theta], lr=schedule.lr, fused=True)
+    backtracking = Backtracking(theta, schedule.backtrack) if schedule.backtrack else None
+    jitter = problem.stream("jitter", problem.device)
+    record = Recorder(problem)
+    started = time.perf_counter()
+    for step in range(1, schedule.steps + 1):
+        output = problem.net(problem.jittered(jitter))
+        loss = problem.loss(output)
+        loss.backward()
+        record.see(step, loss.detach(), output.detach())
+        if backtracking:
+            adam.found_inf = backtracking.check(loss.detach())  # type: ignore[attr-defined]  # AMP's way to skip a step
+        adam.step()
+        theta.grad.zero_()
+        theta.data.mul_(kept)
+        if watch and record.samples(step):
+            watch(step, record.psnr_now())
+    return record.result(
+        loss_steps=100,
+        backtracks=int(backtracking.count) if backtracking else 0,
+        seconds=time.perf_counter() - started,
+    )
+
+
+class Recorder:
+    """Follows a fit: every step on the device, sampled steps on the host."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.steps = problem.fit.schedule.steps
+        self.every = ceil(self.steps / CURVE_POINTS)
+        self.history = torch.zeros(self.steps, 3, device=problem.device)  # loss, squared error raw and averaged
+        self.sampled: list[tuple[int, np.ndarray, np.ndarray]] = []
+
+    def samples(self, step: int) -> bool:
+        return step % self.every == 0 or step == self.steps
+
+    def see(self, step: int, loss: Tensor, output: Tensor) -> None:
+        if step == 1:
+            self.ema = output.clone()
+            self.peak, self.peak_ema = Best(output), Best(output)
+            self.stop = MovingVariance(self.steps, output)
+        else:
+            self.ema = torch.lerp(output, self.ema, self.problem.fit.schedule.ema)
+        self.output = output
+        error, error_ema = ((x - self.problem.clean).square().mean() for x in (output, self.ema))
+        self.history[step - 1] = torch.stack([loss, error, error_ema])
+        self.peak.offer(error, step, output)
+        self.peak_ema.offer(error_ema, step, self.ema)
+        self.stop.see(step, output, self.ema)
+        if self.samples(step):
+            self.sampled.append((step, *(x[0].cpu().numpy() for x in (output, self.ema))))
+
+    def psnr_now(self) -> float:
+        return psnr(float((self.ema - self.problem.clean).square().mean()))
+
+    def result(self, loss_steps: int, backtracks: int, seconds: float) -> Trained:
+        clean = self.problem.clean[0].cpu().numpy()
+        losses, errors, errors_ema = self.history.double().cpu().numpy().T
+        stop_found = bool(self.stop.found)
+        stop_step, stop_images = (
+            (int(self.stop.best.step), self.stop.best.images) if stop_found else (self.steps, (self.output, self.ema))
+        )
+        outputs = {
+            "peak": (int(self.peak.step), self.peak.images[0]),
+            "peak_ema": (int(self.peak_ema.step), self.peak_ema.images[0]),
+            "last": (self.steps, self.output),
+            "last_ema": (self.steps, self.ema),
+            "stop": (stop_step, stop_images[0]),
+            "stop_ema": (stop_step, stop_images[1]),
+        }
+        images = {name: image[0].cpu().numpy() for name, (_, image) in outputs.items()}
+        scores = {
+            name: Score(step, psnr((errors_ema if "ema" in name else errors)[step - 1]), ssim(images[name], clean))
+            for name, (step, _) in outputs.items()
+        }
+        shown = np.array([step - 1 for step, _, _ in self.sampled])
+        return Trained(
+            scores=scores,
+            outputs=images,
+            curve=Curve(
+                step=[step for step, _, _ in self.sampled],
+                loss=losses[shown].tolist(),
+                psnr=[psnr(e) for e in errors[shown]],
+                psnr_ema=[psnr(e) for e in errors_ema[shown]],
+                ssim=[ssim(image, clean) for _, image, _ in self.sampled],
+                ssim_ema=[ssim(image, clean) for _, _, image in self.sampled],
+            ),
+            loss=float(losses[-loss_steps:].mean()),
+            backtracks=backtracks,
+            stop_found=stop_found,
+            collapsed=not scores["peak"].psnr > flat_psnr(clean) + COLLAPSE_MARGIN,
+            seconds=seconds,
+            weights=self.problem.weights(),
+            prunable=self.problem.theta.detach()[self.problem.prunable].cpu().numpy(),
+            parameters=self.problem.theta.numel(),
+            device=self.problem.device,
+        )

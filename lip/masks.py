@@ -1,0 +1,114 @@
+"""Masks: which of a prior's prunable weights are kept, as a checked type with exact counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+
+PRUNED_PER_ROUND = 0.2
+"""Fraction of the remaining weights that one round of IMP removes (Alg. 1 of the paper)."""
+
+
+def kept_after(total: int, rounds: int) -> int:
+    """Weights kept of `total` after some rounds, each removing 20 % of the remaining, rounded to nearest."""
+    for _ in range(rounds):
+        total -= round(PRUNED_PER_ROUND * total)
+    return total
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One prunable weight tensor, as `name` ("s0 stride") and `shape` (out, in, height, width)."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Kept (True) or pruned (False) for every prunable weight of a prior, its layers flattened in module order.
+
+    Raises ValueError when the bits are not one boolean per weight of the layers.
+    """
+
+    layers: tuple[Layer, ...]
+    bits: np.ndarray
+
+    def __post_init__(self) -> None:
+        total = sum(layer.size for layer in self.layers)
+        if self.bits.dtype != np.bool_ or self.bits.shape != (total,):
+            raise ValueError(
+                f"a mask of {total} weights needs {total} booleans, not {self.bits.dtype}{self.bits.shape}"
+            )
+        self.bits.setflags(write=False)
+
+    @classmethod
+    def dense(cls, layers: Iterable[Layer]) -> Mask:
+        """The mask that keeps everything."""
+        layers = tuple(layers)
+        return cls(layers, np.ones(sum(layer.size for layer in layers), np.bool_))
+
+    @classmethod
+    def keep_largest(cls, layers: Sequence[Layer], scores: np.ndarray, kept: int) -> Mask:
+        """Keep exactly `kept` weights, those of largest score over all layers together; ties go to the earlier one.
+
+        Raises ValueError when a score is not a number: a ranking of those would be arbitrary.
+        """
+        if np.isnan(scores).any():
+            raise ValueError("the weights cannot be ranked: some scores are not a number")
+        bits = np.zeros(scores.shape, np.bool_)
+        bits[np.argsort(-scores, kind="stable")[:kept]] = True
+        return cls(tuple(layers), bits)
+
+    @cached_property
+    def kept(self) -> int:
+        return int(np.count_nonzero(self.bits))
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction of the prunable weights that is pruned, 0 to 1."""
+        return 1 - self.kept / self.bits.size
+
+    @cached_property
+    def kept_per_layer(self) -> list[int]:
+        ends = np.cumsum([layer.size for layer in self.layers])
+        return [int(np.count_nonzero(part)) for part in np.split(self.bits, ends[:-1])]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mask) and self.layers == other.layers and np.array_equal(self.bits, other.bits)
+
+    __hash__ = None  # type: ignore[assignment]  # equal masks are rare; nobody should key by a megabyte
+
+    def to_bytes(self) -> bytes:
+        """The mask as a safetensors file: packed bits, with the layers they belong to."""
+        from safetensors.numpy import save
+
+        layers = json.dumps([[layer.name, list(layer.shape)] for layer in self.layers])
+        return save({"bits": np.packbits(self.bits)}, metadata={"layers": layers})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Mask:
+        """The inverse of `to_bytes`. Raises ValueError when the data are not a mask."""
+        from safetensors import SafetensorError, deserialize
+
+        try:
+            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+            layers = tuple(
+                Layer(str(name), tuple(map(int, shape))) for name, shape in json.loads(header["__metadata__"]["layers"])
+            )
+            packed = np.frombuffer(dict(deserialize(data))["bits"]["data"], np.uint8)
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not a mask: {error}") from error
+        total = sum(layer.size for layer in layers)
+        if packed.size != -(-total // 8):
+            raise ValueError(f"not a mask: {packed.size} bytes of bits for {total} weights")
+        return cls(layers, np.unpackbits(packed, count=total).astype(np.bool_))

@@ -1,0 +1,37 @@
+"""What an image prior is."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from lip.spec import Spec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
+
+class Prior(Spec):
+    """An untrained network f(z; theta) that maps a fixed random code z to an image."""
+
+    @property
+    @abstractmethod
+    def multiple(self) -> int:
+        """Image height and width must be multiples of this."""
+
+    @property
+    @abstractmethod
+    def smallest(self) -> int:
+        """The least image height and width, in pixels."""
+
+    @abstractmethod
+    def build(self, channels: int) -> Module:
+        """The network with PyTorch's default initialisation, drawn from the global generator.
+
+        It has a method `prunable()`: the names and weight tensors that a mask covers, in module order.
+        """
+
+    @abstractmethod
+    def code(self, height: int, width: int) -> Tensor:
+        """The input code z for an output of that size, drawn from the global generator."""

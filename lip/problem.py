@@ -1,0 +1,95 @@
+"""A fit made concrete: the network at theta_0, the code z and the degraded observation, on one device."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lip.fit import Fit
+from lip.masks import Layer, Mask
+
+
+def stream(seed: int, name: str, device: str = "cpu") -> torch.Generator:
+    """A generator of its own for every (seed, name): changing what one draws never moves another."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "little"))
+
+
+class Problem:
+    """Everything a training needs but the mask. `pixels` is the clean image, uint8 (height, width, channels).
+
+    All parameters are views of one flat vector `theta`, their gradients of `theta.grad`, so that masking, optimising
+    and undoing a step are single operations. `prunable` (bool, like theta) marks what a mask covers.
+    """
+
+    def __init__(self, fit: Fit, pixels: np.ndarray, device: str = "cpu") -> None:
+        self.fit = fit
+        self.device = device
+        height, width, channels = pixels.shape
+        self.clean = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous().to(device)
+        self.observation = fit.task.observe(self.clean.cpu(), self.stream("observation")).to(device)
+        with torch.random.fork_rng(devices=[]):  # drawn on the CPU, so that every device starts from the same point
+            torch.default_generator.set_state(self.stream("theta_0").get_state())
+            self.net = fit.prior.build(channels)
+            torch.default_generator.set_state(self.stream("z").get_state())
+            self.code = fit.prior.code(height, width).to(device)
+        self.net.to(device).train()
+        self.layers = tuple(Layer(name, tuple(weight.shape)) for name, weight in self.net.prunable())
+        self.theta, self.prunable = self._flatten()
+
+    def _flatten(self) -> tuple[Tensor, Tensor]:
+        parameters = list(self.net.parameters())
+        covered = {id(weight) for _, weight in self.net.prunable()}
+        theta = torch.cat([p.detach().flatten() for p in parameters]).requires_grad_()
+        theta.grad = torch.zeros_like(theta)
+        prunable = torch.cat([torch.full((p.numel(),), id(p) in covered) for p in parameters]).to(theta.device)
+        start = 0
+        for p in parameters:
+            part = slice(start, start := start + p.numel())
+            p.data = theta.data[part].view_as(p)
+            p.grad = theta.grad[part].view_as(p)
+        return theta, prunable
+
+    def stream(self, name: str, device: str = "cpu") -> torch.Generator:
+        """The fit's generator of that name, at its start."""
+        return stream(self.fit.seed, name, device)
+
+    def jittered(self, generator: torch.Generator) -> Tensor:
+        """The code z with one draw of the schedule's input noise."""
+        noise = torch.empty_like(self.code).normal_(0, self.fit.schedule.jitter, generator=generator)
+        return noise.add_(self.code)
+
+    def loss(self, output: Tensor) -> Tensor:
+        return self.fit.task.loss(output, self.observation)
+
+    def gradient(self, name: str) -> Tensor:
+        """The flat gradient of the loss at the present weights, with one jitter drawn from the stream `name`.
+
+        Batch norm sees the batch but its running statistics are put back.
+        """
+        buffers = {key: value.clone() for key, value in self.net.named_buffers()}
+        self.loss(self.net(self.jittered(self.stream(name, self.device)))).backward()
+        gradient = self.theta.grad.clone()
+        self.theta.grad.zero_()
+        self.net.load_state_dict(buffers, strict=False)
+        return gradient
+
+    def spread(self, mask: Mask) -> Tensor:
+        """A mask over all of theta, as ones and zeros: what it does not cover is kept."""
+        if mask.layers != self.layers:
+            raise ValueError(f"a mask of {len(mask.layers)} layers cut for another network does not fit this one")
+        kept = torch.ones_like(self.theta.data)
+        kept[self.prunable] = torch.tensor(mask.bits).to(kept)
+        return kept
+
+    def weights(self) -> dict[str, Tensor]:
+        """The present parameters and buffers by name, as copies on the CPU."""
+        return {name: value.detach().cpu().clone() for name, value in self.net.state_dict().items()}
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Replace parameters and buffers, in place. Raises RuntimeError when names or shapes differ."""
+        self.net.load_state_dict(weights)

@@ -1,0 +1,110 @@
+"""What a row of the ledger holds: one row is one fit. Every column is documented here and nowhere else."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+VERSION = 1
+
+WHICH = {
+    "peak": "oracle: best of all steps against the clean image",
+    "last": "last step",
+    "stop": "reference-free early stop ES-WMV; the last step if it found no minimum",
+}
+"""The three reported outputs of a fit. Each also exists with `_ema`, for the moving average of the outputs."""
+
+SCORES = [f"{which}{ema}" for which in WHICH for ema in ("", "_ema")]
+
+_text, _int, _float, _bool = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+COLUMNS: dict[str, tuple[pa.DataType, str]] = {
+    "id": (_text, "the fit: hash of its canonical spec"),
+    "schema": (_int, "version of this list of columns"),
+    "spec": (_text, "the canonical spec, as JSON"),
+    # the problem
+    "image": (_text, "name of the image"),
+    "pixels": (_text, "hash of the image's pixels"),
+    "image_height": (_int, "pixels"),
+    "image_width": (_int, "pixels"),
+    "channels": (_int, "1 grey, 3 RGB"),
+    "task": (_text, "restoration task"),
+    "sigma": (_float, "denoise: noise standard deviation in 8-bit grey levels"),
+    # the prior and its training
+    "prior": (_text, "network"),
+    "width": (_int, "hourglass: channels of every layer"),
+    "scales": (_int, "hourglass: number of halvings"),
+    "skip": (_int, "hourglass: channels of a skip connection"),
+    "depth": (_int, "hourglass: channels of the input code"),
+    "seed": (_int, "draws theta_0, z, observation, jitter and random masks"),
+    "steps": (_int, "steps of Adam"),
+    "lr": (_float, "learning rate"),
+    "jitter": (_float, "standard deviation of the input noise"),
+    "ema": (_float, "weight of the past in the average of outputs"),
+    "backtrack": (_float, "dB of loss in a step that undo it; null: never"),
+    # the mask
+    "pruner": (_text, "kind of mask: dense, imp, random, snip"),
+    "round": (_int, "how often 20 % of the remaining weights were removed"),
+    "source": (_text, "imp: the fit this mask was cut from"),
+    "source_image": (_text, "imp: the image of that fit"),
+    "start": (_text, "the fit whose trained weights this one started from; null: theta_0"),
+    "start_steps": (_int, "steps of that fit: j of theta_j; 0 for theta_0"),
+    "sparsity_asked": (_float, "1 - 0.8^round"),
+    "sparsity": (_float, "fraction of the prunable weights that is pruned"),
+    "prunable": (_int, "prunable weights of the network"),
+    "kept": (_int, "prunable weights kept"),
+    "parameters": (_int, "all parameters of the network"),
+    "kept_parameters": (_int, "kept weights and all parameters that no mask covers"),
+    "empty_layers": (_int, "prunable layers without a kept weight"),
+    # results
+    **{f"psnr_{s}": (_float, f"dB, {WHICH[s[:4]]}{', averaged outputs' * s.endswith('_ema')}") for s in SCORES},
+    **{f"ssim_{s}": (_float, f"{WHICH[s[:4]]}{', averaged outputs' * s.endswith('_ema')}") for s in SCORES},
+    **{f"step_{s}": (_int, f"step of that output, 1 to steps ({s})") for s in SCORES},
+    "loss": (_float, "training loss, mean of the last 100 steps"),
+    "stop_found": (_bool, "whether ES-WMV found a minimum"),
+    "backtracks": (_int, "steps undone"),
+    "collapsed": (_bool, "best output less than 1 dB better than a flat colour"),
+    # provenance
+    "started": (pa.timestamp("s", tz="UTC"), "when training began"),
+    "seconds": (_float, "training time with its records"),
+    "steps_per_second": (_float, ""),
+    "peak_memory_mb": (_float, "MiB: peak of the process, or of the CUDA device"),
+    "device": (_text, "cpu, or the GPU's name"),
+    "threads": (_int, "CPU threads of the fit"),
+    "host": (_text, "machine"),
+    "version_lip": (_text, ""),
+    "version_python": (_text, ""),
+    "version_torch": (_text, ""),
+    "code": (_text, "hash of lip's sources"),
+    # the curve and the layers: lists of one length
+    "curve_step": (pa.list_(pa.int32()), "sampled steps"),
+    **{
+        f"curve_{name}": (pa.list_(pa.float32()), "per sampled step")
+        for name in ("loss", "psnr", "psnr_ema", "ssim", "ssim_ema")
+    },
+    "layer_name": (pa.list_(_text), "prunable layers in module order, scale 0 is full resolution"),
+    "layer_size": (pa.list_(pa.int64()), "weights of the layer"),
+    "layer_kept": (pa.list_(pa.int64()), "weights kept"),
+}
+
+FITS = pa.schema([pa.field(name, kind) for name, (kind, _) in COLUMNS.items()])
+
+POINTS = pa.schema(
+    [
+        ("sweep", _text),
+        ("profile", _text),
+        ("trajectory", _text),
+        ("image", _text),
+        ("source_image", _text),
+        ("task", _text),
+        ("pruner", _text),
+        ("seed", _int),
+        ("rewind", _float),
+        ("round", _int),
+        ("fit", _text),
+    ]
+)
+"""A sweep is a list of trajectories, and this table lists their fits: one row per (trajectory, round).
+
+`rewind` is the percentage of the dense run's steps that weights are rewound to; `source_image` is null where the mask
+comes from the image itself.
+"""

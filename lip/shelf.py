@@ -1,0 +1,88 @@
+"""A folder of files that are either whole and verified or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Shelf:
+    """Bytes by key. A file's name carries the hash of its content: `<2 of key>/<key>-<hash><suffix>`.
+
+    Writing is all or nothing (temporary name, flush, rename). Reading verifies; what fails is as good as absent.
+    Two writers of one key may leave two whole files: any of them is right, and the first by name is read.
+    """
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self.folder = folder
+        self.suffix = suffix
+
+    def _versions(self, key: str) -> list[Path]:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", key):
+            raise ValueError(f"{key!r} cannot name a file")
+        return sorted((self.folder / key[:2]).glob(f"{key}-{'[0-9a-f]' * 16}{self.suffix}"))
+
+    def put(self, key: str, data: bytes) -> Path:
+        """Store data under a key, in place of what was there before."""
+        before = self._versions(key)
+        path = self.folder / key[:2] / f"{key}-{_digest(data)}{self.suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{uuid.uuid4().hex}")
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _flush_folder(path.parent)
+        for old in before:
+            if old != path:
+                old.unlink(missing_ok=True)
+        return path
+
+    def get(self, key: str) -> bytes | None:
+        """The data of a key, verified; None when there are none or all are damaged."""
+        return next((data for path in self._versions(key) if (data := _read(path)) is not None), None)
+
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """All keys with their verified data, in order of keys; damaged files are passed over."""
+        last = None
+        for path in self._paths():
+            key = path.name[: -len(self.suffix) - 17]
+            if key != last and (data := _read(path)) is not None:
+                last = key
+                yield key, data
+
+    def damaged(self) -> list[Path]:
+        """The files whose content does not match their name."""
+        return [path for path in self._paths() if _read(path) is None]
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob(f"*/*-{'[0-9a-f]' * 16}{self.suffix}"), key=lambda path: path.name)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:  # replaced by another writer since it was listed
+        return None
+    return data if path.name.removesuffix(path.suffix).endswith(f"-{_digest(data)}") else None
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename in the folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,189 @@
+"""The ledger: finished fits as verified Parquet rows, with the masks and weights that other fits build on.
+
+    <storage>/fits/      one row per fit, with its curve and its layers
+    <storage>/tickets/   the mask that IMP cuts from a trained fit, as packed bits
+    <storage>/weights/   trained weights that others are rewound to, as safetensors
+    <storage>/sweeps/    which fits a sweep consists of
+
+The ledger is the truth: what is to be run is what is planned less what is published here. A fit's row is written
+last, so a fit that is there is there with all that belongs to it. Importing this needs neither torch nor ray.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lip.errors import InputError
+from lip.masks import Mask
+from lip.schema import COLUMNS, FITS, POINTS, SCORES, VERSION
+from lip.shelf import Shelf
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lip.fit import Fit
+    from lip.fitting import Trained
+
+
+class Ledger:
+    """The results folder. Every method sees what any process has published so far."""
+
+    def __init__(self, storage: str | Path) -> None:
+        self.root = Path(storage).absolute()
+        self._fits = Shelf(self.root / "fits", ".parquet")
+        self._tickets = Shelf(self.root / "tickets", ".safetensors")
+        self._weights = Shelf(self.root / "weights", ".safetensors")
+        self._sweeps = Shelf(self.root / "sweeps", ".parquet")
+
+    def check_writable(self) -> None:
+        """Raises InputError when nothing can be written here."""
+        probe = self.root / f".probe-{uuid.uuid4().hex}"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise InputError(
+                f"storage {self.root} cannot be written ({os.strerror(error.errno or 0)}); choose another with --storage"
+            ) from error
+
+    def __contains__(self, fit: Fit) -> bool:
+        """Whether a fit is published whole: its row, and the ticket or weights that it owes to others."""
+        return (
+            self._fits.get(fit.id) is not None
+            and not (fit.yields_ticket and self._tickets.get(fit.id) is None)
+            and not (fit.keeps_weights and self._weights.get(fit.id) is None)
+        )
+
+    def publish(self, fit: Fit, mask: Mask, trained: Trained, ticket: Mask | None, started: datetime) -> None:
+        """Write a finished fit. Raises OSError when the disk refuses; nothing is half there then."""
+        from safetensors.torch import save
+
+        if ticket is not None:
+            self._tickets.put(fit.id, ticket.to_bytes())
+        if fit.keeps_weights:
+            self._weights.put(fit.id, save(trained.weights))
+        table = pa.Table.from_pylist([_row(fit, mask, trained, started)], schema=FITS)
+        self._fits.put(fit.id, _parquet(table))
+
+    def ticket(self, fit: Fit) -> Mask:
+        """The mask cut from a published fit. Raises LookupError when it is missing or damaged."""
+        return Mask.from_bytes(_found(self._tickets.get(fit.id), fit, "ticket"))
+
+    def weights(self, fit: Fit) -> dict[str, Tensor]:
+        """The trained weights of a published fit. Raises LookupError when they are missing or damaged."""
+        from safetensors.torch import load
+
+        return load(_found(self._weights.get(fit.id), fit, "weights"))
+
+    def fits(self, columns: Sequence[str] | None = None, ids: Iterable[str] | None = None) -> pa.Table:
+        """The rows of all published fits, or of those with the given ids, in order of their ids.
+
+        Columns that an older row lacks are null in it.
+        """
+        if ids is None:
+            rows = list(self._fits.items())
+        else:
+            rows = [(key, data) for key in sorted(set(ids)) if (data := self._fits.get(key)) is not None]
+        schema = FITS if columns is None else pa.schema([FITS.field(name) for name in columns])
+        return pa.concat_tables([schema.empty_table(), *(_aligned(data, schema) for _, data in rows)])
+
+    def record_sweep(self, name: str, profile: str, points: list[dict[str, Any]]) -> None:
+        """Write down which fits a sweep consists of, one point per trajectory and round (see `schema.POINTS`)."""
+        rows = [{"sweep": name, "profile": profile, **point} for point in points]
+        self._sweeps.put(f"{name}.{profile}", _parquet(pa.Table.from_pylist(rows, schema=POINTS)))
+
+    def sweeps(self) -> pa.Table:
+        """The points of all sweeps recorded here."""
+        return pa.concat_tables([POINTS.empty_table(), *(_aligned(data, POINTS) for _, data in self._sweeps.items())])
+
+    def damaged(self) -> list[Path]:
+        """Files whose content does not match the hash in their name; their fits count as not published."""
+        return [path for shelf in (self._fits, self._tickets, self._weights, self._sweeps) for path in shelf.damaged()]
+
+
+def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str, Any]:
+    from lip import environment
+
+    source, start = fit.mask.source, fit.start
+    total = mask.bits.size
+    flat = {
+        **fit.task.model_dump(),
+        **fit.prior.model_dump(),
+        **fit.schedule.model_dump(),
+        "id": fit.id,
+        "schema": VERSION,
+        "spec": json.dumps(fit.canonical(), sort_keys=True),
+        "image": fit.picture.name,
+        "pixels": fit.picture.pixels,
+        "image_height": fit.picture.height,
+        "image_width": fit.picture.width,
+        "channels": fit.picture.channels,
+        "task": fit.task.kind,
+        "prior": fit.prior.kind,
+        "seed": fit.seed,
+        "pruner": fit.mask.kind,
+        "round": fit.mask.round,
+        "source": source and source.id,
+        "source_image": source and source.picture.name,
+        "start": start and start.id,
+        "start_steps": start.schedule.steps if start else 0,
+        "sparsity_asked": 1 - 0.8**fit.mask.round,
+        "sparsity": mask.sparsity,
+        "prunable": total,
+        "kept": mask.kept,
+        "parameters": trained.parameters,
+        "kept_parameters": trained.parameters - total + mask.kept,
+        "empty_layers": mask.kept_per_layer.count(0),
+        **{f"{column}_{s}": getattr(trained.scores[s], column) for s in SCORES for column in ("psnr", "ssim", "step")},
+        "loss": trained.loss,
+        "stop_found": trained.stop_found,
+        "backtracks": trained.backtracks,
+        "collapsed": trained.collapsed,
+        "started": started,
+        "seconds": trained.seconds,
+        "steps_per_second": fit.schedule.steps / trained.seconds,
+        **environment.columns(trained.device),
+        **{f"curve_{name}": values for name, values in vars(trained.curve).items()},
+        "layer_name": [layer.name for layer in mask.layers],
+        "layer_size": [layer.size for layer in mask.layers],
+        "layer_kept": mask.kept_per_layer,
+    }
+    if unknown := flat.keys() - COLUMNS.keys():
+        raise KeyError(f"lip.schema.COLUMNS lacks {sorted(unknown)}")
+    return flat
+
+
+def _found(data: bytes | None, fit: Fit, what: str) -> bytes:
+    if data is None:
+        raise LookupError(
+            f"the {what} of fit {fit.id} ({fit.picture.name}, round {fit.mask.round}) is missing or damaged"
+        )
+    return data
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _aligned(data: bytes, schema: pa.Schema) -> pa.Table:
+    table = pq.ParquetFile(io.BytesIO(data)).read()
+    return pa.table(
+        [
+            table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
+            for field in schema
+        ],
+        schema=schema,
+    )

@@ -1,0 +1,28 @@
+"""Gaussian denoising (paper section 4, FACTS 2.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from lip.schedule import Schedule
+from lip.tasks.task import Task
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Denoise(Task):
+    """Remove white Gaussian noise of standard deviation `sigma` (in 8-bit grey levels), clipped to the image range."""
+
+    kind = "denoise"
+    schedule = Schedule(steps=3000, lr=0.01, jitter=1 / 30, backtrack=5.0)
+
+    sigma: Annotated[float, Field(gt=0, le=255)] = 25.0
+
+    def observe(self, clean: Tensor, noise: Generator) -> Tensor:
+        return (clean + clean.clone().normal_(0, self.sigma / 255, generator=noise)).clamp(0, 1)
+
+    def loss(self, output: Tensor, observation: Tensor) -> Tensor:
+        return (output - observation).square().mean()
