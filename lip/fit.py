@@ -35,7 +35,7 @@ class Fit(Spec):
     schedule: Schedule
     prior: Prior = Hourglass()
     seed: Annotated[int, Field(ge=0)] = 0
-    """Draws theta_0, the code z, the observation's noise, the jitter and random masks, each from a stream of its own."""
+    """Draws theta_0, the code z, the observation's noise, jitter and random masks, each by a stream of its own."""
     mask: Recipe = Dense()
     start: Fit | None = None
     """Start from this fit's trained weights (theta_j) instead of theta_0."""

@@ -125,7 +125,7 @@ def train(
         if backtracking:
             adam.found_inf = backtracking.check(loss.detach())  # type: ignore[attr-defined]  # AMP's way to skip a step
         adam.step()
-        theta.grad.zero_()
+        problem.slope.zero_()
         theta.data.mul_(kept)
         if watch and record.samples(step):
             watch(step, record.psnr_now())
@@ -163,7 +163,7 @@ class Recorder:
         self.peak_ema.offer(error_ema, step, self.ema)
         self.stop.see(step, output, self.ema)
         if self.samples(step):
-            self.sampled.append((step, *(x[0].cpu().numpy() for x in (output, self.ema))))
+            self.sampled.append((step, output[0].cpu().numpy(), self.ema[0].cpu().numpy()))
 
     def psnr_now(self) -> float:
         return psnr(float((self.ema - self.problem.clean).square().mean()))

@@ -22,8 +22,8 @@ def stream(seed: int, name: str, device: str = "cpu") -> torch.Generator:
 class Problem:
     """Everything a training needs but the mask. `pixels` is the clean image, uint8 (height, width, channels).
 
-    All parameters are views of one flat vector `theta`, their gradients of `theta.grad`, so that masking, optimising
-    and undoing a step are single operations. `prunable` (bool, like theta) marks what a mask covers.
+    All parameters are views of one flat vector `theta`, their gradients of `slope`, so that masking, optimising and
+    undoing a step are single operations. `prunable` (bool, like theta) marks what a mask covers.
     """
 
     def __init__(self, fit: Fit, pixels: np.ndarray, device: str = "cpu") -> None:
@@ -39,20 +39,19 @@ class Problem:
             self.code = fit.prior.code(height, width).to(device)
         self.net.to(device).train()
         self.layers = tuple(Layer(name, tuple(weight.shape)) for name, weight in self.net.prunable())
-        self.theta, self.prunable = self._flatten()
+        self._flatten()
 
-    def _flatten(self) -> tuple[Tensor, Tensor]:
+    def _flatten(self) -> None:
         parameters = list(self.net.parameters())
         covered = {id(weight) for _, weight in self.net.prunable()}
-        theta = torch.cat([p.detach().flatten() for p in parameters]).requires_grad_()
-        theta.grad = torch.zeros_like(theta)
-        prunable = torch.cat([torch.full((p.numel(),), id(p) in covered) for p in parameters]).to(theta.device)
+        self.theta = torch.cat([p.detach().flatten() for p in parameters]).requires_grad_()
+        self.theta.grad = self.slope = torch.zeros_like(self.theta)
+        self.prunable = torch.cat([torch.full((p.numel(),), id(p) in covered) for p in parameters]).to(self.device)
         start = 0
         for p in parameters:
             part = slice(start, start := start + p.numel())
-            p.data = theta.data[part].view_as(p)
-            p.grad = theta.grad[part].view_as(p)
-        return theta, prunable
+            p.data = self.theta.data[part].view_as(p)
+            p.grad = self.slope[part].view_as(p)
 
     def stream(self, name: str, device: str = "cpu") -> torch.Generator:
         """The fit's generator of that name, at its start."""
@@ -73,8 +72,8 @@ class Problem:
         """
         buffers = {key: value.clone() for key, value in self.net.named_buffers()}
         self.loss(self.net(self.jittered(self.stream(name, self.device)))).backward()
-        gradient = self.theta.grad.clone()
-        self.theta.grad.zero_()
+        gradient = self.slope.clone()
+        self.slope.zero_()
         self.net.load_state_dict(buffers, strict=False)
         return gradient
 

@@ -59,6 +59,11 @@ class Shelf:
                 last = key
                 yield key, data
 
+    def remove(self, key: str) -> None:
+        """Forget a key."""
+        for path in self._versions(key):
+            path.unlink(missing_ok=True)
+
     def damaged(self) -> list[Path]:
         """The files whose content does not match their name."""
         return [path for path in self._paths() if _read(path) is None]

@@ -3,7 +3,9 @@
     <storage>/fits/      one row per fit, with its curve and its layers
     <storage>/tickets/   the mask that IMP cuts from a trained fit, as packed bits
     <storage>/weights/   trained weights that others are rewound to, as safetensors
+    <storage>/outputs/   restored images, where asked for
     <storage>/sweeps/    which fits a sweep consists of
+    <storage>/failures/  why a trajectory could not be finished
 
 The ledger is the truth: what is to be run is what is planned less what is published here. A fit's row is written
 last, so a fit that is there is there with all that belongs to it. Importing this needs neither torch nor ray.
@@ -13,13 +15,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -43,7 +46,9 @@ class Ledger:
         self._fits = Shelf(self.root / "fits", ".parquet")
         self._tickets = Shelf(self.root / "tickets", ".safetensors")
         self._weights = Shelf(self.root / "weights", ".safetensors")
+        self._outputs = Shelf(self.root / "outputs", ".safetensors")
         self._sweeps = Shelf(self.root / "sweeps", ".parquet")
+        self._failures = Shelf(self.root / "failures", ".json")
 
     def check_writable(self) -> None:
         """Raises InputError when nothing can be written here."""
@@ -54,7 +59,7 @@ class Ledger:
             probe.unlink()
         except OSError as error:
             raise InputError(
-                f"storage {self.root} cannot be written ({os.strerror(error.errno or 0)}); choose another with --storage"
+                f"storage {self.root} cannot be written ({error.strerror}); choose another with --storage"
             ) from error
 
     def __contains__(self, fit: Fit) -> bool:
@@ -65,14 +70,18 @@ class Ledger:
             and not (fit.keeps_weights and self._weights.get(fit.id) is None)
         )
 
-    def publish(self, fit: Fit, mask: Mask, trained: Trained, ticket: Mask | None, started: datetime) -> None:
-        """Write a finished fit. Raises OSError when the disk refuses; nothing is half there then."""
-        from safetensors.torch import save
+    def publish(
+        self, fit: Fit, mask: Mask, trained: Trained, ticket: Mask | None, started: datetime, outputs: bool = False
+    ) -> None:
+        """Write a finished fit, its row last. Raises OSError when the disk refuses; nothing is half there then."""
+        from safetensors import numpy, torch
 
         if ticket is not None:
             self._tickets.put(fit.id, ticket.to_bytes())
         if fit.keeps_weights:
-            self._weights.put(fit.id, save(trained.weights))
+            self._weights.put(fit.id, torch.save(trained.weights))
+        if outputs:
+            self._outputs.put(fit.id, numpy.save({name: to_8_bit(x) for name, x in trained.outputs.items()}))
         table = pa.Table.from_pylist([_row(fit, mask, trained, started)], schema=FITS)
         self._fits.put(fit.id, _parquet(table))
 
@@ -85,6 +94,13 @@ class Ledger:
         from safetensors.torch import load
 
         return load(_found(self._weights.get(fit.id), fit, "weights"))
+
+    def outputs(self, fit: Fit) -> dict[str, np.ndarray] | None:
+        """The restored images of a fit by name ("last_ema"), uint8 (height, width, channels); None if not kept."""
+        from safetensors.numpy import load
+
+        data = self._outputs.get(fit.id)
+        return None if data is None else load(data)
 
     def fits(self, columns: Sequence[str] | None = None, ids: Iterable[str] | None = None) -> pa.Table:
         """The rows of all published fits, or of those with the given ids, in order of their ids.
@@ -107,9 +123,22 @@ class Ledger:
         """The points of all sweeps recorded here."""
         return pa.concat_tables([POINTS.empty_table(), *(_aligned(data, POINTS) for _, data in self._sweeps.items())])
 
+    def record_failure(self, trajectory: str, cause: str) -> None:
+        """Write down why a trajectory (by id) could not be finished."""
+        self._failures.put(trajectory, json.dumps({"cause": cause, "when": time.time()}).encode())
+
+    def clear_failure(self, trajectory: str) -> None:
+        """Forget the failure of a trajectory that has been finished after all."""
+        self._failures.remove(trajectory)
+
+    def failures(self) -> dict[str, str]:
+        """Why trajectories could not be finished, by their id."""
+        return {key: json.loads(data)["cause"] for key, data in self._failures.items()}
+
     def damaged(self) -> list[Path]:
         """Files whose content does not match the hash in their name; their fits count as not published."""
-        return [path for shelf in (self._fits, self._tickets, self._weights, self._sweeps) for path in shelf.damaged()]
+        shelves = (self._fits, self._tickets, self._weights, self._outputs, self._sweeps, self._failures)
+        return [path for shelf in shelves for path in shelf.damaged()]
 
 
 def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str, Any]:
@@ -162,6 +191,11 @@ def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str,
     if unknown := flat.keys() - COLUMNS.keys():
         raise KeyError(f"lip.schema.COLUMNS lacks {sorted(unknown)}")
     return flat
+
+
+def to_8_bit(image: np.ndarray) -> np.ndarray:
+    """A (channels, height, width) image in [0, 1] as uint8 (height, width, channels)."""
+    return np.ascontiguousarray(np.rint(image.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0))
 
 
 def _found(data: bytes | None, fit: Fit, what: str) -> bytes:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from lip.fit import Fit, Picture
 from lip.priors import Prior
-from lip.pruners import PRUNERS, Imp
+from lip.pruners import PRUNERS
 from lip.schedule import Schedule
 from lip.spec import Spec
 from lip.tasks import Task
@@ -64,16 +64,18 @@ def publish(
     ledger: Ledger,
     device: str = "cpu",
     watch: Callable[[Fit], Watch] | None = None,
+    outputs: bool = False,
 ) -> bool:
     """See to it that a fit is in the ledger, and before it whatever it builds on; returns whether it was trained now.
 
     `images` maps hashes of pixels to uint8 arrays (height, width, channels). `watch` is told which fit begins and
-    returns what is to follow it. Safe to repeat, to interrupt and to run twice at once.
+    returns what is to follow it. `outputs` keeps the restored images too. Safe to repeat, to interrupt and to run
+    twice at once.
     """
     if fit in ledger:
         return False
     for source in fit.sources:
-        publish(source, images, ledger, device, watch)
+        publish(source, images, ledger, device, watch, outputs)
 
     from lip.fitting import train
     from lip.problem import Problem
@@ -85,5 +87,5 @@ def publish(
     start = ledger.weights(fit.start) if fit.start else None
     trained = train(problem, mask, start, watch and watch(fit))
     ticket = cut(mask, trained.prunable) if fit.yields_ticket else None
-    ledger.publish(fit, mask, trained, ticket, started)
+    ledger.publish(fit, mask, trained, ticket, started, outputs)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
@@ -54,7 +55,15 @@ class Up(nn.Module):
         return self.mix(self.up(self.norm(joined)))
 
 
-class HourglassNet(nn.Module):
+class Network(nn.Module, ABC):
+    """A network that knows which of its weights a mask covers."""
+
+    @abstractmethod
+    def prunable(self) -> Iterator[tuple[str, Tensor]]:
+        """Names and weight tensors in module order, the names those of the paper's layer axis."""
+
+
+class HourglassNet(Network):
     """Down the scales, up again with skip connections, then a 1x1 convolution and a sigmoid."""
 
     def __init__(self, depth: int, channels: int, width: int, scales: int, skip: int) -> None:
@@ -72,8 +81,8 @@ class HourglassNet(nn.Module):
             z = up(z, skips.pop())
         return torch.sigmoid(self.out(z))
 
-    def prunable(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Convolution weights with the names of the paper's layer axis; scale 0 is the full resolution."""
+    def prunable(self) -> Iterator[tuple[str, Tensor]]:
+        """All convolution weights; scale 0 is the full resolution."""
         scales = len(self.down)
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d):

@@ -9,7 +9,8 @@ from lip.spec import Spec
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.nn import Module
+
+    from lip.priors.networks import Network
 
 
 class Prior(Spec):
@@ -26,11 +27,8 @@ class Prior(Spec):
         """The least image height and width, in pixels."""
 
     @abstractmethod
-    def build(self, channels: int) -> Module:
-        """The network with PyTorch's default initialisation, drawn from the global generator.
-
-        It has a method `prunable()`: the names and weight tensors that a mask covers, in module order.
-        """
+    def build(self, channels: int) -> Network:
+        """The network with PyTorch's default initialisation, drawn from the global generator."""
 
     @abstractmethod
     def code(self, height: int, width: int) -> Tensor:

@@ -185,6 +185,13 @@ def test_16_bit_grey_is_rounded() -> None:
         assert image.notes == ("16-bit reduced to 8-bit",)
 
 
+def test_white_of_a_10_bit_pgm_is_the_one_it_names() -> None:
+    Path("grey.pgm").write_bytes(b"P5 3 1 1023\n" + np.array([0, 512, 1023], ">u2").tobytes())
+    image = load_whole("grey.pgm")
+    assert image.pixels[..., 0].tolist() == [[0, 128, 255]]
+    assert image.notes == ("16-bit reduced to 8-bit",)
+
+
 @pytest.mark.parametrize(("channels", "kept"), [(2, 1), (3, 3), (4, 3)])
 def test_16_bit_with_more_channels_keeps_the_high_byte(channels: int, kept: int) -> None:
     image = load_whole(save_png16("deep.png", np.repeat(SAMPLES, channels, axis=2)))
