@@ -45,4 +45,4 @@ class Spec(BaseModel):
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked anew (`model_copy` would keep the old id)."""
-        return type(self)(**{**dict(self), **changes})
+        return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)

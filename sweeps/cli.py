@@ -1,0 +1,181 @@
+"""`python -m sweeps plan|run|status|show SPEC`"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lip import terminal
+from lip.errors import InputError
+
+app = typer.Typer(
+    help="Plan, run and watch sweeps: SPEC is the name of a sweep that ships with the package, or a YAML file.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+console = Console()
+
+Spec = Annotated[str, typer.Argument(help="a shipped sweep, or a YAML file")]
+ProfileName = Annotated[str | None, typer.Option("--profile", help="smoke, mini or paper; default: the sweep's own")]
+Storage = Annotated[Path | None, typer.Option(help="results folder; default: $LIP_STORAGE or ./results")]
+Data = Annotated[Path | None, typer.Option(help="folder with the standard image sets; default: $LIP_DATA")]
+Only = Annotated[list[str] | None, typer.Option(help="a part of the sweep, as key=value; may be repeated")]
+
+
+@app.command()
+def plan(
+    spec: Spec, profile: ProfileName = None, storage: Storage = None, data: Data = None, only: Only = None
+) -> None:
+    """Show what a sweep consists of, what of it is published or shared, and how long the rest will take."""
+    from sweeps.estimate import estimate
+    from sweeps.plan import label, needed
+
+    made, ledger = _planned(spec, profile, storage, data, only)
+    table = Table("trajectory", "fits", "published", "own work", title=_title(made), title_justify="left")
+    claimed = set(made.published)
+    for trajectory in made.sweep.trajectories:
+        fits = [fit.id for fit in needed(trajectory)]
+        own = [key for key in fits if key not in claimed]
+        claimed.update(own)
+        table.add_row(label(trajectory), str(len(fits)), str(sum(key in made.published for key in fits)), str(len(own)))
+    console.print(table)
+    for note in made.sweep.notes:
+        console.print(f"image {note}", highlight=False)
+    console.print(
+        f"{len(made.sweep.trajectories)} trajectories need {made.naive} fits, {len(made.fits)} distinct ones "
+        f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"
+    )
+    if made.missing:
+        console.print(estimate(made, ledger, os.cpu_count() or 1), highlight=False)
+
+
+@app.command()
+def run(
+    spec: Spec,
+    profile: ProfileName = None,
+    storage: Storage = None,
+    data: Data = None,
+    only: Only = None,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="trials at a time on this machine; default: its cores")
+    ] = None,
+    cpus: Annotated[float, typer.Option(min=0.1, help="CPUs per trial")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs per trial, may be a fraction")] = 0,
+    address: Annotated[str, typer.Option(help="local, auto, or the address of a Ray cluster")] = "local",
+) -> None:
+    """Run what is missing of a sweep and nothing else; the same command again resumes.
+
+    Exit status 0: all published. 1: something failed. 130: interrupted.
+    """
+    made, ledger = _planned(spec, profile, storage, data, only)
+    ledger.check_writable()
+    ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
+    if made.missing:
+        from sweeps.execute import Resources, execute
+        from sweeps.plan import Plan
+        from sweeps.progress import Progress
+
+        console.print(f"{len(made.missing)} of {len(made.fits)} fits to do; results in {ledger.root}", highlight=False)
+        with Progress(made, ledger, console) as progress:
+            execute(made, ledger, Resources(address, slots or os.cpu_count() or 1, cpus, gpus), progress)
+        left = len(Plan.make(made.sweep, ledger).missing)
+        if left:
+            console.print(f"[red]{left} fits are still to do[/]; `python -m sweeps status {spec}` says why")
+            raise typer.Exit(1 if progress.failures else 130)
+    console.print(
+        f"all {len(made.fits)} fits of {made.sweep.name} ({made.sweep.profile}) are published in {ledger.root}"
+    )
+
+
+@app.command()
+def status(
+    spec: Spec, profile: ProfileName = None, storage: Storage = None, data: Data = None, only: Only = None
+) -> None:
+    """List the trajectories of a sweep: done, running, failed with cause, or waiting. Exit status 1 if any failed."""
+    from sweeps.plan import label
+    from sweeps.progress import running
+
+    made, ledger = _planned(spec, profile, storage, data, only)
+    todo, failures = made.todo(), ledger.failures()
+    alive = running(ledger, made.sweep.name, made.sweep.profile)
+    table = Table("trajectory", "fits", "state", title=_title(made), title_justify="left")
+    counts = dict.fromkeys(("done", "running", "failed", "waiting"), 0)
+    for trajectory in made.sweep.trajectories:
+        key, total = trajectory.id, len(trajectory.fits)
+        published = sum(fit.id in made.published for fit in trajectory.fits)
+        if key not in todo:
+            state, shown = "done", "[green]done[/]"
+        elif key in alive:
+            state, shown = "running", f"running: {alive[key]}"
+        elif key in failures:
+            state, shown = "failed", f"[red]failed[/]: {failures[key]}"
+        else:
+            state = shown = "waiting"
+        counts[state] += 1
+        table.add_row(label(trajectory), f"{published}/{total}", shown)
+    console.print(table)
+    console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    for path in ledger.damaged():
+        console.print(f"[yellow]damaged and ignored:[/] {path}", highlight=False)
+    raise typer.Exit(1 if counts["failed"] else 0)
+
+
+@app.command()
+def show(
+    spec: Spec,
+    profile: ProfileName = None,
+    storage: Storage = None,
+    data: Data = None,
+    only: Only = None,
+    csv: Annotated[Path | None, typer.Option(help="write all columns to this file instead")] = None,
+) -> None:
+    """Print the published results of a sweep, only the columns that vary."""
+    from sweeps.results import axes, rows
+
+    made, ledger = _planned(spec, profile, storage, data, only)
+    frame = rows(made, ledger)
+    if frame.empty:
+        raise InputError(
+            f"nothing of {made.sweep.name} is published in {ledger.root}; `python -m sweeps run {spec}` does"
+        )
+    if csv:
+        frame.to_csv(csv, index=False)
+        console.print(f"{len(frame)} rows in {csv}", highlight=False)
+        return
+    shown = axes(frame)
+    table = Table(*shown.columns, title=_title(made), title_justify="left")
+    for row in shown.itertuples(index=False):
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
+    console.print(table)
+
+
+def _planned(spec, profile, storage, data, only):  # type: ignore[no-untyped-def]  # the options above, as they are
+    from lip.store import Ledger
+    from sweeps.plan import Plan
+    from sweeps.spec import read
+
+    sweep = read(spec, profile, data, dict(_pairs(only or [])))
+    ledger = Ledger(storage or terminal.default_storage())
+    return Plan.make(sweep, ledger), ledger
+
+
+def _pairs(only: list[str]) -> list[tuple[str, str]]:
+    for pair in only:
+        if "=" not in pair:
+            raise InputError(f"--only {pair}: give it as key=value, for example --only image=astronaut")
+    return [(pair.split("=", 1)[0], pair.split("=", 1)[1]) for pair in only]
+
+
+def _title(made) -> str:  # type: ignore[no-untyped-def]
+    return f"{made.sweep.name} ({made.sweep.profile})"
+
+
+def main() -> None:
+    terminal.main(app)

@@ -1,0 +1,98 @@
+"""Planning: which fits a sweep consists of, which are shared, and which are missing. Needs neither ray nor torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lip.fit import Fit
+from lip.store import Ledger
+from lip.trajectory import Trajectory
+from sweeps.spec import Sweep
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep against a ledger, as it stood when the plan was made."""
+
+    sweep: Sweep
+    published: frozenset[str]
+    """The ids of the sweep's fits that need no work."""
+
+    @classmethod
+    def make(cls, sweep: Sweep, ledger: Ledger) -> Plan:
+        fits = {fit.id: fit for trajectory in sweep.trajectories for fit in needed(trajectory)}
+        return cls(sweep, frozenset(key for key, fit in fits.items() if fit in ledger))
+
+    @cached_property
+    def fits(self) -> dict[str, Fit]:
+        """All distinct fits by id, each after those it builds on."""
+        return {fit.id: fit for trajectory in self.sweep.trajectories for fit in needed(trajectory)}
+
+    @cached_property
+    def missing(self) -> dict[str, Fit]:
+        """The distinct fits that are not published."""
+        return {key: fit for key, fit in self.fits.items() if key not in self.published}
+
+    @property
+    def naive(self) -> int:
+        """How many fits there would be if trajectories shared none."""
+        return sum(len({fit.id for fit in needed(trajectory)}) for trajectory in self.sweep.trajectories)
+
+    def todo(self) -> dict[str, list[Fit]]:
+        """What each unfinished trajectory (by id) still needs, in order."""
+        rest = {
+            trajectory.id: [fit for fit in needed(trajectory) if fit.id in self.missing]
+            for trajectory in self.sweep.trajectories
+        }
+        return {key: fits for key, fits in rest.items() if fits}
+
+    def points(self) -> list[dict[str, Any]]:
+        """One row per trajectory and round, for the ledger (`lip.schema.POINTS`)."""
+        return [
+            {
+                "trajectory": trajectory.id,
+                "image": trajectory.picture.name,
+                "source_image": trajectory.source and trajectory.source.name,
+                "task": trajectory.task.kind,
+                "pruner": trajectory.pruner,
+                "seed": trajectory.seed,
+                "rewind": trajectory.rewind,
+                "round": k,
+                "fit": fit.id,
+            }
+            for trajectory in self.sweep.trajectories
+            for k, fit in enumerate(trajectory.fits)
+        ]
+
+
+def needed(trajectory: Trajectory) -> list[Fit]:
+    """The fits of a trajectory and all that they build on, each once and after its sources."""
+    order: dict[str, Fit] = {}
+
+    def visit(fit: Fit) -> None:
+        if fit.id not in order:
+            for source in fit.sources:
+                visit(source)
+            order[fit.id] = fit
+
+    for fit in trajectory.fits:
+        visit(fit)
+    return list(order.values())
+
+
+def label(trajectory: Trajectory) -> str:
+    """A trajectory in a few words, for people."""
+    parts = [trajectory.picture.name, trajectory.pruner, f"seed {trajectory.seed}"]
+    if trajectory.source:
+        parts.insert(1, f"masks of {trajectory.source.name}")
+    if trajectory.rewind:
+        parts.append(f"rewind {trajectory.rewind:g} %")
+    return ", ".join(parts)
+
+
+def steps(fits: Iterator[Fit] | list[Fit]) -> int:
+    """Training steps of some fits together."""
+    return sum(fit.schedule.steps for fit in fits)

@@ -1,0 +1,31 @@
+"""One experiment at three sizes. A profile overrides sizes and nothing else; the experiment stays one file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lip.spec import Spec
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Profile(Spec):
+    """Sizes to run a sweep at; None leaves what the sweep, the task or the prior says."""
+
+    size: Count | None = None
+    """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
+    width: Count | None = None
+    scales: Count | None = None
+    steps: Count | None = None
+    rounds: Annotated[int, Field(ge=0)] | None = None
+    seeds: Count | None = None
+    """Replaces the sweep's seeds by 0 to seeds - 1."""
+
+
+PROFILES = {
+    "smoke": Profile(size=32, width=16, scales=3, steps=60, rounds=4, seeds=1),  # seconds: for CI
+    "mini": Profile(size=64, width=64, scales=5, steps=1000),  # about a minute a fit on one CPU core
+    "paper": Profile(seeds=10),  # full size, the task's own steps: for GPUs
+}

@@ -1,0 +1,128 @@
+"""What a person sees while a sweep runs: one line per finished round, and below it bars that move."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from lip.store import Ledger
+from lip.trajectory import Trajectory
+from sweeps.plan import Plan, label, steps
+
+ALIVE_FOR = 60.0
+"""Seconds after its last sign of life for which a run counts as running."""
+
+
+class Progress:
+    """Follows a run; used as a context. Also leaves signs of life in the storage, for `status` in another terminal."""
+
+    def __init__(self, plan: Plan, ledger: Ledger, console: Console) -> None:
+        self.plan = plan
+        self.ledger = ledger
+        self.console = console
+        self.sign = sign_of_life(ledger, plan.sweep.name, plan.sweep.profile)
+        self.signed = 0.0
+        self.at: dict[str, str] = {}
+        self.left = {key: {fit.id for fit in fits} for key, fits in plan.todo().items()}
+        self.failures = 0
+        self.finished_steps = 0
+        self.running_steps: dict[str, int] = {}
+        self.bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            expand=True,
+            disable=not console.is_terminal,
+        )
+        self.fits_bar = self.bars.add_task("fits", total=len(plan.missing))
+        self.steps_bar = self.bars.add_task("steps", total=steps(list(plan.missing.values())))
+        self.trials: dict[str, Any] = {}
+
+    def __enter__(self) -> Progress:
+        self.bars.start()
+        self._sign()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+        self.sign.unlink(missing_ok=True)
+
+    def heard(self, trajectory: Trajectory, report: dict[str, Any]) -> None:
+        """Take what a trial reports: a step on the way, a published fit, or its failure."""
+        key = trajectory.id
+        if "failed" in report:
+            self.failures += 1
+            self.console.print(f"[red]failed[/] {label(trajectory)}: {report['failed']}", highlight=False)
+        elif "published" in report:
+            fit = self.plan.fits[report["published"]]
+            self.left[key].discard(fit.id)
+            self.running_steps.pop(key, None)
+            self.finished_steps += fit.schedule.steps
+            self.bars.advance(self.fits_bar)
+            if report["trained"]:
+                self._line(trajectory, fit.id)
+        else:
+            self.running_steps[key] = report["step"]
+            self.at[key] = f"round {report['round']}, step {report['step']}, {report['psnr']:.2f} dB"
+            self._bar(trajectory)
+        self.bars.update(self.steps_bar, completed=self.finished_steps + sum(self.running_steps.values()))
+        self._sign()
+
+    def ended(self, trajectory: Trajectory) -> None:
+        """A trial has ended, one way or the other."""
+        self.at.pop(trajectory.id, None)
+        self.running_steps.pop(trajectory.id, None)
+        if (bar := self.trials.pop(trajectory.id, None)) is not None:
+            self.bars.remove_task(bar)
+
+    def _bar(self, trajectory: Trajectory) -> None:
+        key = trajectory.id
+        total = len(self.plan.todo()[key])
+        if key not in self.trials:
+            self.trials[key] = self.bars.add_task("", total=total)
+        self.bars.update(
+            self.trials[key],
+            completed=total - len(self.left[key]),
+            description=f"  {label(trajectory)}: {self.at[key]}",
+        )
+
+    def _line(self, trajectory: Trajectory, fit: str) -> None:
+        columns = ["round", "sparsity", "psnr_peak_ema", "psnr_last_ema", "psnr_stop_ema", "seconds", "collapsed"]
+        row = self.ledger.fits(columns, [fit]).to_pylist()[0]
+        self.console.print(
+            f"{label(trajectory):<40} round {row['round']:>2}  {row['sparsity']:>7.2%} pruned  "
+            f"peak {row['psnr_peak_ema']:5.2f}  last {row['psnr_last_ema']:5.2f}  "
+            f"stop {row['psnr_stop_ema']:5.2f} dB  {row['seconds']:.1f} s" + "  [red]collapsed[/]" * row["collapsed"],
+            highlight=False,
+        )
+
+    def _sign(self) -> None:
+        if time.monotonic() - self.signed > 2:
+            self.signed = time.monotonic()
+            temporary = self.sign.with_name(f".{self.sign.name}.{os.getpid()}")
+            temporary.write_text(json.dumps({"time": time.time(), "at": self.at}))
+            os.replace(temporary, self.sign)
+
+
+def sign_of_life(ledger: Ledger, sweep: str, profile: str) -> Path:
+    """Where a run of a sweep says that it is alive, and how far."""
+    return ledger.root / f".running-{sweep}.{profile}.json"
+
+
+def running(ledger: Ledger, sweep: str, profile: str) -> dict[str, str]:
+    """The trajectories (by id) that a living run is at, and where; empty when no run gives signs of life."""
+    try:
+        sign = json.loads(sign_of_life(ledger, sweep, profile).read_text())
+        return sign["at"] if time.time() - sign["time"] < ALIVE_FOR else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

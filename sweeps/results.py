@@ -1,0 +1,26 @@
+"""Published results of a sweep as a data frame."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lip.schema import SCORES
+from lip.store import Ledger
+from sweeps.plan import Plan
+
+AXES = ["image", "source_image", "task", "pruner", "seed", "rewind", "round"]
+RESULTS = ["sparsity", "kept", *(f"psnr_{which}" for which in SCORES), "ssim_last_ema", "stop_found", "collapsed"]
+
+
+def rows(plan: Plan, ledger: Ledger) -> pd.DataFrame:
+    """One row per trajectory and published round: the axes of the sweep, then the fit's columns without its lists."""
+    points = pd.DataFrame(plan.points())
+    fits = ledger.fits(ids=plan.published).to_pandas()
+    fits = fits[[name for name in fits if not str(name).startswith(("curve_", "layer_"))]]
+    fits = fits.drop(columns=[name for name in AXES if name in fits])
+    return points.merge(fits, left_on="fit", right_on="id").drop(columns="id")
+
+
+def axes(frame: pd.DataFrame) -> pd.DataFrame:
+    """The axes and results of `rows`, those that vary only."""
+    return frame[[name for name in AXES + RESULTS if frame[name].nunique(dropna=False) > 1]]
