@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-console = Console()
+console = Console(soft_wrap=True)
 
 Spec = Annotated[str, typer.Argument(help="a shipped sweep, or a YAML file")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="smoke, mini or paper; default: the sweep's own")]
@@ -67,7 +67,9 @@ def run(
         int | None, typer.Option(min=1, help="trials at a time on this machine; default: its cores")
     ] = None,
     cpus: Annotated[float, typer.Option(min=0.1, help="CPUs per trial")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="GPUs per trial, may be a fraction")] = 0,
+    gpus: Annotated[
+        float | None, typer.Option(min=0, help="GPUs per trial, may be a fraction; default: 1 where there are any")
+    ] = None,
     address: Annotated[str, typer.Option(help="local, auto, or the address of a Ray cluster")] = "local",
 ) -> None:
     """Run what is missing of a sweep and nothing else; the same command again resumes.

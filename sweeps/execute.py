@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 for _name, _value in {
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints a table even where none is wanted
     "RAY_AUTH_MODE": "disabled",  # a local cluster that nobody else can reach
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -47,12 +48,15 @@ RESTARTS = 3
 
 @dataclass(frozen=True)
 class Resources:
-    """Where to run. `cpus` and `gpus` are per trial; `slots` limits the trials at a time on this machine."""
+    """Where to run. `cpus` and `gpus` are per trial; `slots` limits the trials at a time on this machine.
+
+    `gpus` None means one if the cluster has any at the start, else none.
+    """
 
     address: str = "local"
     slots: int = 1
     cpus: float = 1
-    gpus: float = 0
+    gpus: float | None = None
 
 
 def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress) -> None:
@@ -68,7 +72,8 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress
     scratch = tempfile.mkdtemp(prefix="lip-tune-")
     try:
         trial = tune.with_parameters(_trial, work=work, pixels=plan.sweep.pixels, storage=str(ledger.root))
-        bundle = {"CPU": resources.cpus} | ({"GPU": resources.gpus} if resources.gpus else {})
+        gpus = min(1.0, ray.cluster_resources().get("GPU", 0)) if resources.gpus is None else resources.gpus
+        bundle = {"CPU": resources.cpus} | ({"GPU": gpus} if gpus else {})
         tune.Tuner(
             tune.with_resources(trial, tune.PlacementGroupFactory([bundle])),
             tune_config=tune.TuneConfig(
@@ -102,7 +107,7 @@ def _connect(resources: Resources, image_bytes: int) -> None:
     ray.init(
         resources.address,
         log_to_driver=False,
-        logging_level="warning",
+        logging_level=logging.WARNING,
         runtime_env={"env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0"}},
         **local,
     )

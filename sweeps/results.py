@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lip.schema import SCORES
 from lip.store import Ledger
 from sweeps.plan import Plan
 
 AXES = ["image", "source_image", "task", "pruner", "seed", "rewind", "round"]
-RESULTS = ["sparsity", "kept", *(f"psnr_{which}" for which in SCORES), "ssim_last_ema", "stop_found", "collapsed"]
+RESULTS = ["sparsity", "psnr_peak_ema", "psnr_last_ema", "psnr_stop_ema", "ssim_last_ema", "collapsed"]
 
 
 def rows(plan: Plan, ledger: Ledger) -> pd.DataFrame:

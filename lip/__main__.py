@@ -1,0 +1,3 @@
+from lip.cli import main
+
+main()

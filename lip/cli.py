@@ -1,0 +1,133 @@
+"""`python -m lip fit IMAGE`: one trajectory without Ray."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+from lip import terminal
+from lip.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lip.fit import Fit
+    from lip.store import Ledger
+    from lip.trajectory import Trajectory
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console(soft_wrap=True)
+
+
+@app.callback()
+def lip() -> None:
+    """Lottery image priors, one trajectory at a time."""
+
+
+@app.command()
+def fit(
+    image: Annotated[str, typer.Argument(help="an image file, an embedded photograph, or a set's member (set5/baby)")],
+    out: Annotated[
+        Path | None, typer.Option(help="folder for the images and the ledger; default: IMAGE's name")
+    ] = None,
+    sigma: Annotated[float, typer.Option(help="noise added to the image, in 8-bit grey levels")] = 25.0,
+    pruner: Annotated[str, typer.Option(help="imp, random or snip")] = "imp",
+    rounds: Annotated[int, typer.Option(help="rounds of pruning; 0 fits the dense prior only")] = 0,
+    rewind: Annotated[float, typer.Option(help="percentage of the dense run's steps to rewind to")] = 0.0,
+    seed: int = 0,
+    size: Annotated[int | None, typer.Option(help="cut and scale the image to so many pixels square")] = None,
+    steps: int = 3000,
+    width: Annotated[int, typer.Option(help="channels of the hourglass")] = 128,
+    scales: Annotated[int, typer.Option(help="scales of the hourglass")] = 5,
+    data: Annotated[Path | None, typer.Option(help="folder with the standard image sets")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default: all cores")] = None,
+) -> None:
+    """Degrade IMAGE, restore it with the dense prior and with each round's ticket, and save what comes out.
+
+    Writes the clean and the degraded image and, per round, the averaged output of the last step: none of it chosen
+    by looking at the clean image. The same command again computes only what is missing.
+    """
+    from lip.point import Album, trajectory
+    from lip.store import Ledger
+
+    values = {
+        "image": image,
+        "sigma": sigma,
+        "pruner": pruner,
+        "rounds": rounds,
+        "rewind": rewind,
+        "seed": seed,
+        "steps": steps,
+        "width": width,
+        "scales": scales,
+        **({"size": size} if size is not None else {}),
+    }
+    album = Album(data)
+    chosen = trajectory(values, album, "fit")
+    ledger = Ledger(out or Path(Path(image).stem))
+    ledger.check_writable()
+    for note in album.notes:
+        console.print(f"image {note}", highlight=False)
+    _check_device(device)
+    _run(chosen, album.pixels, ledger, device, threads or os.cpu_count() or 1)
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {device} cannot be used here: {str(error).splitlines()[0]}") from error
+
+
+def _run(chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, device: str, threads: int) -> None:
+    import torch
+    from PIL import Image
+
+    from lip.problem import Problem
+    from lip.store import to_8_bit
+    from lip.trajectory import publish
+
+    def save(name: str, image: np.ndarray) -> None:
+        Image.fromarray(image.squeeze()).save(ledger.root / f"{name}.png")
+
+    torch.set_num_threads(threads)
+    problem = Problem(chosen.fits[0], pixels[chosen.picture.pixels])
+    save("clean", pixels[chosen.picture.pixels])
+    save("degraded", to_8_bit(problem.observation[0].numpy()))
+    with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[psnr]}"), console=console) as bars:
+
+        def watch(fit: Fit) -> Callable[[int, float], None]:
+            name = f"round {fit.mask.round}" + ", to rewind to" * fit.keeps_weights
+            bar: Any = bars.add_task(name, total=fit.schedule.steps, psnr="")
+            return lambda step, psnr: bars.update(bar, completed=step, psnr=f"{psnr:.2f} dB")
+
+        for fit in chosen.fits:
+            publish(fit, pixels, ledger, device, watch, outputs=True)
+            outputs = ledger.outputs(fit)
+            if outputs is not None:
+                save(f"round-{fit.mask.round:02}", outputs["last_ema"])
+            _say(ledger, fit)
+    console.print(f"images and ledger in {ledger.root}", highlight=False)
+
+
+def _say(ledger: Ledger, fit: Fit) -> None:
+    row = ledger.fits(ids=[fit.id]).to_pylist()[0]
+    console.print(
+        f"round {row['round']:>2}  {row['sparsity']:>7.2%} pruned  PSNR of the averaged output: "
+        f"last {row['psnr_last_ema']:.2f}  early stop {row['psnr_stop_ema']:.2f}  oracle peak "
+        f"{row['psnr_peak_ema']:.2f} dB" + "  [red]collapsed[/]" * row["collapsed"],
+        highlight=False,
+    )
+
+
+def main() -> None:
+    terminal.main(app)

@@ -1,0 +1,130 @@
+"""One trajectory in a user's words: flat keys and plain values, checked and turned into specs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lip import images
+from lip.errors import InputError, nearest
+from lip.fit import Picture
+from lip.priors import PRIORS
+from lip.pruners import PRUNERS
+from lip.schedule import Schedule
+from lip.tasks import TASKS
+from lip.trajectory import Trajectory
+
+Made = TypeVar("Made", bound=BaseModel)
+
+
+class Point(BaseModel):
+    """The keys of every trajectory; those of its task, its prior and its schedule come on top."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    image: str
+    source_image: str | None = None
+    """The image whose IMP masks are used instead of the image's own."""
+    task: str = "denoise"
+    prior: str = "hourglass"
+    pruner: str = "imp"
+    rounds: Annotated[int, Field(ge=0, le=50)] = 16
+    seed: Annotated[int, Field(ge=0)] = 0
+    rewind: Annotated[float, Field(ge=0, le=100)] = 0.0
+    size: Annotated[int, Field(ge=1)] | None = None
+    """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
+
+
+class Album:
+    """Photographs, each loaded and prepared once. `data` is the folder of the standard sets."""
+
+    def __init__(self, data: Path | None = None) -> None:
+        self.data = data
+        self._images: dict[tuple[str, int | None, int], images.Image] = {}
+
+    def picture(self, name: str, size: int | None, multiple: int) -> Picture:
+        """A reference to a photograph, cut to `size` if given and to multiples of `multiple`. Raises InputError."""
+        key = (name, size, multiple)
+        if key not in self._images:
+            self._images[key] = images.load(name, size=size, multiple=multiple, data=self.data)
+        image = self._images[key]
+        height, width, channels = image.pixels.shape
+        return Picture(name=image.name, pixels=image.id, height=height, width=width, channels=channels)
+
+    @property
+    def pixels(self) -> dict[str, np.ndarray]:
+        """Every loaded image by the hash of its pixels, uint8 (height, width, channels)."""
+        return {image.id: image.pixels for image in self._images.values()}
+
+    @property
+    def notes(self) -> list[str]:
+        """What was done to the images, for the user to know."""
+        return [f"{image.name}: {note}" for image in self._images.values() for note in image.notes]
+
+
+def trajectory(values: Mapping[str, Any], album: Album, where: str) -> Trajectory:
+    """The trajectory that a point describes. Raises InputError, its sentence beginning with `where`."""
+    point = _made(Point, values, where)
+    for key, name, known in (
+        ("task", point.task, TASKS),
+        ("prior", point.prior, PRIORS),
+        ("pruner", point.pruner, PRUNERS),
+    ):
+        if name not in known:
+            raise InputError(f"{where}: {key}: there is no {key} {name!r}; {nearest(name, list(known))}")
+    task_class, prior_class = TASKS[point.task], PRIORS[point.prior]
+    owners: list[type[BaseModel]] = [Point, task_class, prior_class, Schedule]
+    keys = [key for owner in owners for key in owner.model_fields]
+    for key in values:
+        if key not in keys:
+            raise InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
+    task, prior = _made(task_class, values, where), _made(prior_class, values, where)
+    schedule = _made(Schedule, dict(task.schedule) | dict(values), where)
+    if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
+        raise InputError(f"{where}: rewind: {point.rewind} % of {schedule.steps} steps is not a step; use 0 or more")
+    if point.source_image and point.pruner != "imp":
+        raise InputError(f"{where}: source_image: {point.pruner} takes no masks from other images; use pruner: imp")
+
+    def picture(name: str) -> Picture:
+        taken = album.picture(name, point.size, prior.multiple)
+        if min(taken.height, taken.width) < prior.smallest:
+            raise InputError(
+                f"{where}: image {name} is {taken.width}x{taken.height} pixels, the net needs at least "
+                f"{prior.smallest}x{prior.smallest}; use a larger image, a larger size or fewer scales"
+            )
+        return taken
+
+    own, source = picture(point.image), picture(point.source_image or point.image)
+    return Trajectory(
+        picture=own,
+        task=task,
+        schedule=schedule,
+        prior=prior,
+        pruner=point.pruner,
+        rounds=point.rounds,
+        seed=point.seed,
+        rewind=point.rewind,
+        source=source if source.pixels != own.pixels else None,
+    )
+
+
+def _made(owner: type[Made], values: Mapping[str, Any], where: str) -> Made:
+    try:
+        return owner(**{key: values[key] for key in owner.model_fields if key in values})
+    except ValidationError as error:
+        raise explained(where, error, list(owner.model_fields)) from error
+
+
+def explained(where: str, error: ValidationError, keys: list[str]) -> InputError:
+    """The first complaint of pydantic as a sentence for users; `keys` are those that would have been known."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
+    if first["type"] == "missing":
+        return InputError(f"{where}: the key {key!r} is missing; add it")
+    return InputError(f"{where}: {key}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}")
