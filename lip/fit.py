@@ -18,7 +18,7 @@ class Picture(Spec):
     """A reference to an image: its name for people, the hash of its pixels for identity."""
 
     name: str
-    pixels: Annotated[str, Field(pattern="[0-9a-f]{16}")]
+    pixels: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
     height: int
     width: int
     channels: int

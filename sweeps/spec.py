@@ -33,7 +33,7 @@ class SweepFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: Annotated[str, Field(pattern=r"[A-Za-z0-9_-]+")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
     profile: str = "mini"
     """The profile that is meant when none is asked for."""
     fixed: dict[str, Any] = {}

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lip.errors import InputError
+from sweeps import spec
+from sweeps.plan import Plan
+from sweeps.profiles import PROFILES
+
+Write = Callable[..., str]
+
+BAD = {
+    "unknown block": ({"grids": {}}, r"there is no key 'grids'; did you mean 'grid'\?"),
+    "unknown key": (
+        {"fixed": {"image": "astronaut", "roundz": 2}},
+        "no key 'roundz'; did you mean 'rounds'",
+    ),
+    "unknown pruner": ({"grid": {"pruner": ["snop"]}}, r"pruner: there is no pruner 'snop'; did you mean 'snip'\?"),
+    "unknown task": ({"fixed": {"image": "astronaut", "task": "denoize"}}, "did you mean 'denoise'"),
+    "unknown profile": ({"profile": "smok"}, r"there is no profile 'smok'; did you mean 'smoke'\?"),
+    "unknown profile block": ({"profiles": {"min": {"steps": 3}}}, "did you mean 'mini'"),
+    "profile overrides more than sizes": (
+        {"profiles": {"mini": {"sigma": 3}}},
+        "no key 'profiles.mini.sigma'",
+    ),
+    "wrong type": (
+        {"fixed": {"image": "astronaut", "sigma": "loud"}},
+        "sigma: input should be a valid number",
+    ),
+    "bool is no number": ({"fixed": {"image": "astronaut", "skip": True}}, "skip: input should be a valid integer"),
+    "missing image": ({"fixed": {"rounds": 2}}, "the key 'image' is missing"),
+    "empty axis": ({"grid": {"pruner": []}}, r"grid\.pruner is empty; give it at least one value or remove it"),
+    "axis in two blocks": ({"grid": {"rounds": [1]}}, "rounds stands in fixed and in grid; keep one"),
+    "zip of two lengths": ({"zip": {"sigma": [1, 2], "rewind": [0]}}, r"zip: the lists must be of one length"),
+    "duplicate points": ({"grid": {"pruner": ["imp", "imp"]}}, "the same trajectory stands here twice"),
+    "rewind out of range": ({"grid": {"rewind": [101]}}, "rewind: input should be less than or equal to 100, not 101"),
+    "rewind to no step": ({"grid": {"rewind": [0.1]}}, "is not a step"),
+    "too many rounds": (
+        {"fixed": {"image": "astronaut", "rounds": 51}, "profile": "mini"},
+        "rounds: input should be less",
+    ),
+    "sigma out of range": ({"fixed": {"image": "astronaut", "sigma": 0}}, "sigma: input should be greater than 0"),
+    "image not found": ({"fixed": {"image": "photos/missing.png"}}, r"photos/missing\.png"),
+    "image misspelt": ({"fixed": {"image": "astronout"}}, "astronaut"),
+    "foreign masks of random": ({"grid": {"source_image": ["chelsea"], "pruner": ["random"]}}, "use pruner: imp"),
+    "name is not the file's": ({"name": "other"}, "'other' must be the file's own name, 'tiny'"),
+    "name as a path": ({"name": "../tiny"}, "name: string should match pattern"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_sweep_is_refused_in_one_sentence(case: str, write: Write) -> None:
+    blocks, message = BAD[case]
+    with pytest.raises(InputError, match=message) as caught:
+        spec.read(write(**blocks))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: tiny\nname: tiny\n", "the key 'name' stands twice"),
+        ("grid: {seed: [0], seed: [1]}\n", "the key 'seed' stands twice"),
+        ("name: [", "cannot be read as YAML"),
+        ("- a list\n", "a sweep file is a mapping"),
+        ("name: !!python/object/apply:os.getcwd []\n", "cannot be read as YAML"),
+        ("", "a sweep file is a mapping"),
+    ],
+)
+def test_a_file_that_is_no_sweep_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        spec.read(str(path))
+
+
+def test_truncated_and_small_images_are_refused_by_name(write: Write, tmp_path: Path) -> None:
+    whole, broken, small = tmp_path / "whole.png", tmp_path / "broken.png", tmp_path / "small.png"
+    Image.effect_noise((64, 64), 50).save(whole)
+    broken.write_bytes(whole.read_bytes()[:-900])
+    Image.new("RGB", (40, 40)).save(small)
+    with pytest.raises(InputError, match=re.escape(str(broken))):
+        spec.read(write(fixed={"image": str(broken)}))
+    with pytest.raises(InputError, match=r"is 32x32 pixels, the net needs at least 64x64"):
+        spec.read(write(fixed={"image": str(small), "scales": 5}, profile="paper"))
+
+
+def test_unknown_sweeps_are_answered_with_the_nearest_name() -> None:
+    with pytest.raises(InputError, match="did you mean 'existence'"):
+        spec.read("existance")
+    with pytest.raises(InputError, match=r"there is no sweep file mine\.yaml"):
+        spec.read("mine.yaml")
+
+
+def test_grid_is_multiplied_out_and_zip_is_walked_along(write: Write) -> None:
+    sweep = spec.read(
+        write(
+            fixed={"image": "astronaut", "rounds": 1},
+            grid={"seed": [0, 1], "pruner": ["imp", "random"]},
+            zip={"sigma": [15, 25], "rewind": [0, 20]},
+            profiles={"smoke": {"seeds": 2}},
+        )
+    )
+    points = {(t.task.sigma, t.rewind, t.seed, t.pruner) for t in sweep.trajectories}  # type: ignore[attr-defined]
+    assert points == {
+        (sigma, rewind, seed, pruner)
+        for sigma, rewind in [(15, 0), (25, 20)]
+        for seed in (0, 1)
+        for pruner in ("imp", "random")
+    }
+
+
+def test_profiles_override_sizes(write: Write) -> None:
+    smoke = PROFILES["smoke"]
+    (trajectory,) = spec.read(write(grid={"pruner": ["imp"], "seed": [0, 5]})).trajectories
+    assert (trajectory.picture.height, trajectory.schedule.steps, trajectory.rounds) == (smoke.size, smoke.steps, 4)
+    assert trajectory.seed == 0
+    paper = spec.read(write(), "paper").trajectories
+    assert {t.seed for t in paper} == set(range(10))
+    assert (paper[0].picture.height, paper[0].schedule.steps, paper[0].rounds) == (512, 3000, 2)
+    assert paper[0].fits[0].canonical()["schedule"] == {}, "the paper's own schedule is the default"
+
+
+def test_globs_name_several_images_and_native_sources_are_no_transfer(write: Write, tmp_path: Path) -> None:
+    for index in range(2):
+        Image.effect_noise((48, 48), 30 + index).save(tmp_path / f"{index}.png")
+    pattern = str(tmp_path / "*.png")
+    sweep = spec.read(write(fixed={"rounds": 1}, grid={"image": [pattern], "source_image": [pattern]}))
+    assert [t.source is None for t in sweep.trajectories] == [True, False, False, True]
+
+
+def test_only_picks_a_part(write: Write) -> None:
+    path = write()
+    (trajectory,) = spec.read(path, only={"pruner": "random", "seed": "0"}).trajectories
+    assert trajectory.pruner == "random"
+    with pytest.raises(InputError, match="did you mean 'pruner'"):
+        spec.read(path, only={"pruners": "random"})
+    with pytest.raises(InputError, match="no trajectory"):
+        spec.read(path, only={"pruner": "snip"})
+
+
+@pytest.mark.parametrize("profile", ["smoke", "mini", "paper"])
+@pytest.mark.parametrize("path", sorted(spec.SPECS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_sweep_can_be_planned(path: Path, profile: str) -> None:
+    sweep = spec.read(path.stem, profile)
+    plan = Plan(sweep, frozenset())
+    assert plan.missing
+    assert {point["fit"] for point in plan.points()} <= plan.fits.keys()
+
+
+@pytest.mark.parametrize("path", sorted(spec.SPECS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_header_of_every_shipped_sweep_tells_its_command_and_true_cost(path: Path) -> None:
+    text = path.read_text()
+    profile = "smoke" if path.stem == "smoke" else "mini"
+    assert re.search(rf"^#   python -m sweeps run {path.stem}\b", text, re.MULTILINE)
+    assert "# Expected    " in text
+    (said,) = re.findall(r"^# Cost .*?(\d+) fits", text, re.MULTILINE)
+    assert int(said) == len(Plan(spec.read(path.stem, profile), frozenset()).fits)
