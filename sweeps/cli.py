@@ -89,7 +89,8 @@ def run(
             execute(made, ledger, Resources(address, slots or os.cpu_count() or 1, cpus, gpus), progress)
         left = len(Plan.make(made.sweep, ledger).missing)
         if left:
-            console.print(f"[red]{left} fits are still to do[/]; `python -m sweeps status {spec}` says why")
+            remedy = "`python -m sweeps status` says why" if progress.failures else "the same command goes on"
+            console.print(f"[red]{left} fits are still to do[/]; {remedy}")
             raise typer.Exit(1 if progress.failures else 130)
     console.print(
         f"all {len(made.fits)} fits of {made.sweep.name} ({made.sweep.profile}) are published in {ledger.root}"

@@ -50,7 +50,7 @@ class Plan:
         return {key: fits for key, fits in rest.items() if fits}
 
     def points(self) -> list[dict[str, Any]]:
-        """One row per trajectory and round, for the ledger (`lip.schema.POINTS`)."""
+        """One row per trajectory and round of the whole sweep, for the ledger (`lip.schema.POINTS`)."""
         return [
             {
                 "trajectory": trajectory.id,
@@ -63,7 +63,7 @@ class Plan:
                 "round": k,
                 "fit": fit.id,
             }
-            for trajectory in self.sweep.trajectories
+            for trajectory in self.sweep.whole
             for k, fit in enumerate(trajectory.fits)
         ]
 

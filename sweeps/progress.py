@@ -44,6 +44,7 @@ class Progress:
             expand=True,
             disable=not console.is_terminal,
         )
+        self.trajectories_bar = self.bars.add_task("trajectories", total=len(self.left))
         self.fits_bar = self.bars.add_task("fits", total=len(plan.missing))
         self.steps_bar = self.bars.add_task("steps", total=steps(list(plan.missing.values())))
         self.trials: dict[str, Any] = {}
@@ -69,6 +70,8 @@ class Progress:
             self.running_steps.pop(key, None)
             self.finished_steps += fit.schedule.steps
             self.bars.advance(self.fits_bar)
+            if not self.left[key]:
+                self.bars.advance(self.trajectories_bar)
             if report["trained"]:
                 self._line(trajectory, fit.id)
         else:

@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -43,14 +44,17 @@ class SweepFile(BaseModel):
 
 
 class Sweep(BaseModel):
-    """A checked sweep: its trajectories, and the pixels they need by hash."""
+    """A checked sweep."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     name: str
     profile: str
+    whole: list[Trajectory]
     trajectories: list[Trajectory]
-    pixels: dict[str, Any]
+    """The part of the whole that is asked for."""
+    pixels: dict[str, np.ndarray]
+    """The images by hash, uint8 (height, width, channels)."""
     notes: list[str]
     """What was done to the images, for the user to know."""
 
@@ -105,6 +109,7 @@ def read(
     return Sweep(
         name=file.name,
         profile=chosen,
+        whole=list(trajectories.values()),
         trajectories=picked,
         pixels=album.pixels,
         notes=album.notes,

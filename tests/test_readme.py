@@ -1,0 +1,89 @@
+"""The README tells the truth: its links lead somewhere, its commands exist, its examples work."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from typer.main import get_command
+
+import analysis.cli
+import lip.cli
+import sweeps.cli
+from lip.pruners import PRUNERS
+from sweeps import spec
+
+TOP = Path(__file__).parents[1]
+README = (TOP / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+
+
+def block(language: str, holding: str) -> str:
+    (found,) = [text for kind, text in BLOCKS if kind == language and holding in text]
+    return found
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_to_files(document: str) -> None:
+    text = (TOP / document).read_text()
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (TOP / target).exists(), target
+
+
+COMMANDS = sorted(
+    {
+        re.sub(r"\s+#.*", "", command).strip(" `'")
+        for command in re.findall(r"python -m ((?:sweeps|analysis|lip) .*?)(?= && |'$|`|$)", README, re.MULTILINE)
+    }
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_understood(command: str) -> None:
+    package, name, *arguments = command.split()
+    app = {"sweeps": sweeps.cli.app, "analysis": analysis.cli.app, "lip": lip.cli.app}[package]
+    group = get_command(app)
+    group.commands[name].make_context(name, list(arguments))  # type: ignore[attr-defined]
+    if package != "lip":
+        assert spec.find(arguments[0])
+
+
+def test_every_shipped_sweep_and_profile_is_named() -> None:
+    for name in [*(path.stem for path in spec.SPECS.glob("*.yaml")), *spec.PROFILES]:
+        assert f"`{name}`" in README
+
+
+def test_the_example_sweep_is_well_formed(tmp_path: Path) -> None:
+    example = yaml.safe_load(block("yaml", "name: mine"))
+    example["grid"]["image"] = ["astronaut"]
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(example))
+    assert len(spec.read(str(path)).trajectories) == 9
+
+
+def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lip.point import Album, trajectory
+    from lip.problem import Problem
+
+    module = tmp_path / "magnitude.py"
+    imports = "from lip.masks import Mask, kept_after\nfrom lip.pruners.recipe import Recipe\n\n"
+    module.write_text(imports + block("python", "class Magnitude"))
+    found = importlib.util.spec_from_file_location("magnitude", module)
+    assert found is not None
+    assert found.loader is not None
+    loaded = importlib.util.module_from_spec(found)
+    found.loader.exec_module(loaded)
+    monkeypatch.setitem(PRUNERS, "magnitude", loaded.Magnitude)
+
+    album = Album()
+    values = {"image": "camera", "size": 16, "scales": 2, "width": 4, "pruner": "magnitude", "rounds": 2}
+    fit = trajectory(values, album, "test").fits[2]
+    problem = Problem(fit, album.pixels[fit.picture.pixels])
+    mask = fit.mask.mask(problem, None)
+    sizes = problem.theta.detach()[problem.prunable].abs()
+    assert sizes[torch.tensor(mask.bits)].min() >= sizes[~torch.tensor(mask.bits)].max()
+    assert fit.mask.round == 2
