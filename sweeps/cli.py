@@ -53,7 +53,7 @@ def plan(
         f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"
     )
     if made.missing:
-        console.print(estimate(made, ledger, os.cpu_count() or 1), highlight=False)
+        console.print(estimate(made, ledger, _slots()), highlight=False)
 
 
 @app.command()
@@ -64,7 +64,7 @@ def run(
     data: Data = None,
     only: Only = None,
     slots: Annotated[
-        int | None, typer.Option(min=1, help="trials at a time on this machine; default: its cores")
+        int | None, typer.Option(min=1, help="trials at a time; default: as many as this machine's cores can run")
     ] = None,
     cpus: Annotated[float, typer.Option(min=0.1, help="CPUs per trial")] = 1,
     gpus: Annotated[
@@ -86,7 +86,7 @@ def run(
 
         console.print(f"{len(made.missing)} of {len(made.fits)} fits to do; results in {ledger.root}", highlight=False)
         with Progress(made, ledger, console) as progress:
-            execute(made, ledger, Resources(address, slots or os.cpu_count() or 1, cpus, gpus), progress)
+            execute(made, ledger, Resources(address, slots or _slots(cpus), cpus, gpus), progress)
         left = len(Plan.make(made.sweep, ledger).missing)
         if left:
             remedy = "`python -m sweeps status` says why" if progress.failures else "the same command goes on"
@@ -167,6 +167,10 @@ def _planned(spec, profile, storage, data, only):  # type: ignore[no-untyped-def
     sweep = read(spec, profile, data, dict(_pairs(only or [])))
     ledger = Ledger(storage or terminal.default_storage())
     return Plan.make(sweep, ledger), ledger
+
+
+def _slots(cpus: float = 1) -> int:
+    return max(1, int((os.cpu_count() or 1) / cpus))
 
 
 def _pairs(only: list[str]) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,7 @@ def _connect(resources: Resources, image_bytes: int) -> None:
     local: dict[str, Any] = {}
     if resources.address == "local":
         local = {
-            "num_cpus": resources.slots,
+            "num_cpus": ceil(resources.slots * resources.cpus),
             "include_dashboard": False,
             "object_store_memory": 10**8 + 2 * image_bytes,  # it holds the images and little else
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -93,6 +93,6 @@ def label(trajectory: Trajectory) -> str:
     return ", ".join(parts)
 
 
-def steps(fits: Iterator[Fit] | list[Fit]) -> int:
+def steps(fits: Iterable[Fit]) -> int:
     """Training steps of some fits together."""
     return sum(fit.schedule.steps for fit in fits)

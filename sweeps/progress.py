@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ class Progress:
         self.sign = sign_of_life(ledger, plan.sweep.name, plan.sweep.profile)
         self.signed = 0.0
         self.at: dict[str, str] = {}
-        self.left = {key: {fit.id for fit in fits} for key, fits in plan.todo().items()}
+        self.needs = {key: {fit.id for fit in fits} for key, fits in plan.todo().items()}
+        self.published: set[str] = set()
         self.failures = 0
-        self.finished_steps = 0
         self.running_steps: dict[str, int] = {}
         self.bars = Bars(
             TextColumn("{task.description}"),
@@ -44,9 +45,9 @@ class Progress:
             expand=True,
             disable=not console.is_terminal,
         )
-        self.trajectories_bar = self.bars.add_task("trajectories", total=len(self.left))
+        self.trajectories_bar = self.bars.add_task("trajectories", total=len(self.needs))
         self.fits_bar = self.bars.add_task("fits", total=len(plan.missing))
-        self.steps_bar = self.bars.add_task("steps", total=steps(list(plan.missing.values())))
+        self.steps_bar = self.bars.add_task("steps", total=steps(plan.missing.values()))
         self.trials: dict[str, Any] = {}
 
     def __enter__(self) -> Progress:
@@ -66,19 +67,20 @@ class Progress:
             self.console.print(f"[red]failed[/] {label(trajectory)}: {report['failed']}", highlight=False)
         elif "published" in report:
             fit = self.plan.fits[report["published"]]
-            self.left[key].discard(fit.id)
+            self.published.add(fit.id)  # a shared fit is heard of once from each that needs it
             self.running_steps.pop(key, None)
-            self.finished_steps += fit.schedule.steps
-            self.bars.advance(self.fits_bar)
-            if not self.left[key]:
-                self.bars.advance(self.trajectories_bar)
+            self.bars.update(self.fits_bar, completed=len(self.published))
+            self.bars.update(self.trajectories_bar, completed=sum(n <= self.published for n in self.needs.values()))
             if report["trained"]:
                 self._line(trajectory, fit.id)
+            if key in self.trials:
+                self._bar(trajectory)
         else:
             self.running_steps[key] = report["step"]
             self.at[key] = f"round {report['round']}, step {report['step']}, {report['psnr']:.2f} dB"
             self._bar(trajectory)
-        self.bars.update(self.steps_bar, completed=self.finished_steps + sum(self.running_steps.values()))
+        finished = steps(self.plan.fits[fit] for fit in self.published)
+        self.bars.update(self.steps_bar, completed=finished + sum(self.running_steps.values()))
         self._sign()
 
     def ended(self, trajectory: Trajectory) -> None:
@@ -90,31 +92,33 @@ class Progress:
 
     def _bar(self, trajectory: Trajectory) -> None:
         key = trajectory.id
-        total = len(self.plan.todo()[key])
         if key not in self.trials:
-            self.trials[key] = self.bars.add_task("", total=total)
+            self.trials[key] = self.bars.add_task("", total=len(self.needs[key]))
         self.bars.update(
             self.trials[key],
-            completed=total - len(self.left[key]),
+            completed=len(self.needs[key] & self.published),
             description=f"  {label(trajectory)}: {self.at[key]}",
         )
 
     def _line(self, trajectory: Trajectory, fit: str) -> None:
         columns = ["round", "sparsity", "psnr_peak_ema", "psnr_last_ema", "psnr_stop_ema", "seconds", "collapsed"]
-        row = self.ledger.fits(columns, [fit]).to_pylist()[0]
-        self.console.print(
-            f"{label(trajectory):<40} round {row['round']:>2}  {row['sparsity']:>7.2%} pruned  "
-            f"peak {row['psnr_peak_ema']:5.2f}  last {row['psnr_last_ema']:5.2f}  "
-            f"stop {row['psnr_stop_ema']:5.2f} dB  {row['seconds']:.1f} s" + "  [red]collapsed[/]" * row["collapsed"],
-            highlight=False,
-        )
+        for row in self.ledger.fits(columns, [fit]).to_pylist():  # one, or none yet where the storage lags behind
+            self.console.print(
+                f"{label(trajectory):<40} round {row['round']:>2}  {row['sparsity']:>7.2%} pruned  "
+                f"peak {row['psnr_peak_ema']:5.2f}  last {row['psnr_last_ema']:5.2f}  "
+                f"stop {row['psnr_stop_ema']:5.2f} dB  {row['seconds']:.1f} s"
+                + "  [red]collapsed[/]"
+                * row["collapsed"],
+                highlight=False,
+            )
 
     def _sign(self) -> None:
         if time.monotonic() - self.signed > 2:
             self.signed = time.monotonic()
             temporary = self.sign.with_name(f".{self.sign.name}.{os.getpid()}")
-            temporary.write_text(json.dumps({"time": time.time(), "at": self.at}))
-            os.replace(temporary, self.sign)
+            with suppress(OSError):  # a courtesy: a full disk must not fail a trial here
+                temporary.write_text(json.dumps({"time": time.time(), "at": self.at}))
+                os.replace(temporary, self.sign)
 
 
 def sign_of_life(ledger: Ledger, sweep: str, profile: str) -> Path:
