@@ -66,7 +66,11 @@ class Mask:
         if np.isnan(scores).any():
             raise ValueError("the weights cannot be ranked: some scores are not a number")
         bits = np.zeros(scores.shape, np.bool_)
-        bits[np.argsort(-scores, kind="stable")[:kept]] = True
+        if kept:
+            least = np.partition(scores, scores.size - kept)[scores.size - kept]
+            bits = scores > least
+            ties = np.flatnonzero(scores == least)
+            bits[ties[: kept - np.count_nonzero(bits)]] = True
         return cls(tuple(layers), bits)
 
     @cached_property

@@ -208,16 +208,13 @@ def _found(data: bytes | None, fit: Fit, what: str) -> bytes:
 
 def _parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd", use_dictionary=False)
     return buffer.getvalue()
 
 
 def _aligned(data: bytes, schema: pa.Schema) -> pa.Table:
-    table = pq.ParquetFile(io.BytesIO(data)).read()
-    return pa.table(
-        [
-            table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
-            for field in schema
-        ],
-        schema=schema,
-    )
+    file = pq.ParquetFile(pa.BufferReader(data))
+    there = file.read(columns=[name for name in file.schema_arrow.names if name in schema.names], use_threads=False)
+    names = set(there.column_names)
+    columns = [there[field.name] if field.name in names else pa.nulls(len(there), field.type) for field in schema]
+    return pa.table(columns, names=schema.names).cast(schema)

@@ -1,0 +1,68 @@
+"""python -m analysis: reports on the command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lip.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def about() -> None:
+    """From the ledger to tables, figures and verdicts."""
+
+
+@app.command()
+def report(
+    spec: Annotated[str, typer.Argument(help="A sweep: its name or its file.")],
+    profile: Annotated[str | None, typer.Option(help="The profile it was run with, if there are several.")] = None,
+    storage: Annotated[
+        Path | None, typer.Option(help="The results folder.", envvar="LIP_STORAGE", show_default="results")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write.", show_default="STORAGE/reports/SPEC.PROFILE")
+    ] = None,
+) -> None:
+    """Write all exhibits of a sweep, with a verdict on each of the paper's claims, to one page: index.html."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    with console.status("loading the ledger") as status:
+        from analysis.frames import load
+        from analysis.report import Absent, default_folder, page, sections, tally, write
+
+        frames = load(storage, Path(spec).stem if spec.endswith((".yaml", ".yml")) else spec, profile)
+        folder = out or default_folder(frames)
+        console.print(Text(f"{frames.planned - frames.missing} of {frames.planned} fits published"))
+        parts = []
+        status.update("making the exhibits")
+        for part in sections(frames, folder):
+            parts.append(part)
+            if isinstance(part.exhibit, Absent):
+                line = f"absent: {part.exhibit.reason}; {part.exhibit.remedy}"
+            else:
+                line = tally(part.exhibit.claims)
+            console.print(Text.assemble((f"{part.name:<10}", "bold"), f" {line}"))
+        status.update("writing the page")
+        write(folder / "index.html", page(frames, parts).encode())
+    console.print(Text(str(folder / "index.html")), soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line; input that cannot be used ends it with one sentence and status 2."""
+    try:
+        app()
+    except InputError as error:
+        sys.exit(_said(error))
+
+
+def _said(error: InputError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 2

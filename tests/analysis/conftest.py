@@ -1,0 +1,187 @@
+"""Ledgers to analyse: invented rows, whose truth is exact, and a few real fits for the way from end to end."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lip.schema import FITS, SCORES
+from lip.shelf import Shelf
+from lip.store import Ledger
+
+Psnr = Callable[..., float | None]
+
+LAYERS = ["first", "second", "third", "fourth"]
+
+
+def trajectory(
+    image: str = "cat",
+    pruner: str = "imp",
+    seed: int = 0,
+    rewind: float = 0.0,
+    source: str | None = None,
+    rounds: int = 3,
+) -> list[dict[str, Any]]:
+    """The points of one trajectory, as `sweeps` records them."""
+    name = f"{image}-{source}-{pruner}-{seed}-{rewind:g}"
+    return [
+        {
+            "trajectory": name,
+            "image": image,
+            "source_image": source,
+            "task": "denoise",
+            "pruner": pruner,
+            "seed": seed,
+            "rewind": rewind,
+            "round": k,
+            "fit": _id(f"{name}-{k}" if k else f"{image}-{seed}-dense"),
+        }
+        for k in range(rounds + 1)
+    ]
+
+
+def _id(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+def row(point: dict[str, Any], psnr: float, **values: Any) -> dict[str, Any]:
+    """A fit as the ledger holds it, with this PSNR in all outputs."""
+    k = point["round"]
+    size = 1000
+    kept = round(size * 0.8**k)
+    return {
+        "id": point["fit"],
+        "schema": 1,
+        "spec": "{}",
+        "image": point["image"],
+        "pixels": "0" * 16,
+        "image_height": 64,
+        "image_width": 48,
+        "channels": 3,
+        "task": "denoise",
+        "sigma": 25.0,
+        "prior": "hourglass",
+        "width": 8,
+        "steps": 20,
+        "seed": point["seed"],
+        "pruner": point["pruner"] if k else "dense",
+        "round": k,
+        "source_image": (point["source_image"] or point["image"]) if k and point["pruner"] == "imp" else None,
+        "sparsity": 1 - 0.8**k,
+        **{f"psnr_{score}": psnr for score in SCORES},
+        "collapsed": False,
+        "started": datetime(2026, 1, 2, tzinfo=UTC),
+        "seconds": 60.0,
+        "device": "cpu",
+        "host": "bench",
+        "threads": 1,
+        "version_lip": "0.1.0",
+        "version_python": "3.11.0",
+        "version_torch": "2.9.0",
+        "code": "abcdef012345",
+        "curve_step": [10, 20],
+        **{f"curve_{name}": [1.0, 2.0] for name in ("loss", "psnr", "psnr_ema", "ssim", "ssim_ema")},
+        "layer_name": LAYERS,
+        "layer_size": [size] * 4,
+        "layer_kept": [kept] * 4,
+        **values,
+    }
+
+
+class Invented:
+    """A ledger filled by hand."""
+
+    trajectory = staticmethod(trajectory)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ledger = Ledger(folder)
+
+    def publish(self, rows: Iterable[dict[str, Any]]) -> None:
+        shelf = Shelf(self.folder / "fits", ".parquet")
+        for values in rows:
+            buffer = io.BytesIO()
+            pq.write_table(pa.Table.from_pylist([values], schema=FITS), buffer)
+            shelf.put(values["id"], buffer.getvalue())
+
+    def sweep(
+        self,
+        trajectories: Iterable[list[dict[str, Any]]],
+        psnr: Psnr = lambda **point: 30.0,
+        values: Callable[..., dict[str, Any]] = lambda **point: {},
+        name: str = "invented",
+        profile: str = "smoke",
+    ) -> None:
+        """Record a sweep and publish its fits; a PSNR of None leaves a fit unpublished."""
+        points = [point for part in trajectories for point in part]
+        self.ledger.record_sweep(name, profile, points)
+        distinct = {point["fit"]: point for point in points}.values()
+        self.publish(row(point, value, **values(**point)) for point in distinct if (value := psnr(**point)) is not None)
+
+
+@pytest.fixture
+def invented(tmp_path: Path) -> Invented:
+    """An empty ledger to be filled."""
+    return Invented(tmp_path / "results")
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with the sweep `tiny` (profile smoke) of real fits: all pruners, a rewind and a transfer."""
+    import numpy as np
+    import torch
+
+    from lip.fit import Picture
+    from lip.priors import Hourglass
+    from lip.tasks import Denoise
+    from lip.trajectory import Trajectory, publish
+
+    torch.set_num_threads(1)
+    pixels = {
+        name: np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        for seed, name in enumerate(("cat", "dog"))
+    }
+    keys = {name: hashlib.sha256(array.tobytes()).hexdigest()[:16] for name, array in pixels.items()}
+    cat, dog = (Picture(name=name, pixels=key, height=32, width=32, channels=3) for name, key in keys.items())
+    task = Denoise()
+    common: dict[str, Any] = {
+        "task": task,
+        "schedule": task.schedule.replace(steps=20),
+        "prior": Hourglass(width=8, scales=2),
+        "rounds": 2,
+    }
+    trajectories = [Trajectory(picture=cat, pruner=pruner, **common) for pruner in ("imp", "random", "snip")]
+    trajectories += [
+        Trajectory(picture=cat, pruner="imp", rewind=20.0, **common),
+        Trajectory(picture=dog, pruner="imp", **common),
+        Trajectory(picture=dog, pruner="imp", source=cat, **common),
+    ]
+    folder = tmp_path_factory.mktemp("measured") / "my results"
+    ledger = Ledger(folder)
+    points = []
+    for each in trajectories:
+        for k, fit in enumerate(each.fits):
+            publish(fit, {keys[name]: array for name, array in pixels.items()}, ledger)
+            points.append(
+                {
+                    "trajectory": each.id,
+                    "image": each.picture.name,
+                    "source_image": each.source and each.source.name,
+                    "task": each.task.kind,
+                    "pruner": each.pruner,
+                    "seed": each.seed,
+                    "rewind": each.rewind,
+                    "round": k,
+                    "fit": fit.id,
+                }
+            )
+    ledger.record_sweep("tiny", "smoke", points)
+    return folder

@@ -1,0 +1,278 @@
+"""Verdicts on invented results, whose truth is exact."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import analysis
+from analysis import plots
+from analysis.exhibits.exhibit import Absent, Exhibit
+from analysis.stats import FAILS, HOLDS, UNKNOWN, Verdict
+from lip.errors import InputError
+
+SEEDS = (0, 1, 2)
+
+
+def made(invented, name: str) -> Exhibit | Absent:
+    return analysis.EXHIBITS[name](analysis.load(invented.folder, "invented"))
+
+
+def claims(exhibit: Exhibit | Absent, words: str, output: str = "last") -> Verdict:
+    assert isinstance(exhibit, Exhibit)
+    (one,) = [claim for claim in exhibit.claims if words in claim.claim and claim.output == output]
+    return one
+
+
+def pruners(invented, *names: str, rounds: int = 9, images: tuple[str, ...] = ("cat", "dog"), seeds=SEEDS):
+    return [
+        invented.trajectory(image, name, seed, rounds=rounds) for image in images for name in names for seed in seeds
+    ]
+
+
+def test_tickets_match_as_far_as_the_pooled_mean_stays_within_the_tolerance(invented):
+    # cat loses 0.019 dB a round, dog gains 0.02 dB a round up to 0.08: pooled, every round is within 0.1 dB
+    def psnr(image, seed, round, **_):
+        return 30 + seed + (-0.019 * round if image == "cat" else min(0.02 * round, 0.08))
+
+    invented.sweep(pruners(invented, "imp", rounds=10), psnr)
+    verdict = claims(made(invented, "existence"), "match the dense prior up to 86.58 %")
+    assert verdict.verdict == HOLDS
+    assert verdict.effect == pytest.approx((-0.171 + 0.08) / 2)
+    assert verdict.n == 3
+    assert verdict.note == "worst at 86.58 %; matches up to 89.26 %, on cat up to 67.23 %"
+
+
+def test_a_round_that_does_not_match_ends_the_reach(invented):
+    invented.sweep(pruners(invented, "imp"), lambda round, seed, **_: 30 + seed - 0.3 * (round == 4))
+    verdict = claims(made(invented, "existence"), "match the dense prior")
+    assert verdict.verdict == FAILS
+    assert verdict.effect == pytest.approx(-0.3)
+    assert verdict.note.startswith("worst at 59.04 %; matches up to 48.8 %")
+
+
+def test_matching_all_that_is_measured_is_not_enough_short_of_the_papers_round(invented):
+    invented.sweep(pruners(invented, "imp", rounds=3), lambda seed, **_: 30.0 + seed)
+    verdict = claims(made(invented, "existence"), "match the dense prior")
+    assert verdict.verdict == UNKNOWN
+    assert verdict.note.endswith("not measured beyond 48.8 %")
+
+
+def test_outputs_are_judged_apart(invented):
+    invented.sweep(
+        pruners(invented, "imp"),
+        lambda **_: 30.0,
+        lambda round, **_: {"psnr_last_ema": 30 - 0.5 * (round > 0)},
+    )
+    exhibit = made(invented, "existence")
+    verdicts = {output: claims(exhibit, "match the dense", output).verdict for output in plots.OUTPUTS}
+    assert verdicts == {"peak": HOLDS, "last": FAILS, "stop": HOLDS}
+
+
+def test_imp_against_random_and_snip_is_paired_by_image_seed_and_round(invented):
+    drop = {"imp": 0.0, "random": 0.25, "snip": -0.5}
+
+    def psnr(image, pruner, seed, round, **_):
+        # what image, seed and round do to all pruners alike must cancel
+        return 25 + 3 * (image == "cat") + seed - 0.1 * round - drop[pruner] * (round > 0)
+
+    invented.sweep(pruners(invented, "imp", "random", "snip", rounds=2), psnr)
+    exhibit = made(invented, "existence")
+    random, snip = claims(exhibit, "beat random"), claims(exhibit, "beat SNIP")
+    assert (random.verdict, random.n) == (HOLDS, 3)
+    assert (random.effect, random.low, random.high) == pytest.approx((0.25, 0.25, 0.25))
+    assert random.claim == "IMP tickets beat random pruning at 20–36 %"
+    assert random.note == "2 images, ahead at 2 of 2 rounds"
+    assert (snip.verdict, snip.effect) == (FAILS, pytest.approx(-0.5))
+
+
+def test_a_rival_is_met_on_the_images_it_has(invented):
+    trajectories = [*pruners(invented, "imp", rounds=1), *pruners(invented, "random", rounds=1, images=("cat",))]
+    invented.sweep(trajectories, lambda pruner, round, **_: 30 - 0.5 * (pruner == "random") * round)
+    random = claims(made(invented, "existence"), "beat random")
+    assert (random.verdict, random.effect, random.n) == (HOLDS, 0.5, 3)
+    assert random.note == "1 image, ahead at 1 of 1 rounds"
+
+
+def test_one_seed_is_not_enough(invented):
+    invented.sweep(pruners(invented, "imp", "random", "snip", seeds=(0,)))
+    exhibit = made(invented, "existence")
+    assert isinstance(exhibit, Exhibit)
+    assert {claim.verdict for claim in exhibit.claims} == {UNKNOWN}
+    assert "One seed, so no band." in exhibit.caption
+
+
+def test_a_seed_that_lacks_a_round_is_left_out(invented):
+    def psnr(seed, round, **_):
+        return None if seed == 3 and round == 7 else 30 - 5.0 * (seed == 3) * (round > 0)
+
+    invented.sweep(pruners(invented, "imp", seeds=(0, 1, 2, 3)), psnr)
+    verdict = claims(made(invented, "existence"), "match the dense prior")
+    assert (verdict.verdict, verdict.n, verdict.effect) == (HOLDS, 3, 0)
+    assert "1 incomplete seed left out" in verdict.note
+
+
+def test_values_that_are_not_finite_are_dropped_and_said_and_collapsed_fits_count(invented):
+    def values(seed, round, **_):
+        if seed == 0 and round == 1:
+            return {"psnr_last_ema": float("inf")}
+        return {"collapsed": True} if seed == 1 and round == 2 else {}
+
+    invented.sweep(pruners(invented, "imp", images=("cat",), seeds=(0, 1, 2, 3)), lambda seed, **_: 30.0 + seed, values)
+    exhibit = made(invented, "existence")
+    assert isinstance(exhibit, Exhibit)
+    assert "Values that are not finite: 1, left out." in exhibit.caption
+    assert "Collapsed fits (×): 1; means include them." in exhibit.caption
+    assert claims(exhibit, "match the dense", "last").n == 3
+    assert claims(exhibit, "match the dense", "peak").n == 4
+    first = exhibit.table.query("round == 1 and output == 'last'").iloc[0]
+    assert first["psnr_ema"] == pytest.approx(32)  # the mean of 31, 32 and 33
+
+
+def test_the_table_holds_means_and_deviations_over_seeds(invented):
+    invented.sweep(
+        pruners(invented, "imp", images=("cat",), rounds=1), lambda seed, round, **_: 30 + seed - 0.5 * round
+    )
+    exhibit = made(invented, "existence")
+    assert isinstance(exhibit, Exhibit)
+    row = exhibit.table.query("round == 1 and output == 'peak'").iloc[0]
+    assert (row["psnr_ema"], row["psnr_ema_std"], row["minus_dense"], row["seeds"]) == (30.5, 1, -0.5, 3)
+    assert exhibit.table["output"].unique().tolist() == ["peak", "last", "stop"]
+
+
+def test_the_papers_table_4_stands_beside_ours_at_the_nearest_sparsity(invented):
+    invented.sweep(pruners(invented, "imp", rounds=1), lambda round, **_: 30 + 0.25 * round)
+    exhibit = made(invented, "existence")
+    assert isinstance(exhibit, Exhibit)
+    assert exhibit.reference is not None
+    ours = exhibit.reference.set_index("sparsity in %, F16 (paper)")["IMP - dense in dB, all images (ours)"]
+    assert ours.dropna().to_dict() == {20: 0.25}
+    assert exhibit.reference["LIP - dense in dB (paper)"].tolist() == [0, 0.09, 0.05, 0.06, 0.07, 0.05, -0.03, -0.15]
+
+
+def test_masks_of_other_images_are_compared_with_own_ones(invented):
+    # slightly worse at rounds 1 and 2, equal from round 3
+    def psnr(source_image, seed, round, **_):
+        return 30 + seed - 0.2 * (source_image is not None) * (round in (1, 2))
+
+    own = pruners(invented, "imp", rounds=8)
+    foreign = [
+        invented.trajectory("cat", source=source, seed=seed, rounds=8) for source in ("dog", "owl") for seed in SEEDS
+    ]
+    invented.sweep([*own, *foreign], psnr)
+    exhibit = made(invented, "images")
+    assert isinstance(exhibit, Exhibit)
+    assert set(exhibit.table["image"]) == {"cat"}  # dog is evaluated with its own masks only
+    assert set(exhibit.table["masks"]) == {"own masks", "dog", "owl"}
+    match, worse, equal = (claims(exhibit, words) for words in ("match own", "worse than own", "equal own"))
+    assert (match.effect, match.verdict) == (pytest.approx(-0.2 * 2 / 8), HOLDS)
+    assert (worse.effect, worse.verdict) == (pytest.approx(-0.2), HOLDS)
+    assert (equal.effect, equal.verdict) == (0, HOLDS)
+    assert equal.claim.endswith("at 73.8–83.2 %")
+
+
+def test_rounds_that_are_not_measured_leave_their_claim_open(invented):
+    invented.sweep(
+        [
+            *pruners(invented, "imp", rounds=2),
+            *(invented.trajectory("cat", source="dog", seed=s, rounds=2) for s in SEEDS),
+        ]
+    )
+    equal = claims(made(invented, "images"), "equal own")
+    assert (equal.verdict, equal.n) == (UNKNOWN, 0)
+    assert equal.claim.endswith("at sparsities that are not measured")
+
+
+def test_rewinding_is_compared_with_theta_0(invented):
+    effect = {0.0: 0.0, 5.0: 0.05, 10.0: -0.5, 20.0: 0.5}
+    trajectories = [invented.trajectory(rewind=rewind, seed=seed) for rewind in effect for seed in SEEDS]
+    invented.sweep(trajectories, lambda rewind, seed, round, **_: 30 + seed + effect[rewind] * (round > 0))
+    exhibit = made(invented, "rewinding")
+    found = {
+        level: (round(verdict.effect, 9), verdict.verdict)
+        for level in (5, 10, 20)
+        for verdict in [claims(exhibit, f"rewinding to {level} %")]
+    }
+    assert found == {5: (0.05, HOLDS), 10: (-0.5, HOLDS), 20: (0.5, FAILS)}
+
+
+def test_layers_are_judged_by_rank_correlation(invented):
+    kept = {"imp": [900, 800, 700, 600], "snip": [100, 200, 300, 400], "random": [800, 800, 800, 800]}
+    invented.sweep(
+        pruners(invented, "imp", "snip", "random", rounds=5),
+        values=lambda pruner, **_: {"layer_kept": kept[pruner]},
+    )
+    exhibit = made(invented, "layers")
+    assert isinstance(exhibit, Exhibit)
+    found = {words: claims(exhibit, words, "masks") for words in ("IMP", "SNIP", "random")}
+    assert {words: (v.effect, v.verdict) for words, v in found.items()} == {
+        "IMP": (pytest.approx(1), HOLDS),
+        "SNIP": (pytest.approx(-1), HOLDS),
+        "random": (0, HOLDS),
+    }
+    assert exhibit.table["round"].unique().tolist() == [2, 4, 5]  # nearest to the paper's 2, 4, 10 and 13
+
+
+@pytest.mark.parametrize("name", analysis.EXHIBITS)
+class TestEveryExhibit:
+    """What holds for every entry of EXHIBITS."""
+
+    def test_it_makes_figure_table_and_claims(self, name: str, measured):
+        exhibit = analysis.EXHIBITS[name](analysis.load(measured, "tiny"))
+        assert isinstance(exhibit, Exhibit)
+        assert exhibit.name == name
+        assert "32×32 pixels, 1 seed, 20 steps, hourglass of width 8, profile smoke." in exhibit.caption
+        assert len(exhibit.table)
+        assert exhibit.claims
+        assert {claim.verdict for claim in exhibit.claims} == {UNKNOWN}
+
+    def test_the_same_data_give_the_same_svg(self, name: str, measured):
+        frames = analysis.load(measured, "tiny")
+        first, second = (plots.svg(analysis.EXHIBITS[name](frames).figure) for _ in range(2))
+        assert first == second
+        assert b"<dc:date>" not in first
+
+    def test_it_says_what_the_sweep_lacks(self, name: str, invented):
+        invented.sweep([invented.trajectory(rounds=0)])
+        absent = made(invented, name)
+        assert isinstance(absent, Absent)
+        assert absent.reason.startswith("the sweep has no ")
+        assert absent.remedy == f"python -m sweeps run {name} --profile smoke"
+
+    def test_it_says_what_is_not_run_yet(self, name: str, invented):
+        own = pruners(invented, "imp", seeds=(0,))
+        more = [invented.trajectory(rewind=5.0), invented.trajectory(source="dog")]
+        invented.sweep([*own, *more], lambda round, **_: None if round else 30.0)
+        absent = made(invented, name)
+        assert isinstance(absent, Absent)
+        assert absent.reason.endswith("among the published fits")
+        assert absent.remedy == "python -m sweeps run invented --profile smoke"
+
+    def test_it_never_averages_over_settings(self, name: str, invented):
+        own = [
+            *pruners(invented, "imp", seeds=(0,)),
+            invented.trajectory(rewind=5.0),
+            invented.trajectory(source="dog"),
+        ]
+        wide = [
+            [{**point, "trajectory": point["trajectory"] + "w", "fit": f"wide{point['fit'][:12]}"} for point in part]
+            for part in own
+        ]
+        invented.sweep([*own, *wide], values=lambda fit, **_: {"width": 16 if fit.startswith("wide") else 8})
+        absent = made(invented, name)
+        assert isinstance(absent, Absent)
+        assert absent.reason == "the sweep varies width within a point, which is never averaged"
+        frames = analysis.load(invented.folder, "invented")
+        narrow = replace(frames, fits=frames.fits.query("width == 8"))
+        assert isinstance(analysis.EXHIBITS[name](narrow), Exhibit)
+
+    def test_it_wants_a_sweep(self, name: str, measured):
+        with pytest.raises(InputError, match="an exhibit is made from a sweep"):
+            analysis.EXHIBITS[name](analysis.load(measured))
+
+
+def test_a_pruner_without_a_fixed_look_gets_one_of_its_own():
+    looks = plots.styles(["imp", "synflow", "grasp"])
+    assert looks["imp"] == plots.PRUNERS["imp"]
+    assert len({looks[name].color for name in ("imp", "random", "snip", "synflow", "grasp")}) == 5

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+
+import analysis
+from lip.errors import InputError
+
+
+def test_a_row_per_trajectory_and_round_with_the_dense_fit_in_each(invented):
+    invented.sweep([invented.trajectory(pruner=pruner, rounds=2) for pruner in ("imp", "random")])
+    frames = analysis.load(invented.folder, "invented")
+    assert frames.fits["pruner"].tolist() == ["imp"] * 3 + ["random"] * 3
+    assert frames.fits["mask_kind"].tolist() == ["dense", "imp", "imp", "dense", "random", "random"]
+    assert frames.fits["round"].tolist() == [0, 1, 2, 0, 1, 2]
+    dense = frames.fits.loc[frames.fits["round"] == 0, "fit"]
+    assert dense.nunique() == 1
+    assert (frames.planned, frames.missing) == (5, 0)
+
+
+def test_masks_come_from_the_image_itself_unless_said_otherwise(invented):
+    invented.sweep([invented.trajectory("cat"), invented.trajectory("cat", source="dog")])
+    fits = analysis.load(invented.folder, "invented").fits
+    assert fits.groupby("trajectory")["source_image"].unique().str.join("").to_dict() == {
+        "cat-None-imp-0-0": "cat",
+        "cat-dog-imp-0-0": "dog",
+    }
+    assert fits.loc[fits["round"] > 0, "mask_image"].tolist() == ["cat"] * 3 + ["dog"] * 3
+
+
+def test_what_is_missing_is_counted_once_and_its_command_named(invented):
+    def psnr(pruner, round, **_):
+        return None if round == 0 or pruner == "random" else 30.0
+
+    invented.sweep([invented.trajectory(pruner=pruner, rounds=2) for pruner in ("imp", "random")], psnr)
+    frames = analysis.load(invented.folder, "invented")
+    assert (frames.planned, frames.missing) == (5, 3)
+    assert frames.fits["round"].tolist() == [1, 2]
+    assert frames.command == "python -m sweeps run invented --profile smoke"
+
+
+def test_layers_are_long_and_carry_the_axes(invented):
+    invented.sweep([invented.trajectory(rounds=1)], values=lambda round, **_: {"layer_kept": [1000, 500, 250, 0]})
+    layers = analysis.load(invented.folder, "invented").layers
+    assert layers["layer"].tolist() == [0, 1, 2, 3] * 2
+    assert layers["layer_name"].tolist() == ["first", "second", "third", "fourth"] * 2
+    assert layers["sparsity"].tolist() == [0, 0.5, 0.75, 1] * 2
+    assert layers["round"].tolist() == [0] * 4 + [1] * 4
+
+
+def test_curves_are_long_and_follow_a_selection_of_fits(measured):
+    from dataclasses import replace
+
+    frames = analysis.load(measured, "tiny")
+    curves = frames.curves
+    assert {"step", "loss", "psnr", "psnr_ema", "ssim", "ssim_ema", "pruner", "seed"} <= set(curves.columns)
+    assert curves["row"].nunique() == len(frames.fits)
+    last = curves.groupby("row")["step"].max()
+    assert (last == 20).all()
+    some = replace(frames, fits=frames.fits.query("pruner == 'snip'"))
+    assert set(some.curves["pruner"]) == {"snip"}
+
+
+def test_without_a_sweep_every_fit_stands_once(measured):
+    frames = analysis.load(measured)
+    assert frames.fits["fit"].is_unique
+    assert {"dense", "imp", "random", "snip"} == set(frames.fits["mask_kind"])
+    assert set(frames.layers["mask_kind"]) == set(frames.fits["mask_kind"])
+    assert (frames.planned, frames.missing) == (0, 0)
+
+
+def test_recorded_lists_sweeps(invented):
+    invented.sweep([invented.trajectory(rounds=2)], name="one")
+    invented.sweep([invented.trajectory(rounds=1)], name="one", profile="mini")
+    assert analysis.recorded(invented.folder).to_dict("records") == [
+        {"sweep": "one", "profile": "mini", "fits": 2},
+        {"sweep": "one", "profile": "smoke", "fits": 3},
+    ]
+
+
+def test_profiles_are_never_mixed(invented):
+    invented.sweep([invented.trajectory(rounds=1)])
+    invented.sweep([invented.trajectory(rounds=2)], profile="mini")
+    with pytest.raises(InputError, match="profiles mini, smoke, which are never averaged; choose one with --profile"):
+        analysis.load(invented.folder, "invented")
+    assert analysis.load(invented.folder, "invented", "mini").fits["round"].max() == 2
+    with pytest.raises(InputError, match=r"not run with profile 'smok'; .*--profile smok \(did you mean 'smoke'"):
+        analysis.load(invented.folder, "invented", "smok")
+
+
+def test_unknown_names_are_refused_with_the_remedy(invented):
+    invented.sweep([invented.trajectory(rounds=1)])
+    with pytest.raises(InputError, match=r"no sweep 'invente' .* run invente \(did you mean 'invented'\?\)"):
+        analysis.load(invented.folder, "invente")
+    with pytest.raises(InputError, match="profile 'smoke' alone selects nothing"):
+        analysis.load(invented.folder, profile="smoke")
+    with pytest.raises(InputError, match=r"no results folder .*--storage or LIP_STORAGE"):
+        analysis.load(invented.folder / "elsewhere", "invented")
+
+
+def test_an_empty_results_folder_says_what_to_start(tmp_path):
+    with pytest.raises(InputError, match=r"start it with python -m sweeps run existence"):
+        analysis.load(tmp_path, "existence")
+
+
+def test_storage_comes_from_the_environment(invented, monkeypatch):
+    invented.sweep([invented.trajectory(rounds=1)])
+    monkeypatch.setenv("LIP_STORAGE", str(invented.folder))
+    assert len(analysis.load(sweep="invented").fits) == 2
