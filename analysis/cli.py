@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lip.errors import InputError
+from lip import terminal
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -56,13 +55,4 @@ def report(
 
 
 def main() -> None:
-    """Run the command line; input that cannot be used ends it with one sentence and status 2."""
-    try:
-        app()
-    except InputError as error:
-        sys.exit(_said(error))
-
-
-def _said(error: InputError) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return 2
+    terminal.main(app)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from lip.errors import InputError, nearest
 from lip.schema import FITS
 from lip.store import Ledger
+from lip.terminal import default_storage
 
 AXES = ["image", "source_image", "task", "pruner", "seed", "rewind", "round"]
 """What a sweep varies. Rows that agree in all of these are the same point of a sweep."""
@@ -85,7 +85,7 @@ class Frames:
 
 def storage_folder(storage: str | Path | None) -> Path:
     """The results folder that is meant: the one given, else the environment's LIP_STORAGE, else ./results."""
-    folder = Path(storage or os.environ.get("LIP_STORAGE") or "results")
+    folder = Path(storage or default_storage())
     if not folder.is_dir():
         raise InputError(f"there is no results folder {folder}; name it with --storage or LIP_STORAGE")
     return folder

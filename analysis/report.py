@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
-import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from analysis.exhibits.exhibit import plural, values
 from analysis.frames import Frames
 from analysis.stats import FAILS, HOLDS, UNKNOWN, Verdict
 from lip.errors import InputError
+from lip.shelf import write_whole
 
 MARKS = {HOLDS: "✓", FAILS: "✗", UNKNOWN: "?"}
 
@@ -122,18 +120,10 @@ def provenance(frames: Frames) -> dict[str, str]:
 
 def write(path: Path, data: bytes) -> None:
     """Put a file in place whole. Raises InputError when it cannot be written."""
-    temporary = path.with_name(f".{uuid.uuid4().hex}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        write_whole(path, data)
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({os.strerror(error.errno or 0)}); choose another folder with --out"
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder with --out") from error
 
 
 def tally(claims: list[Verdict]) -> str:

@@ -7,6 +7,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -30,17 +31,7 @@ class Shelf:
         """Store data under a key, in place of what was there before."""
         before = self._versions(key)
         path = self.folder / key[:2] / f"{key}-{_digest(data)}{self.suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{uuid.uuid4().hex}")
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _flush_folder(path.parent)
+        write_whole(path, data)
         for old in before:
             if old != path:
                 old.unlink(missing_ok=True)
@@ -84,10 +75,21 @@ def _read(path: Path) -> bytes | None:
     return data if path.name.removesuffix(path.suffix).endswith(f"-{_digest(data)}") else None
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make a rename in the folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a file in place all or nothing, so that it survives a power cut; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}")
     try:
-        os.fsync(descriptor)
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
     finally:
-        os.close(descriptor)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the rename itself
+    finally:
+        os.close(folder)

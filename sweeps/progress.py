@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from lip.shelf import write_whole
 from lip.store import Ledger
 from lip.trajectory import Trajectory
 from sweeps.plan import Plan, label, steps
@@ -115,10 +115,8 @@ class Progress:
     def _sign(self) -> None:
         if time.monotonic() - self.signed > 2:
             self.signed = time.monotonic()
-            temporary = self.sign.with_name(f".{self.sign.name}.{os.getpid()}")
             with suppress(OSError):  # a courtesy: a full disk must not fail a trial here
-                temporary.write_text(json.dumps({"time": time.time(), "at": self.at}))
-                os.replace(temporary, self.sign)
+                write_whole(self.sign, json.dumps({"time": time.time(), "at": self.at}).encode())
 
 
 def sign_of_life(ledger: Ledger, sweep: str, profile: str) -> Path:
