@@ -6,14 +6,14 @@ oracle peaks of the averaged outputs against the clean image, so they compare wi
 
 from __future__ import annotations
 
-# FACTS 1.2, row Fig 3. Rounds 9 and 8; the paper rounds 83.22 to 83.23
+# Fig 3. Rounds 9 and 8; the paper rounds 83.22 to 83.23
 MATCHING_ROUND = 9
 MATCHING = "IMP tickets match up to 86.58 % on the observation, 83.23 % when trained again from the mask (Fig. 3)"
 BEATS_ROUNDS = range(1, 15)
 BEATS_RANDOM = "IMP beats random pruning from 20 to 96 % (Fig. 3)"
 BEATS_SNIP = "IMP beats SNIP from 20 to 96 % (Fig. 3)"
 
-# FACTS 1.2, row Table 4: image F16. The levels are not rounds of IMP
+# Table 4: image F16. The levels are not rounds of IMP
 TABLE_4 = {
     # sparsity in %: (LIP, SynFlow), dB
     0: (31.06, 31.06),
@@ -26,14 +26,14 @@ TABLE_4 = {
     90: (30.91, 28.98),
 }
 
-# FACTS 1.2, row Fig 14. "Below 0.6 M parameters" begins at round 6 (588,078)
+# Fig 14. "Below 0.6 M parameters" begins at round 6 (588,078)
 FOREIGN = "masks of other images serve about as well as native ones (Fig. 14)"
 FOREIGN_LOW_ROUNDS = range(1, 3)
 FOREIGN_LOW = "foreign masks are slightly worse at 0 to 40 % (Fig. 14)"
 FOREIGN_HIGH_FROM = 6
 FOREIGN_HIGH = "foreign masks are about equal below 0.6 M parameters, 74 % and more (Fig. 14)"
 
-# FACTS 1.2, row Fig 7; its reservations: FACTS 3, defect 7
+# Fig 7
 LAYER_ROUNDS = (2, 4, 10, 13)
 LAYERS_IMP = "LIP keeps early layers and prunes late ones (Fig. 7)"
 LAYERS_SNIP = "SNIP keeps late layers and prunes early ones (Fig. 7)"
@@ -43,6 +43,6 @@ LAYERS_RESERVATION = (
     " off its figure needs this re-check."
 )
 
-# FACTS 1.2, row Fig 9
+# Fig 9
 REWINDING_NO_GAIN = "rewinding to 5 % of training gains nothing over θ₀ (Fig. 9)"
 REWINDING_HURTS = "rewinding to 10 or 20 % of training hurts or fails (Fig. 9)"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lip.fit import Fit
     from lip.fitting import train
     from lip.masks import Mask
-    from lip.point import Album, trajectory
+    from lip.point import Album, trajectory_of
     from lip.problem import Problem
     from lip.store import Ledger
     from lip.trajectory import Trajectory, publish
@@ -24,10 +24,10 @@ _HOMES = {
     "Trajectory": "lip.trajectory",
     "publish": "lip.trajectory",
     "train": "lip.fitting",
-    "trajectory": "lip.point",
+    "trajectory_of": "lip.point",
 }
 
-__all__ = ["Album", "Fit", "Ledger", "Mask", "Problem", "Trajectory", "publish", "train", "trajectory"]
+__all__ = ["Album", "Fit", "Ledger", "Mask", "Problem", "Trajectory", "publish", "train", "trajectory_of"]
 
 
 def __getattr__(name: str) -> Any:

@@ -47,14 +47,14 @@ def fit(
     scales: Annotated[int, typer.Option(help="scales of the hourglass")] = 5,
     data: Annotated[Path | None, typer.Option(help="folder with the standard image sets")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: all cores")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")] = None,
 ) -> None:
     """Degrade IMAGE, restore it with the dense prior and with each round's ticket, and save what comes out.
 
     Writes the clean and the degraded image and, per round, the averaged output of the last step: none of it chosen
     by looking at the clean image. The same command again computes only what is missing.
     """
-    from lip.point import Album, trajectory
+    from lip.point import Album, trajectory_of
     from lip.store import Ledger
 
     values = {
@@ -70,7 +70,7 @@ def fit(
         **({"size": size} if size is not None else {}),
     }
     album = Album(data)
-    chosen = trajectory(values, album, "fit")
+    chosen = trajectory_of(values, album, "fit")
     ledger = Ledger(out or Path(Path(image).stem))
     ledger.check_writable()
     for note in album.notes:

@@ -1,4 +1,4 @@
-"""Fitting a masked prior to one degraded image: the inner loop of everything (FACTS 2.1).
+"""Fitting a masked prior to one degraded image: the inner loop of everything.
 
     repeat N times:  x = f(z + jitter; m * theta)      loss = L(x, observation)      Adam step on theta
 

@@ -11,8 +11,8 @@ COLLAPSE_MARGIN = 1.0
 
 
 def psnr(mse: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error of images in [0, 1]."""
-    return -10 * log10(mse) if mse > 0 else inf
+    """Peak signal-to-noise ratio in dB of a mean squared error of images in [0, 1]; nan of nan."""
+    return inf if mse == 0 else -10 * log10(mse)
 
 
 def ssim(image: np.ndarray, clean: np.ndarray) -> float:

@@ -66,7 +66,7 @@ class Album:
         return [f"{image.name}: {note}" for image in self._images.values() for note in image.notes]
 
 
-def trajectory(values: Mapping[str, Any], album: Album, where: str) -> Trajectory:
+def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajectory:
     """The trajectory that a point describes. Raises InputError, its sentence beginning with `where`."""
     point = _made(Point, values, where)
     for key, name, known in (
@@ -90,7 +90,10 @@ def trajectory(values: Mapping[str, Any], album: Album, where: str) -> Trajector
         raise InputError(f"{where}: source_image: {point.pruner} takes no masks from other images; use pruner: imp")
 
     def picture(name: str) -> Picture:
-        taken = album.picture(name, point.size, prior.multiple)
+        try:
+            taken = album.picture(name, point.size, prior.multiple)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
         if min(taken.height, taken.width) < prior.smallest:
             raise InputError(
                 f"{where}: image {name} is {taken.width}x{taken.height} pixels, the net needs at least "
@@ -99,6 +102,11 @@ def trajectory(values: Mapping[str, Any], album: Album, where: str) -> Trajector
         return taken
 
     own, source = picture(point.image), picture(point.source_image or point.image)
+    if source.channels != own.channels:
+        raise InputError(
+            f"{where}: source_image: masks of {source.name} ({source.channels} channels) do not fit the network for "
+            f"{own.name} ({own.channels}); use images that are both grey or both in colour"
+        )
     return Trajectory(
         picture=own,
         task=task,

@@ -23,7 +23,7 @@ class Shelf:
         self.suffix = suffix
 
     def _versions(self, key: str) -> list[Path]:
-        if not re.fullmatch(r"[A-Za-z0-9_.-]+", key):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", key):
             raise ValueError(f"{key!r} cannot name a file")
         return sorted((self.folder / key[:2]).glob(f"{key}-{'[0-9a-f]' * 16}{self.suffix}"))
 
@@ -45,7 +45,7 @@ class Shelf:
         """All keys with their verified data, in order of keys; damaged files are passed over."""
         last = None
         for path in self._paths():
-            key = path.name[: -len(self.suffix) - 17]
+            key = self._key(path)
             if key != last and (data := _read(path)) is not None:
                 last = key
                 yield key, data
@@ -60,7 +60,11 @@ class Shelf:
         return [path for path in self._paths() if _read(path) is None]
 
     def _paths(self) -> list[Path]:
-        return sorted(self.folder.glob(f"*/*-{'[0-9a-f]' * 16}{self.suffix}"), key=lambda path: path.name)
+        paths = self.folder.glob(f"*/*-{'[0-9a-f]' * 16}{self.suffix}")
+        return sorted(paths, key=lambda path: (self._key(path), path.name))
+
+    def _key(self, path: Path) -> str:
+        return path.name[: -len(self.suffix) - 17]
 
 
 def _digest(data: bytes) -> str:

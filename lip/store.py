@@ -59,7 +59,7 @@ class Ledger:
             probe.unlink()
         except OSError as error:
             raise InputError(
-                f"storage {self.root} cannot be written ({error.strerror}); choose another with --storage"
+                f"storage {self.root} cannot be written ({error.strerror}); choose another folder"
             ) from error
 
     def __contains__(self, fit: Fit) -> bool:

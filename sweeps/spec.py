@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lip import images
 from lip.errors import InputError, nearest
-from lip.point import Album, explained, trajectory
+from lip.point import Album, explained, trajectory_of
 from lip.trajectory import Trajectory
 from sweeps.profiles import PROFILES, Profile
 
@@ -94,7 +94,7 @@ def read(
     picked: list[Trajectory] = []
     for values in _points(path, file, seeds, data):
         values |= sizes
-        made = trajectory(values, album, str(path))
+        made = trajectory_of(values, album, str(path))
         if made.id in trajectories:
             said = ", ".join(f"{key}: {value}" for key, value in values.items())
             raise InputError(f"{path}: the same trajectory stands here twice ({said}); remove one")
@@ -170,7 +170,10 @@ def _points(path: Path, file: SweepFile, seeds: int | None, data: Path | None) -
 def _names(path: Path, key: str, value: Any, data: Path | None) -> list[str]:
     if not isinstance(value, str):
         raise InputError(f"{path}: grid.{key}: {value!r} is not the name of an image")
-    return images.names(value, data=data)
+    try:
+        return images.names(value, data=data)
+    except InputError as error:
+        raise InputError(f"{path}: grid.{key}: {error}") from error
 
 
 def _picked(values: dict[str, Any], only: Mapping[str, str]) -> bool:

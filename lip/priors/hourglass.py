@@ -1,4 +1,4 @@
-"""The hourglass with skip connections that deep image prior and the paper use (FACTS 4.1)."""
+"""The hourglass with skip connections of deep image prior (arXiv 1711.10925), which the paper prunes."""
 
 from __future__ import annotations
 

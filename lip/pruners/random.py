@@ -1,4 +1,4 @@
-"""Random pruning, the paper's first baseline (FACTS 5, variant a)."""
+"""Random pruning, the paper's first baseline."""
 
 from __future__ import annotations
 

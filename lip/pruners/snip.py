@@ -1,4 +1,4 @@
-"""SNIP: single-shot pruning by connection sensitivity (FACTS 5)."""
+"""SNIP: single-shot pruning by connection sensitivity (arXiv 1810.02340)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gaussian denoising (paper section 4, FACTS 2.1)."""
+"""Gaussian denoising (paper, section 4)."""
 
 from __future__ import annotations
 
