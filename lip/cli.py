@@ -72,10 +72,10 @@ def fit(
     album = Album(data)
     chosen = trajectory_of(values, album, "fit")
     ledger = Ledger(out or Path(Path(image).stem))
+    _check_device(device)
     ledger.check_writable()
     for note in album.notes:
         console.print(f"image {note}", highlight=False)
-    _check_device(device)
     _run(chosen, album.pixels, ledger, device, threads or os.cpu_count() or 1)
 
 
@@ -112,9 +112,7 @@ def _run(chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, devi
 
         for fit in chosen.fits:
             publish(fit, pixels, ledger, device, watch, outputs=True)
-            outputs = ledger.outputs(fit)
-            if outputs is not None:
-                save(f"round-{fit.mask.round:02}", outputs["last_ema"])
+            save(f"round-{fit.mask.round:02}", ledger.outputs(fit)["last_ema"])
             _say(ledger, fit)
     console.print(f"images and ledger in {ledger.root}", highlight=False)
 

@@ -85,7 +85,10 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     task, prior = _made(task_class, values, where), _made(prior_class, values, where)
     schedule = _made(Schedule, dict(task.schedule) | dict(values), where)
     if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
-        raise InputError(f"{where}: rewind: {point.rewind} % of {schedule.steps} steps is not a step; use 0 or more")
+        least = 100 / schedule.steps
+        raise InputError(
+            f"{where}: rewind: {point.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
+        )
     if point.source_image and point.pruner != "imp":
         raise InputError(f"{where}: source_image: {point.pruner} takes no masks from other images; use pruner: imp")
 

@@ -54,9 +54,11 @@ class MovingVariance:
             self.squares[slot] = 0
         moved = output - self.origin
         self.sums[slot] += moved
-        self.squares[slot] += moved.square().mean()
+        self.squares[slot] += moved.square().mean(dtype=torch.float64)
         if step % self.block == 0 and step >= self.first:
-            variance = self.squares.sum() / self.window - (self.sums.sum(0) / self.window).square().mean()
+            variance = self.squares.sum() / self.window - (self.sums.sum(0) / self.window).square().mean(
+                dtype=torch.float64
+            )
             better = self.best.offer(variance, step, output, smoothed, allowed=~self.found)
             self.waited = torch.where(better, 0, self.waited + self.block)
             self.found |= self.waited >= self.patience

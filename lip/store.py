@@ -95,12 +95,18 @@ class Ledger:
 
         return load(_found(self._weights.get(fit.id), fit, "weights"))
 
-    def outputs(self, fit: Fit) -> dict[str, np.ndarray] | None:
-        """The restored images of a fit by name ("last_ema"), uint8 (height, width, channels); None if not kept."""
+    def has_outputs(self, fit: Fit) -> bool:
+        """Whether the restored images of a fit are kept."""
+        return self._outputs.get(fit.id) is not None
+
+    def outputs(self, fit: Fit) -> dict[str, np.ndarray]:
+        """The restored images of a fit by name ("last_ema"), uint8 (height, width, channels).
+
+        Raises LookupError when they were not kept or are damaged.
+        """
         from safetensors.numpy import load
 
-        data = self._outputs.get(fit.id)
-        return None if data is None else load(data)
+        return load(_found(self._outputs.get(fit.id), fit, "outputs"))
 
     def fits(self, columns: Sequence[str] | None = None, ids: Iterable[str] | None = None) -> pa.Table:
         """The rows of all published fits, or of those with the given ids, in order of their ids.

@@ -72,7 +72,7 @@ def publish(
     returns what is to follow it. `outputs` keeps the restored images too. Safe to repeat, to interrupt and to run
     twice at once.
     """
-    if fit in ledger:
+    if fit in ledger and (ledger.has_outputs(fit) or not outputs):
         return False
     for source in fit.sources:
         publish(source, images, ledger, device, watch, outputs)

@@ -1,0 +1,139 @@
+"""`python -m lip fit`: the pictures it writes, and that bad input costs one line."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from lip import cli, fitting
+from lip.store import Ledger
+from lip.tasks import Denoise
+
+TINY = ["--width", "8", "--scales", "2", "--steps", "4", "--threads", "1"]
+
+Lip = Callable[..., int]
+
+
+@pytest.fixture
+def lip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: np.ndarray) -> Lip:
+    """Runs the command line in a folder with the file cat.png; returns its exit status."""
+    monkeypatch.chdir(tmp_path)
+    PIL.Image.fromarray(photo).save("cat.png")
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["lip", *arguments])
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
+        return int(exit.value.code or 0)
+
+    return run
+
+
+def pixels(path: str) -> np.ndarray:
+    return np.asarray(PIL.Image.open(path))
+
+
+def test_fit_writes_the_clean_the_degraded_and_each_rounds_image(lip: Lip, tiny, photo: np.ndarray, capsys) -> None:
+    assert lip("fit", "cat.png", *TINY, "--rounds", "2", "--rewind", "50", "--sigma", "50") == 0
+    assert sorted(path.name for path in Path("cat").glob("*.png")) == [
+        "clean.png",
+        "degraded.png",
+        *(f"round-0{k}.png" for k in range(3)),
+    ]
+    assert np.array_equal(pixels("cat/clean.png"), photo)
+    error = (pixels("cat/degraded.png") / 255 - photo / 255).std()
+    assert 0.12 < error < 0.196  # sigma 50 less what is clipped at black and white
+    ledger = Ledger("cat")
+    assert ledger.fits().num_rows == 4  # three rounds, and the dense run's first half to rewind to
+    dense = tiny.fit(steps=4, task=Denoise(sigma=50))
+    (psnr,) = ledger.fits(["psnr_last_ema"], ids=[dense.id])["psnr_last_ema"].to_pylist()
+    said = capsys.readouterr().out
+    assert f"round  0    0.00% pruned  PSNR of the averaged output: last {psnr:.2f}" in said
+    assert "round  2   36.00% pruned" in said
+    assert str(ledger.root) in said
+
+
+def test_the_picture_of_a_round_is_the_averaged_output_of_the_last_step(lip: Lip, tiny) -> None:
+    assert lip("fit", "cat.png", *TINY, "--out", "here") == 0
+    trained = fitting.train(problem := tiny.problem(steps=4), fitting.Mask.dense(problem.layers))
+    restored = np.rint(trained.outputs["last_ema"].transpose(1, 2, 0) * 255)
+    assert np.array_equal(pixels("here/round-00.png"), restored)
+
+
+def test_again_nothing_is_trained_and_more_rounds_train_only_those(lip: Lip, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[int] = []
+    train = fitting.train
+
+    def counted(problem, *rest):
+        trained.append(problem.fit.mask.round)
+        return train(problem, *rest)
+
+    monkeypatch.setattr(fitting, "train", counted)
+    command = ("fit", "cat.png", *TINY, "--rounds")
+    assert lip(*command, "1") == 0
+    assert trained == [0, 1]
+    pictures = {path: path.read_bytes() for path in Path("cat").glob("*.png")}
+    for path in pictures:
+        path.unlink()
+    assert lip(*command, "1") == 0
+    assert trained == [0, 1]
+    assert {path: path.read_bytes() for path in pictures} == pictures
+    assert lip(*command, "2") == 0
+    assert trained == [0, 1, 2]
+
+
+def test_a_grey_image_stays_grey(lip: Lip, photo: np.ndarray) -> None:
+    PIL.Image.fromarray(photo[..., 0]).save("grey.png")
+    assert lip("fit", "grey.png", *TINY) == 0
+    assert pixels("grey/clean.png").shape == pixels("grey/round-00.png").shape == (32, 32)
+
+
+def test_what_was_done_to_an_image_is_said(lip: Lip, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lip("fit", "cat.png", *TINY, "--size", "16") == 0
+    assert "image cat.png: resized 32x32 to 16x16" in capsys.readouterr().out
+
+
+BAD = [
+    (["cat.png", "--pruner", "snop"], "error: fit: pruner: there is no pruner 'snop'; did you mean 'snip'?"),
+    (["cat.png", "--rewind", "120"], "error: fit: rewind: input should be less than or equal to 100, not 120.0"),
+    (["cat.png", "--rewind", "1"], "error: fit: rewind: 1 % of 4 steps is not a step"),
+    (["cat.png", "--size", "33"], "error: fit: size 33 is not a multiple of 4"),
+    (["cat.png", "--scales", "5"], "error: fit: image cat.png is 32x32 pixels, the net needs at least 64x64"),
+    (["cat.png", "--out", "cat.png/below"], "below cannot be written (Not a directory); choose another folder\n"),
+    (["cat.png", "--device", "quantum"], "error: --device quantum cannot be used here"),
+    (["missing.png"], "error: fit: no file matches 'missing.png'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "line"), BAD)
+def test_bad_input_is_one_line_on_standard_error_and_status_2(
+    lip: Lip, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    image, *options = arguments
+    assert lip("fit", image, *TINY, *options) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert line in captured.err
+
+
+def test_nothing_is_written_for_a_point_that_cannot_be_fitted(lip: Lip) -> None:
+    assert lip("fit", "cat.png", *TINY, "--pruner", "snop") == 2
+    assert [path.name for path in Path().iterdir()] == ["cat.png"]
+
+
+def test_a_number_of_threads_that_cannot_be_is_bad_input(lip: Lip) -> None:
+    assert lip("fit", "cat.png", *TINY, "--threads", "-1") == 2
+
+
+def test_the_module_is_the_same_command(lip: Lip, tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-m", "lip", "fit", "cat.png"]
+    good = subprocess.run([*command, *TINY], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert (good.returncode, good.stderr) == (0, "")
+    assert Path("cat/round-00.png").is_file()
+    bad = subprocess.run([*command, "--pruner", "snop"], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert (bad.returncode, bad.stdout, bad.stderr) == (2, "", BAD[0][1] + "\n")

@@ -1,0 +1,341 @@
+"""The fitting loop against a naive one, and the promises that hold at every step of it."""
+
+from math import log10
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from lip.fit import Fit
+from lip.fitting import Backtracking, train
+from lip.masks import Mask
+from lip.metrics import flat_psnr
+from lip.problem import Problem, stream
+
+
+def half(problem: Problem, seed: int = 0) -> Mask:
+    """A mask that keeps half of the weights, at random."""
+    scores = np.random.default_rng(seed).random(int(problem.prunable.sum()))
+    return Mask.keep_largest(problem.layers, scores, len(scores) // 2)
+
+
+def dense(problem: Problem) -> Mask:
+    return Mask.dense(problem.layers)
+
+
+class Naive(NamedTuple):
+    loss: list[float]
+    psnr: list[float]
+    psnr_ema: list[float]
+    ssim: list[float]
+    ssim_ema: list[float]
+    undone: int
+
+
+def naive(fit: Fit, pixels: np.ndarray, bits: np.ndarray) -> Naive:
+    """The algorithm word for word: one tensor per parameter, plain Adam, copies of everything, lists of outputs."""
+    clean = torch.tensor(pixels / 255.0, dtype=torch.float32).permute(2, 0, 1)[None]
+    noise = torch.empty(clean.shape).normal_(0, fit.task.sigma / 255, generator=stream(fit.seed, "observation"))
+    noisy = (clean + noise).clip(0, 1)
+    torch.set_rng_state(stream(fit.seed, "theta_0").get_state())
+    network = fit.prior.build(pixels.shape[2])
+    torch.set_rng_state(stream(fit.seed, "z").get_state())
+    code = fit.prior.code(*pixels.shape[:2])
+    jitter = stream(fit.seed, "jitter")
+
+    convolutions = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
+    parts = np.split(bits, np.cumsum([conv.weight.numel() for conv in convolutions])[:-1])
+    masks = [torch.tensor(part).view_as(conv.weight).float() for part, conv in zip(parts, convolutions, strict=True)]
+
+    def prune() -> None:
+        for mask, conv in zip(masks, convolutions, strict=True):
+            conv.weight.data *= mask
+
+    prune()
+    adam = torch.optim.Adam(network.parameters(), lr=fit.schedule.lr, foreach=False, fused=False)
+    losses: list[float] = []
+    outputs: list[Tensor] = []
+    averages: list[Tensor] = []
+    accepted, accepted_weights, undone = float("inf"), [p.detach().clone() for p in network.parameters()], 0
+    for _ in range(fit.schedule.steps):
+        output = network(code + torch.empty(code.shape).normal_(0, fit.schedule.jitter, generator=jitter))
+        loss = ((output - noisy) ** 2).mean()
+        losses.append(loss.item())
+        outputs.append(output.detach())
+        average = (
+            outputs[-1] if not averages else fit.schedule.ema * averages[-1] + (1 - fit.schedule.ema) * outputs[-1]
+        )
+        averages.append(average)
+        if fit.schedule.backtrack and 10 * (log10(losses[-1]) - log10(accepted)) > fit.schedule.backtrack:
+            undone += 1
+            for p, old in zip(network.parameters(), accepted_weights, strict=True):
+                p.data = old.clone()
+        else:
+            accepted, accepted_weights = losses[-1], [p.detach().clone() for p in network.parameters()]
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            prune()
+
+    def psnr(image: Tensor) -> float:
+        return -10 * log10((image - clean).double().square().mean())
+
+    def ssim(image: Tensor) -> float:
+        return structural_similarity(image[0].numpy(), clean[0].numpy(), data_range=1, channel_axis=0)
+
+    scores = [[score(image) for image in images] for score in (psnr, ssim) for images in (outputs, averages)]
+    return Naive(losses, *scores, undone)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        pytest.param({"steps": 15, "backtrack": None}, id="plain"),
+        pytest.param({"steps": 15, "ema": 0.5, "jitter": 0.1, "backtrack": 5.0}, id="smoother"),
+        pytest.param({"steps": 15, "lr": 0.3, "backtrack": 0.1}, id="undone"),
+    ],
+)
+@pytest.mark.parametrize("mask", [dense, half])
+def test_a_fit_is_what_the_naive_loop_computes(tiny, photo: np.ndarray, schedule: dict[str, Any], mask: Any) -> None:
+    fit = tiny.fit(**schedule, seed=4)
+    problem = tiny.problem(fit)
+    trained = train(problem, mask(problem))
+    expected = naive(fit, photo, mask(problem).bits)
+
+    assert trained.curve.step == list(range(1, 16))
+    assert trained.curve.loss == pytest.approx(expected.loss, rel=2e-5)
+    for name in ("psnr", "psnr_ema", "ssim", "ssim_ema"):
+        assert getattr(trained.curve, name) == pytest.approx(getattr(expected, name), abs=2e-4), name
+    assert trained.backtracks == expected.undone
+    assert (trained.backtracks > 0) == (schedule["backtrack"] == 0.1)
+    for name, psnr, ssim in (("", expected.psnr, expected.ssim), ("_ema", expected.psnr_ema, expected.ssim_ema)):
+        peak, last, stop = (trained.scores[which + name] for which in ("peak", "last", "stop"))
+        assert (peak.step, last.step) == (1 + int(np.argmax(psnr)), 15)
+        for score in (peak, last, stop):
+            assert score.psnr == pytest.approx(psnr[score.step - 1], abs=2e-4)
+            assert score.ssim == pytest.approx(ssim[score.step - 1], abs=2e-4)
+
+
+def test_two_runs_are_equal_bit_for_bit(tiny) -> None:
+    one, two = (train(problem, half(problem)) for problem in (tiny.problem(steps=20), tiny.problem(steps=20)))
+    assert one.curve == two.curve
+    assert one.scores == two.scores
+    assert all(np.array_equal(image, two.outputs[name]) for name, image in one.outputs.items())
+    assert all(torch.equal(value, two.weights[name]) for name, value in one.weights.items())
+
+
+def test_pruned_weights_are_zero_at_every_step(tiny) -> None:
+    problem = tiny.problem(steps=20)
+    mask = half(problem)
+    pruned = problem.spread(mask) == 0
+    seen: list[Tensor] = []
+    trained = train(problem, mask, watch=lambda step, psnr: seen.append(problem.theta.detach().clone()))
+    assert len(seen) == 20
+    assert all((theta[pruned] == 0).all() for theta in seen)
+    assert all(theta.count_nonzero() >= mask.kept for theta in seen)
+    assert np.array_equal(trained.prunable != 0, mask.bits)
+
+
+def test_pruned_weights_are_zero_already_in_the_first_output(tiny) -> None:
+    """Else the first step would see the dense network."""
+    problem = tiny.problem(steps=1)
+    mask = half(problem)
+    first = train(problem, mask).outputs["last"]
+    again = tiny.problem(steps=1)
+    again.theta.data.mul_(again.spread(mask))
+    assert np.array_equal(again.net(again.jittered(again.stream("jitter"))).detach()[0], first)
+
+
+def test_a_rewound_fit_ends_with_the_weights_that_the_dense_run_has_at_that_step(tiny) -> None:
+    fit = tiny.fit(steps=40)
+    problem = tiny.problem(fit)
+    at: dict[int, dict[str, Tensor]] = {}
+    train(problem, dense(problem), watch=lambda step, psnr: at.update({step: problem.weights()}))
+    rewound = tiny.problem(fit.rewound(25))
+    weights = train(rewound, dense(rewound)).weights
+    assert weights.keys() == at[10].keys() > {"down.0.stride.1.running_var", "out.bias"}
+    assert all(torch.equal(value, at[10][name]) for name, value in weights.items())
+    assert not torch.equal(weights["out.weight"], at[11]["out.weight"])
+
+
+def test_a_fit_can_start_from_given_weights_less_those_its_mask_prunes(tiny) -> None:
+    source, problem = tiny.problem(seed=1), tiny.problem(steps=1, lr=1e-9)
+    mask = half(problem)
+    trained = train(problem, mask, start=source.weights())
+    assert trained.prunable == pytest.approx(source.theta.detach()[source.prunable].numpy() * mask.bits, abs=1e-7)
+
+
+def test_a_mask_of_another_network_is_refused(tiny) -> None:
+    with pytest.raises(ValueError, match="another network"):
+        train(tiny.problem(), dense(tiny.problem(width=12)))
+
+
+def test_the_training_never_sees_the_clean_image(tiny) -> None:
+    one, two = tiny.problem(steps=10), tiny.problem(steps=10)
+    two.clean = torch.rand_like(two.clean)
+    first, second = (train(problem, dense(problem)) for problem in (one, two))
+    assert first.curve.loss == second.curve.loss
+    assert np.array_equal(first.outputs["last_ema"], second.outputs["last_ema"])
+    assert first.curve.psnr != second.curve.psnr
+
+
+@pytest.mark.parametrize(
+    ("steps", "sampled"),
+    [
+        (1, [1]),
+        (50, [*range(1, 51)]),
+        (51, [*range(2, 51, 2), 51]),
+        (149, [*range(3, 148, 3), 149]),
+        (150, [*range(3, 151, 3)]),
+    ],
+)
+def test_a_curve_has_at_most_fifty_points_evenly_and_the_last_step(tiny, steps: int, sampled: list[int]) -> None:
+    problem = tiny.problem(steps=steps, width=2, scales=1, depth=1)
+    watched: list[tuple[int, float]] = []
+    trained = train(problem, dense(problem), watch=lambda *seen: watched.append(seen))
+    assert trained.curve.step == sampled
+    assert len(sampled) <= 50
+    assert [step for step, _ in watched] == sampled
+    assert [psnr for _, psnr in watched] == pytest.approx(trained.curve.psnr_ema)
+    assert {len(values) for values in vars(trained.curve).values()} == {len(sampled)}
+
+
+@pytest.mark.parametrize("steps", [7, 150])
+def test_the_loss_of_a_fit_is_the_mean_of_its_last_hundred_steps(tiny, steps: int) -> None:
+    problem = tiny.problem(steps=steps, width=2, scales=1, depth=1)
+    losses: list[float] = []
+    measure = problem.loss
+    problem.loss = lambda output: losses.append((loss := measure(output)).detach()) or loss
+    trained = train(problem, dense(problem))
+    assert len(losses) == steps
+    assert trained.loss == pytest.approx(float(torch.stack(losses[-100:]).double().mean()), rel=1e-12)
+
+
+def test_a_net_that_passes_nothing_on_has_collapsed(tiny) -> None:
+    problem = tiny.problem(steps=30)
+    nothing = Mask(problem.layers, np.zeros(int(problem.prunable.sum()), bool))
+    trained = train(problem, nothing)
+    assert trained.collapsed
+    assert all(image.std(axis=(1, 2)).max() < 1e-6 for image in trained.outputs.values())
+
+
+@pytest.mark.parametrize(("steps", "above_flat", "collapsed"), [(6, 0.7, True), (8, 1.2, False), (60, 10.8, False)])
+def test_a_net_has_collapsed_until_it_beats_a_flat_colour_by_one_decibel(
+    tiny, steps: int, above_flat: float, collapsed: bool
+) -> None:
+    problem = tiny.problem(steps=steps)
+    trained = train(problem, dense(problem))
+    assert trained.scores["peak"].psnr - flat_psnr(problem.clean[0].numpy()) == pytest.approx(above_flat, abs=0.1)
+    assert trained.collapsed == collapsed
+
+
+def test_early_stopping_reports_its_step_or_else_the_last(tiny) -> None:
+    problem = tiny.problem(steps=60, lr=0.03)
+    trained = train(problem, dense(problem))
+    assert trained.stop_found
+    assert 12 <= trained.scores["stop"].step == trained.scores["stop_ema"].step < 48  # patience 12
+    short = train(tiny.problem(steps=9), dense(problem))
+    assert not short.stop_found
+    assert short.scores["stop"] == short.scores["last"]
+    assert short.scores["stop_ema"] == short.scores["last_ema"]
+
+
+def test_what_is_left_behind_counts_all_parameters(tiny) -> None:
+    problem = tiny.problem(steps=1)
+    trained = train(problem, half(problem))
+    assert trained.parameters == sum(p.numel() for p in problem.net.parameters()) == 6339
+    assert trained.prunable.shape == (half(problem).bits.size,)
+    assert trained.outputs.keys() == {f"{which}{ema}" for which in ("peak", "last", "stop") for ema in ("", "_ema")}
+    assert all(image.shape == (3, 32, 32) for image in trained.outputs.values())
+
+
+# Backtracking
+
+
+def test_a_jump_of_the_loss_puts_theta_back_bit_for_bit() -> None:
+    theta = torch.rand(9)
+    backtracking = Backtracking(theta, limit=5.0)
+    accepted = theta.clone()
+    assert backtracking.check(torch.tensor(1.0)) == 0
+    theta += 1
+    assert backtracking.check(torch.tensor(10**0.5 * 1.001)) == 1  # 5 dB and a little
+    assert torch.equal(theta, accepted)
+    assert backtracking.count == 1
+
+
+def test_a_rise_within_the_limit_is_accepted_and_becomes_what_later_ones_are_measured_by() -> None:
+    theta = torch.rand(9)
+    backtracking = Backtracking(theta, limit=5.0)
+    for loss in (1.0, 3.1, 9.6):  # 4.9 dB each
+        theta += 1
+        moved = theta.clone()
+        assert backtracking.check(torch.tensor(loss)) == 0
+        assert torch.equal(theta, moved)
+    assert backtracking.count == 0
+
+
+def test_an_undone_loss_is_not_what_later_ones_are_measured_by() -> None:
+    backtracking = Backtracking(torch.rand(9), limit=5.0)
+    losses = (1.0, 100.0, 4.0, 100.0, 2.0)
+    assert [int(backtracking.check(torch.tensor(loss))) for loss in losses] == [0, 1, 1, 1, 0]
+    assert backtracking.count == 3
+
+
+def test_a_loss_that_is_not_a_number_is_undone() -> None:
+    theta = torch.rand(9)
+    backtracking = Backtracking(theta, limit=5.0)
+    accepted = theta.clone()
+    theta[3] = torch.nan
+    assert backtracking.check(torch.tensor(torch.nan)) == 1
+    assert torch.equal(theta, accepted)
+
+
+def test_adam_does_not_count_an_undone_step() -> None:
+    """The way `train` does it: `found_inf` makes the fused Adam skip its update on the device, without asking."""
+    theta = torch.rand(9).requires_grad_()
+    adam = torch.optim.Adam([theta], lr=0.1, fused=True)
+    backtracking = Backtracking(theta, limit=5.0)
+
+    def step(loss: float) -> dict[str, Tensor]:
+        theta.grad = torch.rand(9)
+        adam.found_inf = backtracking.check(torch.tensor(loss))
+        adam.step()
+        return {"theta": theta.detach().clone()} | {key: value.clone() for key, value in adam.state[theta].items()}
+
+    step(1.0)
+    before_jump, accepted = step(1.0), backtracking.accepted_theta.clone()
+    jump = step(100.0)
+    assert torch.equal(jump["theta"], accepted)
+    for key in ("step", "exp_avg", "exp_avg_sq"):
+        assert torch.equal(jump[key], before_jump[key]), key
+    after = step(1.0)
+    assert after["step"] == before_jump["step"] + 1
+    assert not torch.equal(after["theta"], accepted)
+
+
+def test_without_a_limit_nothing_is_undone(tiny) -> None:
+    """With a limit, the same schedule undoes some steps."""
+    problems = tiny.problem(steps=15, lr=0.3, backtrack=None), tiny.problem(steps=15, lr=0.3, backtrack=0.1)
+    free, limited = (train(problem, dense(problem)) for problem in problems)
+    assert free.backtracks == 0 < limited.backtracks
+
+
+def test_a_step_to_what_is_not_a_number_is_undone(tiny) -> None:
+    problem = tiny.problem(steps=10)
+    measure, steps = problem.loss, iter(range(1, 11))
+    problem.loss = lambda output: measure(output) * (torch.nan if next(steps) == 5 else 1)
+    trained = train(problem, dense(problem))
+    assert trained.backtracks == 1
+    assert all(value.isfinite().all() for value in trained.weights.values())
+    assert np.isfinite(trained.curve.loss[5:]).all()
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_a_fit_that_diverged_has_collapsed(tiny) -> None:
+    problem = tiny.problem(steps=3, lr=1e38, backtrack=None)
+    trained = train(problem, dense(problem))
+    assert np.isnan(trained.scores["last"].psnr)
+    assert trained.collapsed

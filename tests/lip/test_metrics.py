@@ -1,0 +1,45 @@
+"""PSNR and SSIM against their definitions."""
+
+from math import inf, isnan, log10, nan
+
+import numpy as np
+import pytest
+from skimage.metrics import structural_similarity
+
+from lip.metrics import flat_psnr, psnr, ssim
+
+
+@pytest.mark.parametrize(
+    ("mse", "decibels"), [(1.0, 0.0), (0.01, 20.0), (1e-6, 60.0), ((25 / 255) ** 2, 20.172003), (100.0, -20.0)]
+)
+def test_psnr_is_that_of_peak_one(mse: float, decibels: float) -> None:
+    assert psnr(mse) == pytest.approx(decibels, abs=1e-6)
+
+
+def test_no_error_at_all_is_infinite_psnr() -> None:
+    assert psnr(0.0) == inf
+
+
+def test_the_best_flat_colour_is_the_mean_of_each_channel() -> None:
+    clean = np.zeros((3, 4, 4))
+    clean[0, :2] = 1.0  # half black, half white: variance 1/4 in one channel of three
+    clean[1] = 0.7
+    assert flat_psnr(clean) == pytest.approx(-10 * log10(0.25 / 3))
+    assert flat_psnr(clean) > max(psnr(np.mean((clean - grey) ** 2)) for grey in np.linspace(0, 1, 11))
+
+
+def test_ssim_of_an_image_with_itself_is_one(photo: np.ndarray) -> None:
+    clean = photo.transpose(2, 0, 1) / 255
+    assert ssim(clean, clean) == 1.0
+
+
+def test_ssim_is_the_mean_over_channels_with_values_up_to_one(photo: np.ndarray) -> None:
+    clean = (photo.transpose(2, 0, 1) / 255).astype(np.float32)
+    noisy = clean + np.random.default_rng(0).normal(0, 0.1, clean.shape).astype(np.float32)
+    channels = [structural_similarity(*pair, data_range=1) for pair in zip(noisy, clean, strict=True)]
+    assert ssim(noisy, clean) == pytest.approx(np.mean(channels), abs=1e-6)
+    assert 0.2 < ssim(noisy, clean) < 0.9
+
+
+def test_an_error_that_is_not_a_number_has_no_psnr() -> None:
+    assert isnan(psnr(nan))

@@ -1,0 +1,151 @@
+"""A point in a user's words: what it becomes, and the one sentence when it cannot be used."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from lip.errors import InputError, nearest
+from lip.images import Image
+from lip.point import Album, trajectory_of
+from lip.priors import Hourglass
+from lip.schedule import Schedule
+from lip.tasks import Denoise
+from lip.trajectory import Trajectory
+
+
+@pytest.fixture(autouse=True)
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: np.ndarray) -> None:
+    """Files cat.png (32x32), dog.png (another), same.png (the pixels of cat) and grey.png in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    for name, pixels in {"cat": photo, "dog": photo[::-1], "same": photo, "grey": photo[..., 0]}.items():
+        PIL.Image.fromarray(pixels).save(f"{name}.png")
+
+
+SMALL = {"width": 8, "scales": 2}
+
+
+def made(**values: Any) -> Trajectory:
+    return trajectory_of({"image": "cat.png", **SMALL, **values}, Album(), "demo.yaml")
+
+
+def test_the_keys_of_task_prior_and_schedule_stand_beside_one_another(photo: np.ndarray) -> None:
+    point = made(sigma=50, steps=30, skip=0, backtrack=None, pruner="snip", rounds=3, seed=4, rewind=10)
+    picture = point.picture
+    assert (picture.name, picture.pixels) == ("cat.png", Image("", photo, ()).id)
+    assert (picture.height, picture.width, picture.channels) == (32, 32, 3)
+    assert point == Trajectory(
+        picture=picture,
+        task=Denoise(sigma=50.0),
+        schedule=Schedule(steps=30, backtrack=None),
+        prior=Hourglass(width=8, scales=2, skip=0),
+        pruner="snip",
+        rounds=3,
+        seed=4,
+        rewind=10.0,
+    )
+
+
+def test_what_is_left_out_is_the_paper() -> None:
+    point = trajectory_of({"image": "cat.png", "size": 64}, Album(), "demo.yaml")
+    assert (point.pruner, point.rounds, point.seed, point.rewind, point.source) == ("imp", 16, 0, 0.0, None)
+    assert (point.task, point.prior, point.schedule) == (Denoise(), Hourglass(), Denoise.schedule)
+    assert point.picture.height == point.picture.width == 64
+
+
+def test_images_are_cropped_to_what_the_prior_needs() -> None:
+    PIL.Image.new("RGB", (45, 38)).save("odd.png")
+    assert (made(image="odd.png").picture.width, made(image="odd.png").picture.height) == (44, 36)
+    assert made(image="odd.png", scales=3).picture.width == 40
+
+
+def test_an_album_hands_out_the_pixels_of_the_pictures_it_has_shown(photo: np.ndarray) -> None:
+    album = Album()
+    point = trajectory_of({"image": "cat.png", "source_image": "dog.png", **SMALL}, album, "demo.yaml")
+    assert point.source is not None
+    assert album.pixels.keys() == {point.picture.pixels, point.source.pixels}
+    assert np.array_equal(album.pixels[point.picture.pixels], photo)
+    assert album.notes == []
+    album.picture("cat.png", 16, 4)
+    assert album.notes == ["cat.png: resized 32x32 to 16x16"]
+
+
+def test_an_album_reads_each_file_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    album = Album()
+    album.picture("cat.png", None, 4)
+    monkeypatch.chdir("/")
+    assert album.picture("cat.png", None, 4).name == "cat.png"
+
+
+def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
+    assert made(source_image="same.png").source is None
+    assert made(source_image="cat.png") == made()
+    assert made(source_image="dog.png").source is not None
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"sigm": 25}, "there is no key 'sigm'; did you mean 'sigma'?"),
+        ({"prunner": "imp"}, "there is no key 'prunner'; did you mean 'pruner'?"),
+        ({"rounds": "3"}, "rounds: input should be a valid integer, not '3'"),
+        ({"rounds": 51}, "rounds: input should be less than or equal to 50, not 51"),
+        ({"seed": True}, "seed: input should be a valid integer, not True"),
+        ({"sigma": 0}, "sigma: input should be greater than 0, not 0"),
+        ({"sigma": float("nan")}, "sigma: input should be less than or equal to 255, not nan"),
+        ({"width": 0}, "width: input should be greater than or equal to 1, not 0"),
+        ({"steps": 1.5}, "steps: input should be a valid integer, not 1.5"),
+        ({"pruner": "snop"}, "pruner: there is no pruner 'snop'; did you mean 'snip'?"),
+        ({"pruner": "xyz"}, "pruner: there is no pruner 'xyz'; known: imp, random, snip"),
+        ({"task": "denoising"}, "task: there is no task 'denoising'; did you mean 'denoise'?"),
+        ({"prior": "unet"}, "prior: there is no prior 'unet'; known: hourglass"),
+        ({"rewind": 120}, "rewind: input should be less than or equal to 100, not 120"),
+        ({"rewind": -1.0}, "rewind: input should be greater than or equal to 0, not -1.0"),
+        (
+            {"source_image": "dog.png", "pruner": "random"},
+            "source_image: random takes no masks from other images; use pruner: imp",
+        ),
+        (
+            {"scales": 5},
+            "image cat.png is 32x32 pixels, the net needs at least 64x64; "
+            "use a larger image, a larger size or fewer scales",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_sentence(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError) as error:
+        made(**values)
+    assert str(error.value) == f"demo.yaml: {sentence}"
+
+
+def test_a_point_without_an_image_is_said_too() -> None:
+    with pytest.raises(InputError, match=r"^demo.yaml: the key 'image' is missing; add it$"):
+        trajectory_of({}, Album(), "demo.yaml")
+
+
+@pytest.mark.parametrize("rewind", [0.01, 1.6])
+def test_rewinding_to_no_step_is_refused(rewind: float) -> None:
+    with pytest.raises(InputError, match=f"^demo.yaml: rewind: {rewind} % of 30 steps is not a step"):
+        made(rewind=rewind, steps=30)
+    assert made(rewind=1.7, steps=30).fits[1].start.schedule.steps == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"size": 34}, {"image": "missing.png"}, {"image": "astronat"}, {"source_image": "missing.png"}],
+)
+def test_images_that_cannot_be_had_are_input_errors(values: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"^demo.yaml: [^\n]+$"):
+        made(**values)
+
+
+def test_a_grey_source_for_a_colour_image_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^demo.yaml: source_image: masks of grey.png .1 channels. do not fit"):
+        made(source_image="grey.png")
+
+
+def test_the_remedy_is_the_nearest_name_or_else_all_of_them() -> None:
+    assert nearest("rando", ["imp", "random"]) == "did you mean 'random'?"
+    assert nearest("zzz", ["imp", "random"]) == "known: imp, random"

@@ -1,0 +1,127 @@
+"""What every pruner promises: exact counts, nested rounds, the same mask for the same seed."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lip.masks import Layer, Mask, kept_after
+from lip.pruners import PRUNERS, Dense
+from lip.pruners.imp import cut
+
+
+@pytest.fixture(params=PRUNERS)
+def pruner(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def masks(tiny):
+    """The masks of a trajectory's rounds; IMP is handed the tickets of a training that drew weights at random."""
+
+    def rounds(pruner: str, rounds: int = 5, **changes: object) -> list[Mask]:
+        fits = tiny.trajectory(pruner=pruner, rounds=rounds, **changes).fits
+        random = np.random.default_rng(fits[0].seed)
+        found: list[Mask] = []
+        for fit in fits:
+            problem = tiny.problem(fit)
+            ticket = cut(found[-1], random.normal(size=found[-1].bits.size)) if fit.mask.source else None
+            found.append(fit.mask.mask(problem, ticket))
+            assert found[-1].layers == problem.layers
+        return found
+
+    return rounds
+
+
+def test_every_round_keeps_exactly_four_fifths(masks, pruner: str) -> None:
+    found = masks(pruner)
+    assert [mask.kept for mask in found] == [kept_after(found[0].bits.size, k) for k in range(6)]
+
+
+def test_what_is_pruned_once_stays_pruned(masks, pruner: str) -> None:
+    found = masks(pruner)
+    assert all((after.bits <= before.bits).all() for before, after in pairwise(found))
+
+
+def test_a_seed_gives_one_mask_and_another_seed_another(masks, pruner: str) -> None:
+    assert masks(pruner) == masks(pruner)
+    assert masks(pruner, seed=1)[1:] != masks(pruner)[1:]
+
+
+def test_a_recipe_knows_its_round(tiny, pruner: str) -> None:
+    fits = tiny.trajectory(pruner=pruner, rounds=3).fits
+    assert [fit.mask.round for fit in fits] == [0, 1, 2, 3]
+    assert [fit.mask.kind for fit in fits] == ["dense", pruner, pruner, pruner]
+
+
+def test_dense_keeps_everything(tiny) -> None:
+    problem = tiny.problem()
+    assert Dense().mask(problem, None) == Mask.dense(problem.layers)
+    assert Dense.after(problem.fit) == Dense()
+
+
+def test_random_takes_the_same_share_of_every_layer(masks) -> None:
+    """Uniform over all layers together, so that shares differ by chance alone: four standard deviations are allowed."""
+    mask = masks("random", rounds=5, width=32)[-1]
+    size = np.array([layer.size for layer in mask.layers])
+    density = 1 - mask.sparsity
+    deviation = np.array(mask.kept_per_layer) - density * size
+    assert (np.abs(deviation) < 4 * np.sqrt(size * density * (1 - density))).all()
+
+
+def test_imp_cuts_the_smallest_fifth_of_what_is_kept() -> None:
+    layers = (Layer("a", (2, 3, 1, 1)), Layer("b", (6, 1, 1, 1)))
+    kept = np.array([1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1], bool)
+    trained = np.array([0.5, -0.1, 0.9, 99.0, 0.3, -0.8, 0.4, -0.2, 0.7, 1.1, 0.0, -0.6])
+    ticket = cut(Mask(layers, kept), trained)  # of 10 kept weights -0.1 and -0.2 go
+    assert np.flatnonzero(ticket.bits).tolist() == [0, 2, 4, 5, 6, 8, 9, 11]
+    assert ticket.layers == layers
+
+
+def test_imp_never_takes_back_a_pruned_weight_even_when_kept_ones_have_died() -> None:
+    layers = (Layer("a", (10, 1, 1, 1)),)
+    kept = np.arange(10) < 5
+    trained = np.where(kept, 0.0, 1e9)
+    assert np.flatnonzero(cut(Mask(layers, kept), trained).bits).tolist() == [0, 1, 2, 3]
+
+
+def test_imp_refuses_a_training_that_diverged() -> None:
+    layers = (Layer("a", (10, 1, 1, 1)),)
+    with pytest.raises(ValueError, match="not a number"):
+        cut(Mask.dense(layers), np.full(10, np.nan))
+
+
+def test_imp_uses_the_ticket_it_is_handed(tiny) -> None:
+    fit = tiny.trajectory().fits[1]
+    problem = tiny.problem(fit)
+    ticket = Mask.keep_largest(problem.layers, np.arange(int(problem.prunable.sum())), 100)
+    assert fit.mask.mask(problem, ticket) is ticket
+
+
+def test_snip_keeps_the_weights_whose_masking_moves_the_loss_most(tiny) -> None:
+    """Scores by their definition: |dL/dm| at m = 1, L being one step's loss at theta_0."""
+    fit = tiny.trajectory(pruner="snip", rounds=5).fits[5]
+    problem = tiny.problem(fit)
+    jitter = torch.empty_like(problem.code).normal_(0, 1 / 30, generator=problem.stream("snip"))
+    gates = {name: torch.ones_like(p, requires_grad=True) for name, p in problem.net.named_parameters()}
+    gated = {name: gates[name] * p.detach() for name, p in problem.net.named_parameters()}
+    buffers = {name: buffer.clone() for name, buffer in problem.net.named_buffers()}
+    output = torch.func.functional_call(problem.net, gated | buffers, (problem.code + jitter,))
+    slopes = torch.autograd.grad(F.mse_loss(output, problem.observation), list(gates.values()))
+    flat = torch.cat([slope.flatten() for slope in slopes])
+
+    ours = problem.theta.detach() * problem.gradient("snip")
+    assert torch.allclose(ours, flat, rtol=1e-4, atol=1e-9)
+    scores, kept = flat[problem.prunable].abs().numpy(), fit.mask.mask(problem, None).bits
+    assert scores[kept].min() >= scores[~kept].max() * (1 - 1e-4)
+    assert scores[kept].min() > 1.05 * np.median(scores)
+
+
+def test_snip_leaves_no_trace_in_the_problem(tiny) -> None:
+    problem, untouched = tiny.problem(), tiny.problem()
+    PRUNERS["snip"](rounds=1).mask(problem, None)
+    assert all(torch.equal(value, untouched.weights()[name]) for name, value in problem.weights().items())
+    assert problem.slope.count_nonzero() == 0
+    assert all(p.grad.count_nonzero() == 0 for p in problem.net.parameters())

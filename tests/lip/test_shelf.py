@@ -1,0 +1,160 @@
+"""Files are whole and verified or not there, whatever happens to the process or the disk."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lip.shelf import Shelf
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path / "shelf", ".bin")
+
+
+def files(shelf: Shelf) -> list[Path]:
+    return [path for path in shelf.folder.rglob("*") if path.is_file()]
+
+
+def test_what_is_put_is_got_until_it_is_removed(shelf: Shelf) -> None:
+    assert shelf.get("key") is None
+    path = shelf.put("key", b"data")
+    assert path == shelf.folder / "ke" / "key-3a6eb0790f39ac87.bin"  # sha256 of b"data"
+    assert path.read_bytes() == shelf.get("key") == b"data"
+    shelf.remove("key")
+    assert shelf.get("key") is None
+    assert files(shelf) == []
+
+
+def test_no_data_are_data_too(shelf: Shelf) -> None:
+    shelf.put("key", b"")
+    assert shelf.get("key") == b""
+
+
+def test_a_key_is_not_taken_for_one_that_begins_like_it(shelf: Shelf) -> None:
+    shelf.put("key-3a6eb0790f39ac87", b"long")
+    assert shelf.get("key") is None
+    shelf.put("key", b"short")
+    shelf.remove("key")
+    assert shelf.get("key-3a6eb0790f39ac87") == b"long"
+
+
+def test_items_come_in_order_of_their_keys(shelf: Shelf) -> None:
+    for key in ("b", "aa", "c.d", "a"):
+        shelf.put(key, key.encode())
+    assert list(shelf.items()) == [("a", b"a"), ("aa", b"aa"), ("b", b"b"), ("c.d", b"c.d")]
+
+
+def test_putting_again_replaces_what_was_there(shelf: Shelf) -> None:
+    shelf.put("key", b"old")
+    shelf.put("key", b"new")
+    shelf.put("key", b"new")
+    assert shelf.get("key") == b"new"
+    assert len(files(shelf)) == 1
+
+
+def test_two_writers_of_one_key_leave_one_item(shelf: Shelf) -> None:
+    """Each has looked for old versions before the other had written, so both files stay."""
+    versions = [shelf.put("key", data) for data in (b"one", b"two")]
+    versions[0].write_bytes(b"one")
+    assert len(files(shelf)) == 2
+    assert list(shelf.items()) == [("key", shelf.get("key"))]
+    min(versions).write_bytes(b"damaged")
+    assert list(shelf.items()) == [("key", max(versions).read_bytes())] == [("key", shelf.get("key"))]
+    shelf.remove("key")
+    assert files(shelf) == []
+
+
+def test_a_key_that_continues_another_with_a_hyphen_does_not_come_between_its_versions(shelf: Shelf) -> None:
+    versions = [shelf.put("sweep.a", data) for data in (b"0", b"1", b"2")]  # hashes 5feceb..., 6b86b2..., d4735e...
+    for path, data in zip(versions, (b"0", b"1", b"2"), strict=True):
+        path.write_bytes(data)
+    shelf.put("sweep.a-b", b"other")
+    assert [key for key, _ in shelf.items()] == ["sweep.a", "sweep.a-b"]
+
+
+@pytest.mark.parametrize(
+    "key", ["", ".", "..", "..x", "../x", ".x", "-x", "a/b", "a\\b", "a b", "a\n", "*", "ü", "[a]"]
+)
+def test_keys_that_could_leave_the_folder_or_match_others_are_refused(shelf: Shelf, key: str) -> None:
+    for use in (shelf.get, shelf.remove, lambda key: shelf.put(key, b"data")):
+        with pytest.raises(ValueError, match="cannot name a file"):
+            use(key)
+    assert files(shelf) == []
+
+
+def test_damaged_files_are_never_read_but_listed(shelf: Shelf) -> None:
+    shelf.put("sound", b"data")
+    path = shelf.put("hurt", b"data")
+    for damage in (b"", b"dat", b"data\0", b"dbta"):
+        path.write_bytes(damage)
+        assert shelf.get("hurt") is None
+        assert list(shelf.items()) == [("sound", b"data")]
+        assert shelf.damaged() == [path]
+    shelf.put("hurt", b"fresh")
+    assert shelf.damaged() == []
+    assert not path.exists()
+
+
+def test_a_file_under_the_wrong_name_is_damaged(shelf: Shelf) -> None:
+    path = shelf.put("key", b"data")
+    wrong = path.rename(path.with_name(f"key-{'0' * 16}.bin"))
+    assert shelf.get("key") is None
+    assert shelf.damaged() == [wrong]
+
+
+def test_a_file_that_vanishes_while_it_is_looked_for_is_absent(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another writer has replaced it meanwhile."""
+    path = shelf.put("key", b"data")
+    monkeypatch.setattr(shelf, "_versions", lambda key: [path.with_name(f"key-{'0' * 16}.bin"), path])
+    assert shelf.get("key") == b"data"
+
+
+def refuse(*anything: object) -> None:
+    raise OSError("disk full")
+
+
+@pytest.mark.parametrize("function", ["replace", "fsync"])
+def test_when_writing_fails_what_was_there_stays_and_nothing_is_left_over(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    before = shelf.put("key", b"before")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, function, refuse)
+        with pytest.raises(OSError, match="disk full"):
+            shelf.put("key", b"after")
+    assert files(shelf) == [before]
+    assert shelf.get("key") == b"before"
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_unseen_until_then(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut leaves the old file or the new one, and no reader meets half of it."""
+    order: list[str] = []
+
+    def logged(name: str, call: Callable[..., object]) -> Callable[..., object]:
+        def wrapper(*arguments: object) -> object:
+            order.append(name)
+            if name == "replace":
+                assert Path(arguments[0]).read_bytes() == b"data"
+                assert list(shelf.items()) == shelf.damaged() == []
+                assert shelf.get("key") is None
+            return call(*arguments)
+
+        return wrapper
+
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, logged(name, getattr(os, name)))
+    shelf.put("key", b"data")
+    assert order == ["fsync", "replace", "fsync"]
+
+
+def test_other_files_in_the_folder_are_nobodys_business(shelf: Shelf) -> None:
+    path = shelf.put("key", b"data")
+    for name in (".DS_Store", "notes.txt", "key.bin", f".{'0' * 32}", "key-3a6eb0790f39ac87.json"):
+        path.with_name(name).write_bytes(b"other")
+    assert list(shelf.items()) == [("key", b"data")]
+    assert shelf.damaged() == []

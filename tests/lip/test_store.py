@@ -1,0 +1,359 @@
+"""The ledger believes nothing it cannot verify, and its rows say what the fits were."""
+
+import io
+import json
+import os
+import pickle
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from lip import environment
+from lip.errors import InputError
+from lip.fit import Fit
+from lip.fitting import Trained, train
+from lip.masks import Mask
+from lip.pruners import Imp, Random
+from lip.schema import COLUMNS, FITS, POINTS, SCORES
+from lip.shelf import Shelf
+from lip.store import Ledger, to_8_bit
+
+SHELVES = ("fits", "tickets", "weights", "outputs", "sweeps", "failures")
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def dense(tiny) -> Fit:
+    return tiny.fit(steps=3)
+
+
+@pytest.fixture(scope="module")
+def mask(tiny, dense: Fit) -> Mask:
+    problem = tiny.problem(dense)
+    scores = np.arange(int(problem.prunable.sum()))[::-1]
+    return Mask.keep_largest(problem.layers, scores, 4000)  # of 6072; the last layers are empty
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, dense: Fit, mask: Mask) -> Trained:
+    return train(tiny.problem(dense), mask)
+
+
+@pytest.fixture
+def publish(ledger: Ledger, mask: Mask, trained: Trained) -> Callable[..., None]:
+    """Puts a fit into the ledger with everything it owes; all have the result of the same training."""
+
+    def one(fit: Fit, into: Ledger = ledger, started: datetime = NOON, outputs: bool = False) -> None:
+        into.publish(fit, mask, trained, mask if fit.yields_ticket else None, started, outputs)
+
+    return one
+
+
+def only(folder: Path) -> Path:
+    (path,) = (path for path in folder.rglob("*") if path.is_file())
+    return path
+
+
+def test_a_fit_is_in_the_ledger_once_it_is_published(ledger: Ledger, publish, dense: Fit) -> None:
+    assert dense not in ledger
+    assert ledger.fits().num_rows == 0
+    publish(dense)
+    assert dense in ledger
+    assert dense.replace(seed=1) not in ledger
+    assert ledger.fits()["id"].to_pylist() == [dense.id]
+
+
+def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
+    ledger: Ledger, publish, dense: Fit, mask: Mask, trained: Trained
+) -> None:
+    publish(dense)
+    table = ledger.fits()
+    assert table.schema == FITS
+    assert table.column_names == list(COLUMNS)
+    (row,) = table.to_pylist()
+    expected = {
+        "id": dense.id,
+        "schema": 1,
+        "image": "photo",
+        "pixels": dense.picture.pixels,
+        **{"image_height": 32, "image_width": 32, "channels": 3},
+        **{"task": "denoise", "sigma": 25.0, "prior": "hourglass", "width": 8, "scales": 2, "skip": 4, "depth": 32},
+        **{"seed": 0, "steps": 3, "lr": 0.01, "jitter": 1 / 30, "ema": 0.99, "backtrack": 5.0},
+        **{"pruner": "dense", "round": 0, "source": None, "source_image": None, "start": None, "start_steps": 0},
+        **{"sparsity_asked": 0.0, "sparsity": 1 - 4000 / 6072, "prunable": 6072, "kept": 4000},
+        **{"parameters": 6339, "kept_parameters": 6339 - 2072, "empty_layers": 5},
+        **{f"psnr_{s}": trained.scores[s].psnr for s in SCORES},
+        **{f"ssim_{s}": trained.scores[s].ssim for s in SCORES},
+        **{f"step_{s}": trained.scores[s].step for s in SCORES},
+        **{"loss": trained.loss, "stop_found": False, "backtracks": 0, "collapsed": trained.collapsed},
+        **{"started": NOON, "seconds": trained.seconds, "steps_per_second": 3 / trained.seconds},
+        **{"device": "cpu", "threads": 1, "version_torch": torch.__version__, "code": environment.code()},
+        "curve_step": [1, 2, 3],
+        "curve_psnr_ema": pytest.approx(trained.curve.psnr_ema, rel=1e-6),
+        "layer_name": [layer.name for layer in mask.layers],
+        "layer_size": [layer.size for layer in mask.layers],
+        "layer_kept": mask.kept_per_layer,
+    }
+    assert {key: row[key] for key in expected} == expected
+    assert json.loads(row["spec"]) == dense.canonical()
+    assert [key for key, value in row.items() if value is None] == ["source", "source_image", "start"]
+    assert 10 < row["peak_memory_mb"] < 100_000
+
+
+def test_a_row_says_what_the_fit_was_built_on(ledger: Ledger, publish, tiny, dense: Fit) -> None:
+    native = dense.replace(picture=tiny.pictures["other"])
+    start = dense.replace(schedule=dense.schedule.replace(steps=2, backtrack=None), keeps_weights=True)
+    fit = dense.replace(mask=Imp(trained=native.replace(mask=Imp(trained=native))), start=start)
+    publish(fit)
+    (row,) = ledger.fits().to_pylist()
+    assert (row["pruner"], row["round"], row["sparsity_asked"]) == ("imp", 2, pytest.approx(0.36))
+    assert (row["source"], row["source_image"], row["image"]) == (fit.mask.source.id, "other", "photo")
+    assert (row["start"], row["start_steps"]) == (start.id, 2)
+    publish(start)
+    assert ledger.fits(["backtrack"], ids=[start.id]).to_pylist() == [{"backtrack": None}]
+
+
+def test_rows_can_be_chosen_by_column_and_id_and_come_in_order_of_ids(ledger: Ledger, publish, dense: Fit) -> None:
+    fits = [dense.replace(seed=seed) for seed in range(4)]
+    for fit in fits:
+        publish(fit)
+    ids = sorted(fit.id for fit in fits)
+    assert ledger.fits(["id"]).to_pydict() == {"id": ids}
+    assert ledger.fits(["seed", "id"], ids=[fits[2].id, "0" * 16, fits[2].id]).to_pylist() == [
+        {"seed": 2, "id": fits[2].id}
+    ]
+    assert ledger.fits(["id"], ids=reversed(ids)).to_pydict() == {"id": ids}
+    assert ledger.fits(ids=[]).num_rows == 0
+
+
+def damages(data: bytes) -> list[bytes]:
+    """A flipped bit at 64 places, first and last among them, and the ends that a torn write would leave."""
+    places = np.linspace(0, len(data) - 1, 64).astype(int).tolist()
+    flipped = [data[:i] + bytes([data[i] ^ 1 << k % 8]) + data[i + 1 :] for k, i in enumerate(places)]
+    return flipped + [data[:length] for length in range(0, len(data), 512)]
+
+
+def test_a_damaged_row_is_never_read_is_listed_and_heals(ledger: Ledger, publish, dense: Fit) -> None:
+    sound = dense.replace(seed=1)
+    publish(dense)
+    path = only(ledger.root / "fits")
+    publish(sound)
+    for damage in damages(path.read_bytes()):
+        path.write_bytes(damage)
+        assert dense not in ledger
+        assert ledger.fits(["id"])["id"].to_pylist() == [sound.id]
+        assert ledger.fits(["id"], ids=[dense.id]).num_rows == 0
+        assert ledger.damaged() == [path]
+    publish(dense, started=NOON.replace(hour=13))
+    assert dense in ledger
+    assert ledger.damaged() == []
+    assert not path.exists()
+
+
+def test_a_damaged_ticket_or_weights_take_their_fit_out_of_the_ledger(ledger: Ledger, publish, dense: Fit) -> None:
+    rewound = dense.replace(keeps_weights=True)
+    for fit, kind, read in ((dense, "tickets", ledger.ticket), (rewound, "weights", ledger.weights)):
+        publish(fit)
+        path = only(ledger.root / kind)
+        data = path.read_bytes()
+        for damage in (data[:-1], data[:9] + b"x" + data[10:], None):
+            path.write_bytes(damage) if damage else path.unlink()
+            assert fit not in ledger
+            with pytest.raises(LookupError, match=f"{fit.id} \\(photo, round 0\\) is missing or damaged"):
+                read(fit)
+        publish(fit)
+        assert fit in ledger
+
+
+def test_a_fit_that_owes_nothing_to_others_needs_its_row_only(ledger: Ledger, publish, dense: Fit) -> None:
+    fit = dense.replace(mask=Random(rounds=1))
+    publish(fit)
+    assert fit in ledger
+    assert [path.name for path in ledger.root.iterdir()] == ["fits"]
+
+
+def test_tickets_weights_and_outputs_are_read_as_they_were_written(
+    ledger: Ledger, publish, dense: Fit, mask: Mask, trained: Trained
+) -> None:
+    rewound = dense.replace(keeps_weights=True)
+    publish(dense, outputs=True)
+    publish(rewound)
+    assert ledger.ticket(dense) == mask
+    weights = ledger.weights(rewound)
+    assert weights.keys() == trained.weights.keys()
+    assert all(torch.equal(value, trained.weights[name]) for name, value in weights.items())
+    outputs = ledger.outputs(dense)
+    assert outputs.keys() == set(SCORES)
+    assert all(np.array_equal(outputs[name], to_8_bit(image)) for name, image in trained.outputs.items())
+    assert not ledger.has_outputs(rewound)
+    with pytest.raises(LookupError, match="outputs"):
+        ledger.outputs(rewound)
+
+
+def test_eight_bits_are_the_nearest_of_256_levels() -> None:
+    image = np.array([-0.1, 0.0, 0.0019, 0.002, 0.5, 0.999, 1.2], np.float32).reshape(1, 1, 7)
+    assert to_8_bit(image)[0, :, 0].tolist() == [0, 0, 0, 1, 128, 255, 255]
+    assert to_8_bit(np.zeros((3, 4, 5))).shape == (4, 5, 3)
+
+
+def test_no_part_is_published_without_the_whole(
+    ledger: Ledger, publish, dense: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails at the n-th file: the row is the last of ticket, weights or outputs, row."""
+    rename = os.replace
+    for allowed in range(3):
+        left = iter(range(allowed))
+
+        def full(source: Path, target: Path, left=left) -> None:
+            if next(left, None) is None:
+                raise OSError("disk full")
+            rename(source, target)
+
+        fit = dense.replace(seed=allowed)
+        for owing in (fit, fit.replace(keeps_weights=True)):
+            with monkeypatch.context() as broken:
+                broken.setattr(os, "replace", full)
+                with pytest.raises(OSError, match="disk full"):
+                    publish(owing, outputs=True)
+            assert owing not in ledger
+    assert ledger.fits().num_rows == 0
+    assert ledger.damaged() == []
+    publish(dense, outputs=True)
+    assert dense in ledger
+
+
+def test_two_writers_of_a_fit_leave_one_row(ledger: Ledger, publish, dense: Fit) -> None:
+    publish(dense)
+    path = only(ledger.root / "fits")
+    data = path.read_bytes()
+    publish(dense, started=NOON.replace(hour=13))
+    path.write_bytes(data)
+    assert len(list(path.parent.iterdir())) == 2
+    assert ledger.fits().num_rows == 1
+    assert dense in ledger
+
+
+@pytest.mark.parametrize("name", ["a b", 'it\'s "q"', "Größe-結果", "new\nline", "[a-z]*?", "-rf", "$HOME;#"])
+def test_results_folders_may_have_any_name(tmp_path: Path, publish, dense: Fit, name: str) -> None:
+    ledger = Ledger(tmp_path / name)
+    ledger.check_writable()
+    publish(dense, into=ledger, outputs=True)
+    ledger.record_sweep("sweep", "smoke", [])
+    assert dense in ledger
+    assert ledger.fits().num_rows == 1
+    assert ledger.has_outputs(dense)
+    assert ledger.damaged() == []
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_row_of_an_older_schema_has_nulls_where_columns_were_added_since(ledger: Ledger, publish, dense: Fit) -> None:
+    publish(dense)
+    data = only(ledger.root / "fits").read_bytes()
+    older = pq.read_table(io.BytesIO(data)).drop_columns(["collapsed", "layer_kept"])
+    older = older.append_column("dropped_since", pa.array(["x"])).set_column(
+        older.column_names.index("seed"), "seed", pa.array([5], pa.int32())
+    )
+    buffer = io.BytesIO()
+    pq.write_table(older, buffer)
+    Shelf(ledger.root / "fits", ".parquet").put("0" * 16, buffer.getvalue())
+    table = ledger.fits()
+    assert table.schema == FITS
+    old, new = table.to_pylist() if table["id"][0].as_py() == dense.id else reversed(table.to_pylist())
+    assert (old["collapsed"], old["layer_kept"], old["seed"]) == (None, None, 5)
+    assert new["collapsed"] is not None
+    assert new["layer_kept"]
+
+
+def test_a_value_that_the_schema_does_not_know_is_an_error_and_not_lost(
+    ledger: Ledger, publish, dense: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "columns", lambda device: {"moon_phase": 0.5})
+    with pytest.raises(KeyError, match="moon_phase"):
+        publish(dense)
+    assert dense not in ledger
+
+
+def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
+    """Below a regular file, as root may write everywhere else."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written") as error:
+        Ledger(tmp_path / "file" / "results").check_writable()
+    assert "\n" not in str(error.value)
+
+
+def test_checking_a_folder_leaves_nothing_in_it(ledger: Ledger) -> None:
+    ledger.check_writable()
+    assert list(ledger.root.iterdir()) == []
+
+
+def point(**values: object) -> dict[str, object]:
+    return {"trajectory": "t", "image": "photo", "task": "denoise", "pruner": "imp", "seed": 0, "rewind": 0.0} | values
+
+
+def test_a_sweep_is_recorded_and_replaced_by_name_and_profile(ledger: Ledger) -> None:
+    assert ledger.sweeps().schema == POINTS
+    ledger.record_sweep("demo", "smoke", [point(round=k, fit=f"{k}") for k in range(3)])
+    ledger.record_sweep("demo", "paper", [point(round=7, fit="7", source_image="other")])
+    ledger.record_sweep("demo", "smoke", [point(round=9, fit="9")])
+    rows = ledger.sweeps().to_pylist()
+    assert [(row["sweep"], row["profile"], row["round"], row["source_image"]) for row in rows] == [
+        ("demo", "paper", 7, "other"),
+        ("demo", "smoke", 9, None),
+    ]
+
+
+def test_a_sweep_whose_name_would_leave_the_folder_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(ValueError, match="cannot name a file"):
+        ledger.record_sweep("../demo", "smoke", [])
+
+
+def test_failures_are_remembered_until_cleared(ledger: Ledger) -> None:
+    cause = 'ValueError: "ü"\nat line 3'
+    ledger.record_failure("abc", "first")
+    ledger.record_failure("abc", cause)
+    ledger.record_failure("def", "other")
+    assert ledger.failures() == {"abc": cause, "def": "other"}
+    ledger.clear_failure("abc")
+    ledger.clear_failure("never-failed")
+    assert ledger.failures() == {"def": "other"}
+
+
+def test_damage_is_listed_wherever_it_is(ledger: Ledger, publish, dense: Fit) -> None:
+    publish(dense, outputs=True)
+    publish(dense.replace(keeps_weights=True))
+    ledger.record_sweep("demo", "smoke", [])
+    ledger.record_failure("abc", "cause")
+    paths = {path for path in ledger.root.rglob("*") if path.is_file()}
+    assert {path.relative_to(ledger.root).parts[0] for path in paths} == set(SHELVES)
+    for path in paths:
+        path.write_bytes(b"damaged")
+    assert set(ledger.damaged()) == paths
+    assert not ledger.has_outputs(dense)
+    assert (ledger.fits().num_rows, ledger.sweeps().num_rows, ledger.failures()) == (0, 0, {})
+
+
+def test_nothing_is_unpickled_on_reading(ledger: Ledger, publish, dense: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A results folder may come from anybody; a pickle in it could run anything."""
+    rewound = dense.replace(keeps_weights=True)
+    publish(dense, outputs=True)
+    publish(rewound)
+    ledger.record_sweep("demo", "smoke", [])
+    ledger.record_failure("abc", "cause")
+
+    def refuse(*anything: object, **more: object) -> None:
+        raise AssertionError("unpickled")
+
+    for name in ("load", "loads", "Unpickler", "_Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    monkeypatch.setattr(torch, "load", refuse)
+    assert ledger.fits().num_rows == 2
+    assert ledger.ticket(dense)
+    assert ledger.weights(rewound)
+    assert ledger.outputs(dense)
+    assert (ledger.sweeps().num_rows, ledger.failures()) == (0, {"abc": "cause"})

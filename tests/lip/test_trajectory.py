@@ -1,0 +1,228 @@
+"""Trajectories: which fits they share, and that publishing can stop anywhere and go on as if it had not."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from lip.fit import Fit
+from lip.fitting import train
+from lip.masks import Mask
+from lip.pruners import PRUNERS, Imp, Random, Snip
+from lip.store import Ledger
+from lip.trajectory import publish
+
+PROVENANCE = ["started", "seconds", "steps_per_second", "peak_memory_mb"]
+
+
+def results(ledger: Ledger) -> pa.Table:
+    """All that must not depend on when and how fast it was computed."""
+    return ledger.fits().drop_columns(PROVENANCE)
+
+
+@pytest.fixture
+def run(tiny) -> Callable[..., list[bool]]:
+    """Publishes all rounds in turn, as every caller does."""
+
+    def all_rounds(trajectory, ledger: Ledger, **options: object) -> list[bool]:
+        return [tiny.publish(fit, ledger, **options) for fit in trajectory.fits]
+
+    return all_rounds
+
+
+# Which fits
+
+
+def test_imp_is_a_chain_in_which_each_round_is_cut_from_the_one_before(tiny) -> None:
+    fits = tiny.trajectory(rounds=3).fits
+    assert fits[0] == tiny.fit()
+    assert [fit.mask for fit in fits[1:]] == [Imp(trained=before) for before in fits[:-1]]
+    assert [fit.sources for fit in fits] == [(), *((before,) for before in fits[:-1])]
+    assert len({fit.id for fit in fits}) == 4
+
+
+@pytest.mark.parametrize(("pruner", "recipe"), [("random", Random), ("snip", Snip)])
+def test_rounds_of_masks_found_at_initialisation_depend_on_nothing(tiny, pruner: str, recipe: type) -> None:
+    fits = tiny.trajectory(pruner=pruner, rounds=3).fits
+    assert [fit.mask for fit in fits[1:]] == [recipe(rounds=k) for k in (1, 2, 3)]
+    assert all(fit.sources == () for fit in fits)
+
+
+def test_the_dense_fit_is_shared_by_all_pruners_and_rewinds(tiny) -> None:
+    trajectories = [tiny.trajectory(pruner=pruner, rewind=rewind) for pruner in PRUNERS for rewind in (0.0, 40.0)]
+    assert len({trajectory.id for trajectory in trajectories}) == 6
+    assert {trajectory.fits[0].id for trajectory in trajectories} == {tiny.fit().id}
+    later = [fit.id for trajectory in trajectories for fit in trajectory.fits[1:]]
+    assert len(set(later)) == len(later) == 12
+
+
+def test_fewer_rounds_are_the_beginning_of_more(tiny) -> None:
+    assert tiny.trajectory(rounds=5).fits[:3] == tiny.trajectory(rounds=2).fits
+
+
+def test_rewound_rounds_start_from_the_dense_run_of_the_same_seed(tiny) -> None:
+    fits = tiny.trajectory(rewind=40.0, seed=3).fits
+    start = tiny.fit(seed=3).rewound(40)
+    assert start.schedule.steps == 2
+    assert [fit.start for fit in fits] == [None, start, start]
+    assert fits[2].sources == (start, fits[1])
+
+
+def test_a_transfer_takes_the_tickets_of_its_source_and_a_dense_fit_of_its_own(tiny) -> None:
+    other = tiny.pictures["other"]
+    native, transfer = tiny.trajectory(picture=other), tiny.trajectory(source=other)
+    assert transfer.native == native
+    assert transfer.fits[0] == tiny.fit()
+    assert [fit.mask.source for fit in transfer.fits] == [None, *native.fits[:-1]]
+    assert {fit.picture.name for fit in transfer.fits} == {"photo"}
+    assert native.native is None
+
+
+def test_a_rewound_transfer_rewinds_each_image_to_its_own_weights(tiny) -> None:
+    other = tiny.pictures["other"]
+    transfer = tiny.trajectory(source=other, rewind=40.0)
+    assert transfer.fits[2].start.picture == tiny.pictures["photo"]
+    assert transfer.fits[2].mask.source.start.picture == other
+
+
+# Publishing
+
+
+def test_publishing_trains_what_is_missing_once(tiny, ledger: Ledger, run) -> None:
+    trajectory = tiny.trajectory()
+    assert run(trajectory, ledger) == [True, True, True]
+    table = ledger.fits()
+    assert run(trajectory, ledger) == [False, False, False]
+    assert ledger.fits() == table
+    assert sorted(table["round"].to_pylist()) == [0, 1, 2]
+    assert sorted(table["kept"].to_pylist()) == [3886, 4858, 6072]
+
+
+def test_publishing_the_last_round_publishes_all_it_builds_on(tiny, ledger: Ledger) -> None:
+    fits = tiny.trajectory(rewind=40.0).fits
+    assert tiny.publish(fits[-1], ledger)
+    assert all(fit in ledger for fit in (*fits, fits[-1].start))
+    assert ledger.fits().num_rows == 4
+
+
+class Interrupted(Exception):  # noqa: N818 -- it is no error
+    pass
+
+
+@pytest.mark.parametrize("changes", [{}, {"rewind": 40.0}, {"pruner": "snip"}, {"pruner": "random"}])
+def test_an_interrupted_trajectory_goes_on_as_if_nothing_had_happened(tiny, tmp_path: Path, run, changes) -> None:
+    trajectory = tiny.trajectory(rounds=3, **changes)
+    smooth, rough = Ledger(tmp_path / "smooth"), Ledger(tmp_path / "rough")
+    run(trajectory, smooth)
+
+    def trip(fit: Fit) -> Callable[[int, float], None]:
+        def watch(step: int, psnr: float) -> None:
+            if fit.mask.round == 2 and step == 3:
+                raise Interrupted
+
+        return watch
+
+    with pytest.raises(Interrupted):
+        run(trajectory, rough, watch=trip)
+    assert [fit in rough for fit in trajectory.fits] == [True, True, False, False]
+    assert run(trajectory, rough) == [False, False, True, True]
+    assert results(rough) == results(smooth)
+    for fit in trajectory.fits:
+        if fit.yields_ticket:
+            assert rough.ticket(fit) == smooth.ticket(fit)
+
+
+def test_the_ledger_says_the_same_whatever_else_the_process_has_computed(tiny, tmp_path: Path, run) -> None:
+    alone, together = Ledger(tmp_path / "alone"), Ledger(tmp_path / "together")
+    run(tiny.trajectory(), alone)
+    torch.manual_seed(99)
+    run(tiny.trajectory(seed=1, pruner="random"), together)
+    run(tiny.trajectory(), together)
+    ids = [fit.id for fit in tiny.trajectory().fits]
+    assert together.fits(ids=ids).drop_columns(PROVENANCE) == results(alone)
+
+
+def test_a_lost_ticket_is_computed_again_the_same(tiny, ledger: Ledger, run) -> None:
+    trajectory = tiny.trajectory()
+    run(trajectory, ledger)
+    before, ticket = results(ledger), ledger.ticket(trajectory.fits[1])
+    for path in (ledger.root / "tickets").rglob(f"{trajectory.fits[1].id}-*"):
+        path.unlink()
+    assert run(trajectory, ledger) == [False, True, False]
+    assert ledger.ticket(trajectory.fits[1]) == ticket
+    assert results(ledger) == before
+
+
+def test_the_mask_of_a_round_is_the_ticket_of_the_one_before(tiny, ledger: Ledger, run) -> None:
+    trajectory = tiny.trajectory()
+    run(trajectory, ledger)
+    for before, fit in pairwise(trajectory.fits):
+        (row,) = ledger.fits(["layer_kept", "source"], ids=[fit.id]).to_pylist()
+        assert row == {"layer_kept": ledger.ticket(before).kept_per_layer, "source": before.id}
+    tickets = [ledger.ticket(fit).bits for fit in trajectory.fits]
+    assert (tickets[2] <= tickets[1]).all()
+    assert (tickets[1] <= tickets[0]).all()
+
+
+def test_a_ticket_keeps_the_weights_that_ended_largest(tiny, ledger: Ledger) -> None:
+    fit = tiny.fit()
+    tiny.publish(fit, ledger)
+    problem = tiny.problem(fit)
+    magnitudes = np.abs(train(problem, Mask.dense(problem.layers)).prunable)
+    kept = ledger.ticket(fit).bits
+    assert magnitudes[kept].min() >= magnitudes[~kept].max()
+
+
+def test_a_transfer_computes_its_source_when_that_is_absent(tiny, ledger: Ledger, run) -> None:
+    other = tiny.pictures["other"]
+    transfer = tiny.trajectory(source=other)
+    assert run(transfer, ledger) == [True, True, True]
+    native = tiny.trajectory(picture=other)
+    assert [fit in ledger for fit in native.fits] == [True, True, False]
+    rows = {row["id"]: row for row in ledger.fits().to_pylist()}
+    assert len(rows) == 5
+    assert rows[transfer.fits[2].id]["source_image"] == "other"
+    assert rows[transfer.fits[1].id]["layer_kept"] == rows[native.fits[1].id]["layer_kept"]
+
+
+def test_rewound_rounds_start_at_theta_j_and_not_at_theta_0(tiny, ledger: Ledger, run) -> None:
+    rewound, plain = tiny.trajectory(rewind=100.0, rounds=1), tiny.trajectory(rounds=1)
+    run(rewound, ledger)
+    run(plain, ledger)
+    first = {
+        name: ledger.fits(["curve_loss"], ids=[fit.id])["curve_loss"][0].as_py()[0]
+        for name, fit in (("dense", plain.fits[0]), ("plain", plain.fits[1]), ("rewound", rewound.fits[1]))
+    }
+    assert first["rewound"] < 0.9 * first["plain"]
+    assert first["plain"] != first["dense"]
+
+
+def test_the_watch_is_told_which_fit_begins_and_follows_its_steps(tiny, ledger: Ledger, run) -> None:
+    seen: list[tuple[int, bool, int]] = []
+    trajectory = tiny.trajectory(rounds=1, rewind=40.0)
+    run(
+        trajectory,
+        ledger,
+        watch=lambda fit: lambda step, psnr: seen.append((fit.mask.round, fit.keeps_weights, step)),
+    )
+    dense, rewound, pruned = [(0, False)] * 5, [(0, True)] * 2, [(1, False)] * 5
+    assert seen == [(*which, step) for part in (dense, rewound, pruned) for step, which in enumerate(part, 1)]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_outputs_are_kept_when_asked_for_those_of_the_sources_too(tiny, ledger: Ledger, keep: bool) -> None:
+    fits = tiny.trajectory(rounds=1).fits
+    tiny.publish(fits[-1], ledger, outputs=keep)
+    assert [ledger.has_outputs(fit) for fit in fits] == [keep, keep]
+    assert tiny.publish(fits[-1], ledger, outputs=True) == (not keep), "trained again only for outputs not kept"
+    assert ledger.outputs(fits[-1])["last_ema"].shape == (32, 32, 3)
+
+
+def test_the_picture_is_found_by_its_pixels(tiny, ledger: Ledger) -> None:
+    with pytest.raises(KeyError, match=tiny.fit().picture.pixels):
+        publish(tiny.fit(), {}, ledger)
+    assert ledger.fits().num_rows == 0
