@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -66,16 +67,22 @@ class Problem:
         return self.fit.task.loss(output, self.observation)
 
     def gradient(self, name: str) -> Tensor:
-        """The flat gradient of the loss at the present weights, with one jitter drawn from the stream `name`.
+        """The flat gradient g of the loss at the present weights, with one jitter drawn from the stream `name`."""
+        with self._probe(name) as (loss, parameters):
+            return _flat(torch.autograd.grad(loss, parameters))
 
-        Batch norm sees the batch but its running statistics are put back.
-        """
+    def curvature(self, name: str) -> Tensor:
+        """The flat product H g of the loss's Hessian with its gradient; as `gradient` otherwise."""
+        with self._probe(name) as (loss, parameters):
+            gradient = torch.autograd.grad(loss, parameters, create_graph=True)
+            along = sum((g * g.detach()).sum() for g in gradient)
+            return _flat(torch.autograd.grad(along, parameters))
+
+    @contextmanager
+    def _probe(self, name: str) -> Iterator[tuple[Tensor, list[Tensor]]]:
         buffers = {key: value.clone() for key, value in self.net.named_buffers()}
-        self.loss(self.net(self.jittered(self.stream(name, self.device)))).backward()
-        gradient = self.slope.clone()
-        self.slope.zero_()
-        self.net.load_state_dict(buffers, strict=False)
-        return gradient
+        yield self.loss(self.net(self.jittered(self.stream(name, self.device)))), list(self.net.parameters())
+        self.net.load_state_dict(buffers, strict=False)  # the pass moved batch norm's running statistics
 
     def spread(self, mask: Mask) -> Tensor:
         """A mask over all of theta, as ones and zeros: what it does not cover is kept."""
@@ -92,3 +99,7 @@ class Problem:
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """Replace parameters and buffers, in place. Raises RuntimeError when names or shapes differ."""
         self.net.load_state_dict(weights)
+
+
+def _flat(tensors: Iterable[Tensor]) -> Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])

@@ -48,14 +48,16 @@ class Trajectory(Spec):
         recipe = PRUNERS[self.pruner]
         fits = [dense]
         for k in range(self.rounds):
-            before = self.native.fits[k] if self.native else fits[k]
+            before = self.lender.fits[k] if self.lender else fits[k]
             fits.append(dense.replace(mask=recipe.after(before), start=start))
         return tuple(fits)
 
     @cached_property
-    def native(self) -> Trajectory | None:
-        """The trajectory on the source image whose tickets this one takes over."""
-        return self.replace(picture=self.source, source=None) if self.source else None
+    def lender(self) -> Trajectory | None:
+        """The IMP trajectory whose tickets this one takes over, if it is not an IMP trajectory of its own image."""
+        if self.source is None and not PRUNERS[self.pruner].borrows:
+            return None
+        return self.replace(picture=self.source or self.picture, source=None, pruner="imp")
 
 
 def publish(

@@ -1,8 +1,9 @@
 """The image priors. To add one: a file beside this one and a line in PRIORS."""
 
+from lip.priors.decoder import Decoder
 from lip.priors.hourglass import Hourglass
 from lip.priors.prior import Prior
 
-PRIORS: dict[str, type[Prior]] = {"hourglass": Hourglass}
+PRIORS: dict[str, type[Prior]] = {"decoder": Decoder, "hourglass": Hourglass}
 
-__all__ = ["PRIORS", "Hourglass", "Prior"]
+__all__ = ["PRIORS", "Decoder", "Hourglass", "Prior"]

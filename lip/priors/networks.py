@@ -56,7 +56,14 @@ class Up(nn.Module):
 
 
 class Network(nn.Module, ABC):
-    """A network that knows which of its weights a mask covers."""
+    """A network that ends in a sigmoid, and knows which of its weights a mask covers."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.sigmoid(self.logits(z))
+
+    @abstractmethod
+    def logits(self, z: Tensor) -> Tensor:
+        """The output before the sigmoid."""
 
     @abstractmethod
     def prunable(self) -> Iterator[tuple[str, Tensor]]:
@@ -64,7 +71,7 @@ class Network(nn.Module, ABC):
 
 
 class HourglassNet(Network):
-    """Down the scales, up again with skip connections, then a 1x1 convolution and a sigmoid."""
+    """Down the scales, up again with skip connections, then a 1x1 convolution."""
 
     def __init__(self, depth: int, channels: int, width: int, scales: int, skip: int) -> None:
         super().__init__()
@@ -72,14 +79,14 @@ class HourglassNet(Network):
         self.up = nn.ModuleList(Up(width, skip) for _ in range(scales))
         self.out = nn.Conv2d(width, channels, 1)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def logits(self, z: Tensor) -> Tensor:
         skips = []
         for down in self.down:
             skip, z = down(z)
             skips.append(skip)
         for up in self.up:
             z = up(z, skips.pop())
-        return torch.sigmoid(self.out(z))
+        return self.out(z)
 
     def prunable(self) -> Iterator[tuple[str, Tensor]]:
         """All convolution weights; scale 0 is the full resolution."""
@@ -91,3 +98,27 @@ class HourglassNet(Network):
                     scale = int(place[0]) if way == "down" else scales - 1 - int(place[0])
                     name = f"s{scale} {place[1]}"
                 yield name, module.weight
+
+
+class DecoderNet(Network):
+    """1x1 convolutions without bias, each but the last two followed by doubling; ReLU, then normalisation."""
+
+    def __init__(self, channels: int, width: int, scales: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(width, width, 1, bias=False) for _ in range(scales + 1))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(scales + 1))
+        self.out = nn.Conv2d(width, channels, 1, bias=False)
+
+    def logits(self, z: Tensor) -> Tensor:
+        for k, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            z = conv(z)
+            if k < len(self.convs) - 1:
+                z = F.interpolate(z, scale_factor=2, mode="bilinear", align_corners=False)
+            z = norm(z.relu())
+        return self.out(z)
+
+    def prunable(self) -> Iterator[tuple[str, Tensor]]:
+        """All convolution weights, from the code to the image."""
+        for k, conv in enumerate(self.convs):
+            yield f"c{k}", conv.weight
+        yield "out", self.out.weight

@@ -1,11 +1,25 @@
 """The pruners. To add one: a file beside this one and a line in PRUNERS."""
 
 from lip.pruners.dense import Dense
+from lip.pruners.grasp import Grasp
 from lip.pruners.imp import Imp
+from lip.pruners.layerwise import Layerwise
+from lip.pruners.magnitude import Magnitude
 from lip.pruners.random import Random
 from lip.pruners.recipe import Recipe
+from lip.pruners.shuffled import Shuffled
 from lip.pruners.snip import Snip
+from lip.pruners.synflow import Synflow
 
-PRUNERS: dict[str, type[Recipe]] = {"imp": Imp, "random": Random, "snip": Snip}
+PRUNERS: dict[str, type[Recipe]] = {
+    "grasp": Grasp,
+    "imp": Imp,
+    "layerwise": Layerwise,
+    "magnitude": Magnitude,
+    "random": Random,
+    "shuffled": Shuffled,
+    "snip": Snip,
+    "synflow": Synflow,
+}
 
-__all__ = ["PRUNERS", "Dense", "Imp", "Random", "Recipe", "Snip"]
+__all__ = ["PRUNERS", "Dense", "Imp", "Recipe"]

@@ -1,0 +1,24 @@
+"""GraSP: keeping the gradient flow after pruning (arXiv 2002.07376)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lip.pruners.recipe import AtInitialisation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lip.problem import Problem
+
+
+class Grasp(AtInitialisation):
+    """Removes the weights with the largest -theta_0 * (H g), H and g being Hessian and gradient of the fit's own loss.
+
+    One batch, and no temperature: that is for a cross-entropy.
+    """
+
+    kind = "grasp"
+
+    def scores(self, problem: Problem) -> Tensor:
+        return (problem.theta.detach() * problem.curvature("grasp"))[problem.prunable]

@@ -1,0 +1,21 @@
+"""Magnitude at initialisation: what IMP would be if training told it nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lip.pruners.recipe import AtInitialisation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lip.problem import Problem
+
+
+class Magnitude(AtInitialisation):
+    """The weights with the largest |theta_0|, over all layers together."""
+
+    kind = "magnitude"
+
+    def scores(self, problem: Problem) -> Tensor:
+        return problem.theta.detach()[problem.prunable].abs()

@@ -1,0 +1,46 @@
+"""Random pruning with the layer-wise ratios of IMP (Fig 15 of the paper)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from lip.masks import Mask
+from lip.pruners.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lip.fit import Fit
+    from lip.problem import Problem
+
+
+class Shuffled(Recipe):
+    """Another mask with the kept positions of every layer drawn anew: the same counts, nothing else of it."""
+
+    kind = "shuffled"
+    borrows = True
+
+    of: Recipe
+
+    @property
+    def round(self) -> int:
+        return self.of.round
+
+    @classmethod
+    def after(cls, fit: Fit) -> Self:
+        from lip.pruners.imp import Imp
+
+        return cls(of=Imp.after(fit))
+
+    @property
+    def source(self) -> Fit | None:
+        return self.of.source
+
+    def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
+        import torch
+
+        draw = problem.stream("shuffled pruning")
+        given = self.of.mask(problem, ticket)
+        layers = np.split(given.bits, np.cumsum([layer.size for layer in given.layers])[:-1])
+        shuffled = [bits[torch.randperm(len(bits), generator=draw).numpy()] for bits in layers]
+        return Mask(given.layers, np.concatenate(shuffled))
