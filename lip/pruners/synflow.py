@@ -5,6 +5,8 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lip.masks import Mask, kept_after
 from lip.pruners.recipe import AtInitialisation
 
@@ -27,31 +29,38 @@ class Synflow(AtInitialisation):
     kind = "synflow"
 
     def scores(self, problem: Problem) -> Tensor:
-        return flow(problem, Mask.dense(problem.layers))
+        return Flow(problem).scores(Mask.dense(problem.layers))
 
     def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
+        flow = Flow(problem)
         mask = Mask.dense(problem.layers)
         total, kept = mask.kept, kept_after(mask.kept, self.rounds)
         for t in range(1, ITERATIONS + 1):
-            scores = flow(problem, mask)
-            scores[~scores.new_tensor(mask.bits).bool()] = -1  # what is pruned stays pruned
-            mask = Mask.keep_largest(problem.layers, scores.numpy(), round(total * (kept / total) ** (t / ITERATIONS)))
+            scores = np.where(mask.bits, flow.scores(mask).numpy(), -1)  # what is pruned stays pruned
+            mask = Mask.keep_largest(problem.layers, scores, round(total * (kept / total) ** (t / ITERATIONS)))
         return mask
 
 
-def flow(problem: Problem, mask: Mask) -> Tensor:
-    """The score of every prunable weight, flat, in module order, float64 on the CPU; pruned weights score 0."""
-    import torch
+class Flow:
+    """A problem's network at theta_0 with every weight and bias replaced by its absolute value, float64 on the CPU."""
 
-    net = deepcopy(problem.net).cpu().double().eval()
-    kept = torch.tensor(mask.bits).split([layer.size for layer in mask.layers])
-    with torch.no_grad():
-        for parameter in net.parameters():
-            parameter.abs_()
-        for (_, weight), part in zip(net.prunable(), kept, strict=True):
-            weight.mul_(part.view_as(weight))
-    side = problem.fit.prior.smallest
-    code = torch.ones_like(problem.fit.prior.code(side, side), dtype=torch.float64)
-    weights = [weight for _, weight in net.prunable()]
-    slopes = torch.autograd.grad(net.logits(code).sum(), weights)
-    return torch.cat([(w.detach() * slope).flatten() for w, slope in zip(weights, slopes, strict=True)])
+    def __init__(self, problem: Problem) -> None:
+        import torch
+
+        self.net = deepcopy(problem.net).cpu().double().eval()
+        for parameter in self.net.parameters():
+            parameter.data.abs_()
+        side = problem.fit.prior.smallest
+        self.code = torch.ones_like(problem.fit.prior.code(side, side), dtype=torch.float64)
+        self.weights = [weight for _, weight in self.net.prunable()]
+        self.values = [weight.detach().clone() for weight in self.weights]
+
+    def scores(self, mask: Mask) -> Tensor:
+        """theta * dR/dtheta of every prunable weight under a mask, flat, in module order; pruned weights score 0."""
+        import torch
+
+        kept = torch.tensor(mask.bits).split([layer.size for layer in mask.layers])
+        for weight, value, part in zip(self.weights, self.values, kept, strict=True):
+            weight.data = value * part.view_as(value)
+        slopes = torch.autograd.grad(self.net.logits(self.code).sum(), self.weights)
+        return torch.cat([(w.detach() * slope).flatten() for w, slope in zip(self.weights, slopes, strict=True)])
