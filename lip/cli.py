@@ -37,7 +37,9 @@ def fit(
         Path | None, typer.Option(help="folder for the images and the ledger; default: IMAGE's name")
     ] = None,
     sigma: Annotated[float, typer.Option(help="noise added to the image, in 8-bit grey levels")] = 25.0,
-    pruner: Annotated[str, typer.Option(help="imp, random or snip")] = "imp",
+    pruner: Annotated[
+        str, typer.Option(help="imp, random, layerwise, shuffled, magnitude, snip, synflow or grasp")
+    ] = "imp",
     rounds: Annotated[int, typer.Option(help="rounds of pruning; 0 fits the dense prior only")] = 0,
     rewind: Annotated[float, typer.Option(help="percentage of the dense run's steps to rewind to")] = 0.0,
     seed: int = 0,

@@ -89,7 +89,7 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
         raise InputError(
             f"{where}: rewind: {point.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
         )
-    if point.source_image and point.pruner != "imp":
+    if point.source_image and not (point.pruner == "imp" or PRUNERS[point.pruner].borrows):
         raise InputError(f"{where}: source_image: {point.pruner} takes no masks from other images; use pruner: imp")
 
     def picture(name: str) -> Picture:

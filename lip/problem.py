@@ -75,7 +75,7 @@ class Problem:
         """The flat product H g of the loss's Hessian with its gradient; as `gradient` otherwise."""
         with self._probe(name) as (loss, parameters):
             gradient = torch.autograd.grad(loss, parameters, create_graph=True)
-            along = sum((g * g.detach()).sum() for g in gradient)
+            along = torch.stack([(g * g.detach()).sum() for g in gradient]).sum()
             return _flat(torch.autograd.grad(along, parameters))
 
     @contextmanager

@@ -31,8 +31,8 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "sigma": (_float, "denoise: noise standard deviation in 8-bit grey levels"),
     # the prior and its training
     "prior": (_text, "network"),
-    "width": (_int, "hourglass: channels of every layer"),
-    "scales": (_int, "hourglass: number of halvings"),
+    "width": (_int, "channels of every layer"),
+    "scales": (_int, "hourglass: number of halvings; decoder: of doublings"),
     "skip": (_int, "hourglass: channels of a skip connection"),
     "depth": (_int, "hourglass: channels of the input code"),
     "seed": (_int, "draws theta_0, z, observation, jitter and random masks"),

@@ -69,21 +69,21 @@ def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     from lip.point import Album, trajectory_of
     from lip.problem import Problem
 
-    module = tmp_path / "magnitude.py"
-    imports = "from lip.masks import Mask, kept_after\nfrom lip.pruners.recipe import Recipe\n\n"
-    module.write_text(imports + block("python", "class Magnitude"))
-    found = importlib.util.spec_from_file_location("magnitude", module)
+    module = tmp_path / "smallest.py"
+    imports = "from lip.pruners.recipe import AtInitialisation\n\n"
+    module.write_text(imports + block("python", "class Smallest"))
+    found = importlib.util.spec_from_file_location("smallest", module)
     assert found is not None
     assert found.loader is not None
     loaded = importlib.util.module_from_spec(found)
     found.loader.exec_module(loaded)
-    monkeypatch.setitem(PRUNERS, "magnitude", loaded.Magnitude)
+    monkeypatch.setitem(PRUNERS, "smallest", loaded.Smallest)
 
     album = Album()
-    values = {"image": "camera", "size": 16, "scales": 2, "width": 4, "pruner": "magnitude", "rounds": 2}
+    values = {"image": "camera", "size": 16, "scales": 2, "width": 4, "pruner": "smallest", "rounds": 2}
     fit = trajectory_of(values, album, "test").fits[2]
     problem = Problem(fit, album.pixels[fit.picture.pixels])
     mask = fit.mask.mask(problem, None)
     sizes = problem.theta.detach()[problem.prunable].abs()
-    assert sizes[torch.tensor(mask.bits)].min() >= sizes[~torch.tensor(mask.bits)].max()
+    assert sizes[torch.tensor(mask.bits)].max() <= sizes[~torch.tensor(mask.bits)].min()
     assert fit.mask.round == 2

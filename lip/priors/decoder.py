@@ -1,4 +1,4 @@
-"""The deep decoder: the paper's under-parameterised rival (FACTS 4.3)."""
+"""The deep decoder: the paper's under-parameterised rival (arXiv 1810.03982)."""
 
 from __future__ import annotations
 

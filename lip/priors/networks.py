@@ -119,6 +119,6 @@ class DecoderNet(Network):
 
     def prunable(self) -> Iterator[tuple[str, Tensor]]:
         """All convolution weights, from the code to the image."""
-        for k, conv in enumerate(self.convs):
-            yield f"c{k}", conv.weight
-        yield "out", self.out.weight
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d):
+                yield name.replace("convs.", "c"), module.weight

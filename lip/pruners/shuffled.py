@@ -1,4 +1,4 @@
-"""Random pruning with the layer-wise ratios of IMP (Fig 15 of the paper)."""
+"""Random pruning with the layer-wise ratios of IMP (Fig. 15 of the paper)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Shuffled(Recipe):
-    """Another mask with the kept positions of every layer drawn anew: the same counts, nothing else of it."""
+    """As many weights of every layer as another mask keeps, but which is drawn; nested where the other's rounds are."""
 
     kind = "shuffled"
     borrows = True
@@ -41,6 +41,6 @@ class Shuffled(Recipe):
 
         draw = problem.stream("shuffled pruning")
         given = self.of.mask(problem, ticket)
-        layers = np.split(given.bits, np.cumsum([layer.size for layer in given.layers])[:-1])
-        shuffled = [bits[torch.randperm(len(bits), generator=draw).numpy()] for bits in layers]
-        return Mask(given.layers, np.concatenate(shuffled))
+        ranks = [torch.randperm(layer.size, generator=draw).numpy() for layer in given.layers]
+        kept = [rank < count for rank, count in zip(ranks, given.kept_per_layer, strict=True)]
+        return Mask(given.layers, np.concatenate(kept))

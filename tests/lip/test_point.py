@@ -10,7 +10,8 @@ import pytest
 from lip.errors import InputError, nearest
 from lip.images import Image
 from lip.point import Album, trajectory_of
-from lip.priors import Hourglass
+from lip.priors import PRIORS, Hourglass
+from lip.pruners import PRUNERS
 from lip.schedule import Schedule
 from lip.tasks import Denoise
 from lip.trajectory import Trajectory
@@ -98,9 +99,9 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"width": 0}, "width: input should be greater than or equal to 1, not 0"),
         ({"steps": 1.5}, "steps: input should be a valid integer, not 1.5"),
         ({"pruner": "snop"}, "pruner: there is no pruner 'snop'; did you mean 'snip'?"),
-        ({"pruner": "xyz"}, "pruner: there is no pruner 'xyz'; known: imp, random, snip"),
+        ({"pruner": "xyz"}, f"pruner: there is no pruner 'xyz'; known: {', '.join(PRUNERS)}"),
         ({"task": "denoising"}, "task: there is no task 'denoising'; did you mean 'denoise'?"),
-        ({"prior": "unet"}, "prior: there is no prior 'unet'; known: hourglass"),
+        ({"prior": "unet"}, f"prior: there is no prior 'unet'; known: {', '.join(PRIORS)}"),
         ({"rewind": 120}, "rewind: input should be less than or equal to 100, not 120"),
         ({"rewind": -1.0}, "rewind: input should be greater than or equal to 0, not -1.0"),
         (

@@ -143,3 +143,17 @@ def test_the_gradient_is_deterministic() -> None:
     network = Hourglass(width=4, scales=2).build(3)
     network(torch.rand(1, 32, 16, 16)).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+@pytest.mark.parametrize(("width", "count"), [(64, 25_536), (128, 100_224), (256, 397_056), (320, 619_200)])
+def test_the_deep_decoder_has_exactly_the_published_parameters(width: int, count: int) -> None:
+    net = PRIORS["decoder"](width=width).build(3)
+    assert sum(p.numel() for p in net.parameters()) == count == 6 * width**2 + 12 * width + 3 * width
+    assert [name for name, _ in net.prunable()] == ["c0", "c1", "c2", "c3", "c4", "c5", "out"]
+
+
+def test_the_deep_decoder_doubles_after_each_convolution_but_the_last_two() -> None:
+    prior = PRIORS["decoder"](width=4, scales=3)
+    code = prior.code(40, 24)
+    assert code.shape == (1, 4, 5, 3)
+    assert prior.build(1)(code).shape == (1, 1, 40, 24)

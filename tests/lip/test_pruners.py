@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from lip.masks import Layer, Mask, kept_after
+from lip.priors import Hourglass
 from lip.pruners import PRUNERS, Dense
 from lip.pruners.imp import cut
+from lip.pruners.synflow import Flow
 
 
 @pytest.fixture(params=PRUNERS)
@@ -125,3 +128,96 @@ def test_snip_leaves_no_trace_in_the_problem(tiny) -> None:
     assert all(torch.equal(value, untouched.weights()[name]) for name, value in problem.weights().items())
     assert problem.slope.count_nonzero() == 0
     assert all(p.grad.count_nonzero() == 0 for p in problem.net.parameters())
+
+
+def test_layerwise_takes_the_same_share_of_every_layer_to_the_weight(masks) -> None:
+    for mask in masks("layerwise"):
+        density = 1 - mask.sparsity
+        for layer, kept in zip(mask.layers, mask.kept_per_layer, strict=True):
+            assert abs(kept - density * layer.size) <= 1
+
+
+def test_shuffled_keeps_the_counts_of_imp_and_nothing_else(tiny) -> None:
+    fit = tiny.trajectory(pruner="shuffled").fits[1]
+    problem = tiny.problem(fit)
+    ticket = Mask.keep_largest(problem.layers, np.arange(int(problem.prunable.sum())), 700)
+    mask = fit.mask.mask(problem, ticket)
+    assert mask.kept_per_layer == ticket.kept_per_layer
+    assert mask != ticket
+
+
+def test_shuffled_masks_come_from_the_tickets_of_imp(tiny) -> None:
+    shuffled, imp = tiny.trajectory(pruner="shuffled"), tiny.trajectory()
+    assert [fit.mask.source for fit in shuffled.fits] == [fit.mask.source for fit in imp.fits]
+    assert shuffled.fits[0] == imp.fits[0]
+
+
+def test_magnitude_keeps_the_largest_weights_of_theta_0(tiny) -> None:
+    fit = tiny.trajectory(pruner="magnitude", rounds=3).fits[3]
+    problem = tiny.problem(fit)
+    sizes, kept = problem.theta.detach()[problem.prunable].abs().numpy(), fit.mask.mask(problem, None).bits
+    assert sizes[kept].min() >= sizes[~kept].max()
+
+
+def test_grasp_scores_by_the_change_of_the_gradient_norm(tiny) -> None:
+    """theta * H g, H g being half the slope of |g|^2 along any direction: here by central differences in float64."""
+    problem = tiny.problem()
+    problem.net.double()
+    jitter = torch.empty_like(problem.code).normal_(0, 1 / 30, generator=problem.stream("grasp"))
+    start = [p.detach().clone() for p in problem.net.parameters()]
+    draw = torch.Generator().manual_seed(0)
+    direction = [torch.randn(p.shape, generator=draw, dtype=torch.float64) for p in start]
+
+    def squared_slope(distance: float) -> Tensor:
+        with torch.no_grad():
+            for p, at, way in zip(problem.net.parameters(), start, direction, strict=True):
+                p.copy_(at + distance * way)
+        output = problem.net((problem.code + jitter).double())
+        slopes = torch.autograd.grad(F.mse_loss(output, problem.observation.double()), list(problem.net.parameters()))
+        return torch.cat([slope.flatten() for slope in slopes]).square().sum()
+
+    step = 1e-7  # short enough to cross no kink of the leaky ReLUs
+    expected = (squared_slope(step) - squared_slope(-step)) / (4 * step)
+    along = torch.cat([way.flatten() for way in direction])
+    fresh = tiny.problem()
+    assert (fresh.curvature("grasp").double() * along).sum() == pytest.approx(float(expected), rel=1e-3)
+    recipe = PRUNERS["grasp"](rounds=3)
+    scores, kept = recipe.scores(fresh).numpy(), recipe.mask(fresh, None).bits
+    assert scores[kept].min() >= scores[~kept].max(), "the largest -theta * H g go, the signed score counts"
+    assert scores[~kept].max() < 0 < scores.max()
+
+
+@pytest.mark.parametrize("pruner", ["grasp", "synflow"])
+def test_scoring_leaves_no_trace_in_the_problem(tiny, pruner: str) -> None:
+    problem, untouched = tiny.problem(), tiny.problem()
+    PRUNERS[pruner](rounds=1).mask(problem, None)
+    assert all(torch.equal(value, untouched.weights()[name]) for name, value in problem.weights().items())
+    assert problem.slope.count_nonzero() == 0
+
+
+def test_synflow_is_conserved(tiny) -> None:
+    """The scores of every cut through the network that all flow passes sum to R, the flow itself."""
+    problem = tiny.problem()
+    with torch.no_grad():
+        for name, bias in problem.net.named_parameters():
+            if name.endswith("bias"):
+                bias.zero_()  # what flows in at a bias has not passed the cuts before it
+    flow = Flow(problem)
+    scores = flow.scores(Mask.dense(problem.layers))
+    assert scores.dtype == torch.float64
+    assert scores.isfinite().all()
+    assert scores.min() > 0
+    total = flow.net.logits(flow.code).sum().item()
+    names, sizes = zip(*((layer.name, layer.size) for layer in problem.layers), strict=True)
+    through = {name: float(part.sum()) for name, part in zip(names, scores.split(sizes), strict=True)}
+    assert through["out"] == pytest.approx(total, rel=1e-12)
+    assert through["s0 mix"] == pytest.approx(total, rel=1e-12)
+    assert through["s0 up"] == pytest.approx(total, rel=1e-12)
+
+
+def test_synflow_never_empties_a_layer_while_others_have_weights_to_give(tiny) -> None:
+    """What SynFlow is for: iterating with conserved scores avoids layer collapse, where one shot would not."""
+    fit = tiny.trajectory(pruner="synflow", rounds=14, prior=Hourglass(width=8, scales=2, skip=0)).fits[14]
+    mask = fit.mask.mask(tiny.problem(fit), None)
+    assert mask.kept == kept_after(mask.bits.size, 14)
+    assert min(mask.kept_per_layer) > 0
