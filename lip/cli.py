@@ -36,7 +36,7 @@ def fit(
     out: Annotated[
         Path | None, typer.Option(help="folder for the images and the ledger; default: IMAGE's name")
     ] = None,
-    sigma: Annotated[float, typer.Option(help="noise added to the image, in 8-bit grey levels")] = 25.0,
+    sigma: Annotated[float | None, typer.Option(help="noise in 8-bit grey levels, 25 if not given")] = None,
     pruner: Annotated[
         str, typer.Option(help="imp, random, layerwise, shuffled, magnitude, snip, synflow or grasp")
     ] = "imp",
@@ -44,10 +44,16 @@ def fit(
     rewind: Annotated[float, typer.Option(help="percentage of the dense run's steps to rewind to")] = 0.0,
     seed: int = 0,
     size: Annotated[int | None, typer.Option(help="cut and scale the image to so many pixels square")] = None,
-    steps: int = 3000,
+    steps: Annotated[
+        int | None, typer.Option(help="training steps; default: those of the task, 3000 to denoise")
+    ] = None,
     width: Annotated[int, typer.Option(help="channels of the hourglass")] = 128,
     scales: Annotated[int, typer.Option(help="scales of the hourglass")] = 5,
     data: Annotated[Path | None, typer.Option(help="folder with the standard image sets")] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="any other key of a sweep file, as task=inpaint or mask=text; may be repeated"),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")] = None,
 ) -> None:
@@ -61,15 +67,16 @@ def fit(
 
     values = {
         "image": image,
-        "sigma": sigma,
         "pruner": pruner,
         "rounds": rounds,
         "rewind": rewind,
         "seed": seed,
-        "steps": steps,
         "width": width,
         "scales": scales,
         **({"size": size} if size is not None else {}),
+        **({"sigma": sigma} if sigma is not None else {}),
+        **({"steps": steps} if steps is not None else {}),
+        **dict(terminal.pair(text) for text in more or []),
     }
     album = Album(data)
     chosen = trajectory_of(values, album, "fit")
@@ -102,9 +109,9 @@ def _run(chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, devi
         Image.fromarray(image.squeeze()).save(ledger.root / f"{name}.png")
 
     torch.set_num_threads(threads)
-    problem = Problem(chosen.fits[0], pixels[chosen.picture.pixels])
+    problem = Problem(chosen.fits[0], pixels)
     save("clean", pixels[chosen.picture.pixels])
-    save("degraded", to_8_bit(problem.observation[0].numpy()))
+    save("degraded", to_8_bit(problem.observation[0].nan_to_num(0).numpy()))
     with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[psnr]}"), console=console) as bars:
 
         def watch(fit: Fit) -> Callable[[int, float], None]:

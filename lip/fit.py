@@ -7,24 +7,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from lip.picture import Picture
 from lip.priors import Hourglass, Prior
 from lip.pruners import Dense, Imp, Recipe
 from lip.schedule import Schedule
 from lip.spec import Spec
 from lip.tasks import Task
-
-
-class Picture(Spec):
-    """A reference to an image: its name for people, the hash of its pixels for identity."""
-
-    name: str
-    pixels: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
-    height: int
-    width: int
-    channels: int
-
-    def reference(self) -> str:
-        return self.pixels
 
 
 class Fit(Spec):

@@ -18,12 +18,15 @@ import torch
 from torch import Tensor
 
 from lip.masks import Mask
-from lip.metrics import COLLAPSE_MARGIN, flat_psnr, psnr, ssim
+from lip.metrics import psnr, ssim
 from lip.problem import Problem
 from lip.stopping import Best, MovingVariance
 
 CURVE_POINTS = 50
 """A curve samples at most this many steps, evenly, the last one always."""
+
+COLLAPSE_MARGIN = 1.0
+"""A net whose best output beats the best flat colour by less than this many dB has collapsed."""
 
 Watch = Callable[[int, float], None]
 """Called at sampled steps with the step and the PSNR (dB) of the averaged output against the clean image."""
@@ -157,7 +160,7 @@ class Recorder:
         else:
             self.ema = torch.lerp(output, self.ema, self.problem.fit.schedule.ema)
         self.output = output
-        error, error_ema = ((x - self.problem.clean).square().mean() for x in (output, self.ema))
+        error, error_ema = self._error(output), self._error(self.ema)
         self.history[step - 1] = torch.stack([loss, error, error_ema])
         self.peak.offer(error, step, output)
         self.peak_ema.offer(error_ema, step, self.ema)
@@ -166,7 +169,14 @@ class Recorder:
             self.sampled.append((step, output[0].cpu().numpy(), self.ema[0].cpu().numpy()))
 
     def psnr_now(self) -> float:
-        return psnr(float((self.ema - self.problem.clean).square().mean()))
+        return psnr(float(self._error(self.ema)))
+
+    def _error(self, output: Tensor) -> Tensor:
+        return self.problem.fit.task.error(output, self.problem.clean)
+
+    def _flat(self) -> Tensor:
+        """What a net reaches that passes nothing on: the image of the mean colour."""
+        return self.problem.clean.mean(dim=(2, 3), keepdim=True).expand_as(self.problem.clean)
 
     def result(self, loss_steps: int, backtracks: int, seconds: float) -> Trained:
         clean = self.problem.clean[0].cpu().numpy()
@@ -203,7 +213,7 @@ class Recorder:
             loss=float(losses[-loss_steps:].mean()),
             backtracks=backtracks,
             stop_found=stop_found,
-            collapsed=not scores["peak"].psnr > flat_psnr(clean) + COLLAPSE_MARGIN,
+            collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat()))) + COLLAPSE_MARGIN,
             seconds=seconds,
             weights=self.problem.weights(),
             prunable=self.problem.theta.detach()[self.problem.prunable].cpu().numpy(),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lip import images
 from lip.errors import InputError, nearest
-from lip.fit import Picture
+from lip.picture import Picture
 from lip.priors import PRIORS
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule
@@ -37,6 +37,10 @@ class Point(BaseModel):
     rewind: Annotated[float, Field(ge=0, le=100)] = 0.0
     size: Annotated[int, Field(ge=1)] | None = None
     """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
+    mask: str | None = None
+    """inpaint: an image that is light where pixels are known, or `text` for one with lines of text."""
+    schedule: Literal["paper", "lip"] = "paper"
+    """Train as the paper says, or as its released code did."""
 
 
 class Album:
@@ -51,9 +55,21 @@ class Album:
         key = (name, size, multiple)
         if key not in self._images:
             self._images[key] = images.load(name, size=size, multiple=multiple, data=self.data)
-        image = self._images[key]
+        return self._reference(self._images[key])
+
+    @staticmethod
+    def _reference(image: images.Image) -> Picture:
         height, width, channels = image.pixels.shape
         return Picture(name=image.name, pixels=image.id, height=height, width=width, channels=channels)
+
+    def mask(self, name: str, size: int | None, multiple: int, like: Picture) -> Picture:
+        """A reference to an inpainting mask: `text`, drawn at the size of a picture, or an image. Raises InputError."""
+        if name != "text":
+            return self.picture(name, size, multiple)
+        key = ("text", like.width, like.height)
+        if key not in self._images:
+            self._images[key] = images.Image("text", text_mask(like.height, like.width), ())
+        return self._reference(self._images[key])
 
     @property
     def pixels(self) -> dict[str, np.ndarray]:
@@ -64,6 +80,19 @@ class Album:
     def notes(self) -> list[str]:
         """What was done to the images, for the user to know."""
         return [f"{image.name}: {note}" for image in self._images.values() for note in image.notes]
+
+
+def text_mask(height: int, width: int) -> np.ndarray:
+    """An inpainting mask, uint8 (height, width, 1): black lines of text over the whole image, on white."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(size=max(6, height // 12))
+    page = Image.new("L", (width, height), 255)
+    draw = ImageDraw.Draw(page)
+    line = "lottery image prior " * (1 + width // 20)
+    for row, top in enumerate(range(0, height, max(8, height // 6))):
+        draw.text((-7 * row, top), line, fill=0, font=font)
+    return np.where(np.asarray(page) < 128, 0, 255).astype(np.uint8)[..., None]
 
 
 def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajectory:
@@ -78,25 +107,16 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
             raise InputError(f"{where}: {key}: there is no {key} {name!r}; {nearest(name, list(known))}")
     task_class, prior_class = TASKS[point.task], PRIORS[point.prior]
     owners: list[type[BaseModel]] = [Point, task_class, prior_class, Schedule]
-    keys = [key for owner in owners for key in owner.model_fields]
+    keys = [key for owner in owners for key in owner.model_fields if key != "hole"]  # that is what `mask` becomes
     for key in values:
         if key not in keys:
             raise InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
-    task, prior = _made(task_class, values, where), _made(prior_class, values, where)
-    schedule = _made(Schedule, dict(task.schedule) | dict(values), where)
-    if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
-        least = 100 / schedule.steps
-        raise InputError(
-            f"{where}: rewind: {point.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
-        )
+    prior = _made(prior_class, values, where)
     if point.source_image and not (point.pruner == "imp" or PRUNERS[point.pruner].borrows):
         raise InputError(f"{where}: source_image: {point.pruner} takes no masks from other images; use pruner: imp")
 
     def picture(name: str) -> Picture:
-        try:
-            taken = album.picture(name, point.size, prior.multiple)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from error
+        taken = _taken(where, album.picture, name, point.size, prior.multiple)
         if min(taken.height, taken.width) < prior.smallest:
             raise InputError(
                 f"{where}: image {name} is {taken.width}x{taken.height} pixels, the net needs at least "
@@ -110,6 +130,18 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
             f"{where}: source_image: masks of {source.name} ({source.channels} channels) do not fit the network for "
             f"{own.name} ({own.channels}); use images that are both grey or both in colour"
         )
+    if point.mask and "hole" not in task_class.model_fields:
+        raise InputError(f"{where}: mask: {point.task} has no use for one; use task: inpaint, or remove it")
+    hole = point.mask and _taken(where, album.mask, point.mask, point.size, prior.multiple, own)
+    task = _made(task_class, {**values, "hole": hole}, where)
+    if objection := task.check(own.height, own.width):
+        raise InputError(f"{where}: {objection}")
+    schedule = _made(Schedule, dict(task.schedules()[point.schedule]) | dict(values), where)
+    if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
+        least = 100 / schedule.steps
+        raise InputError(
+            f"{where}: rewind: {point.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
+        )
     return Trajectory(
         picture=own,
         task=task,
@@ -121,6 +153,13 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
         rewind=point.rewind,
         source=source if source.pixels != own.pixels else None,
     )
+
+
+def _taken(where: str, take: Callable[..., Picture], *arguments: Any) -> Picture:
+    try:
+        return take(*arguments)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def _made(owner: type[Made], values: Mapping[str, Any], where: str) -> Made:

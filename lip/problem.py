@@ -21,18 +21,19 @@ def stream(seed: int, name: str, device: str = "cpu") -> torch.Generator:
 
 
 class Problem:
-    """Everything a training needs but the mask. `pixels` is the clean image, uint8 (height, width, channels).
+    """Everything a training needs but the mask. `images` maps hashes to pixels, uint8 (height, width, channels).
 
     All parameters are views of one flat vector `theta`, their gradients of `slope`, so that masking, optimising and
     undoing a step are single operations. `prunable` (bool, like theta) marks what a mask covers.
     """
 
-    def __init__(self, fit: Fit, pixels: np.ndarray, device: str = "cpu") -> None:
+    def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
         self.fit = fit
         self.device = device
-        height, width, channels = pixels.shape
-        self.clean = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous().to(device)
-        self.observation = fit.task.observe(self.clean.cpu(), self.stream("observation")).to(device)
+        clean, *others = (_tensor(images[picture.pixels]) for picture in (fit.picture, *fit.task.pictures))
+        channels, height, width = clean.shape[1:]
+        self.clean = clean.to(device)
+        self.observation = fit.task.observe(clean, self.stream("observation"), *others).to(device)
         with torch.random.fork_rng(devices=[]):  # drawn on the CPU, so that every device starts from the same point
             torch.default_generator.set_state(self.stream("theta_0").get_state())
             self.net = fit.prior.build(channels)
@@ -99,6 +100,10 @@ class Problem:
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """Replace parameters and buffers, in place. Raises RuntimeError when names or shapes differ."""
         self.net.load_state_dict(weights)
+
+
+def _tensor(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous()
 
 
 def _flat(tensors: Iterable[Tensor]) -> Tensor:

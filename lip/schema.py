@@ -28,7 +28,11 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "image_width": (_int, "pixels"),
     "channels": (_int, "1 grey, 3 RGB"),
     "task": (_text, "restoration task"),
-    "sigma": (_float, "denoise: noise standard deviation in 8-bit grey levels"),
+    "sigma": (_float, "denoise, reconstruct: noise standard deviation in 8-bit grey levels"),
+    "keep": (_float, "inpaint: probability that a pixel is known, unless a mask is given"),
+    "hole": (_text, "inpaint: name of the mask"),
+    "factor": (_int, "superres: how often the image is enlarged"),
+    "target": (_text, "reconstruct: clean, noisy, shuffled or noise"),
     # the prior and its training
     "prior": (_text, "network"),
     "width": (_int, "channels of every layer"),

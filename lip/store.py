@@ -153,7 +153,7 @@ def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str,
     source, start = fit.mask.source, fit.start
     total = mask.bits.size
     flat = {
-        **fit.task.model_dump(),
+        **fit.task.model_dump(exclude={"hole"}),
         **fit.prior.model_dump(),
         **fit.schedule.model_dump(),
         "id": fit.id,
@@ -165,6 +165,7 @@ def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str,
         "image_width": fit.picture.width,
         "channels": fit.picture.channels,
         "task": fit.task.kind,
+        "hole": " ".join(picture.name for picture in fit.task.pictures) or None,
         "prior": fit.prior.kind,
         "seed": fit.seed,
         "pruner": fit.mask.kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lip.errors import InputError
 
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 def default_storage() -> Path:
     """The results folder when none is given: LIP_STORAGE, else ./results."""
     return Path(os.environ.get("LIP_STORAGE", "results"))
+
+
+def pair(text: str) -> tuple[str, Any]:
+    """`key=value` as a key and the plain value that YAML reads there. Raises InputError."""
+    import yaml
+
+    key, equals, value = text.partition("=")
+    try:
+        if not (key and equals):
+            raise ValueError("there is no =")
+        return key, yaml.safe_load(value)
+    except (ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{text!r} is not understood; give it as key=value, for example task=inpaint") from error
 
 
 def main(app: Typer) -> None:

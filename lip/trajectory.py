@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from lip.fit import Fit, Picture
+from lip.fit import Fit
+from lip.picture import Picture
 from lip.priors import Prior
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule
@@ -84,7 +85,7 @@ def publish(
     from lip.pruners.imp import cut
 
     started = datetime.now(UTC)
-    problem = Problem(fit, images[fit.picture.pixels], device)
+    problem = Problem(fit, images, device)
     mask = fit.mask.mask(problem, ledger.ticket(fit.mask.source) if fit.mask.source else None)
     start = ledger.weights(fit.start) if fit.start else None
     trained = train(problem, mask, start, watch and watch(fit))

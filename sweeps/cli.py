@@ -164,20 +164,13 @@ def _planned(spec, profile, storage, data, only):  # type: ignore[no-untyped-def
     from sweeps.plan import Plan
     from sweeps.spec import read
 
-    sweep = read(spec, profile, data, dict(_pairs(only or [])))
+    sweep = read(spec, profile, data, dict(terminal.pair(text) for text in only or []))
     ledger = Ledger(storage or terminal.default_storage())
     return Plan.make(sweep, ledger), ledger
 
 
 def _slots(cpus: float = 1) -> int:
     return max(1, int((os.cpu_count() or 1) / cpus))
-
-
-def _pairs(only: list[str]) -> list[tuple[str, str]]:
-    for pair in only:
-        if "=" not in pair:
-            raise InputError(f"--only {pair}: give it as key=value, for example --only image=astronaut")
-    return [(pair.split("=", 1)[0], pair.split("=", 1)[1]) for pair in only]
 
 
 def _title(made) -> str:  # type: ignore[no-untyped-def]

@@ -54,10 +54,9 @@ def _time(fit: Fit, plan: Plan) -> float:
     from lip.problem import Problem
 
     torch.set_num_threads(1)
-    pixels = plan.sweep.pixels[fit.picture.pixels]
     short = fit.replace(schedule=fit.schedule.replace(steps=TIMED_STEPS))
     for _ in range(2):  # the first warms up
-        problem = Problem(short, pixels)
+        problem = Problem(short, plan.sweep.pixels)
         seconds = train(problem, Mask.dense(problem.layers)).seconds
     return seconds / TIMED_STEPS
 

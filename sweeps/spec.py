@@ -72,11 +72,11 @@ def find(spec: str) -> Path:
 
 
 def read(
-    spec: str, profile: str | None = None, data: Path | None = None, only: Mapping[str, str] | None = None
+    spec: str, profile: str | None = None, data: Path | None = None, only: Mapping[str, Any] | None = None
 ) -> Sweep:
     """Read a sweep file and check all of it: keys, values, names, images, duplicates. Raises InputError.
 
-    `only` picks the points whose value of a key reads so in the file, for example {"image": "astronaut", "seed": "0"}.
+    `only` picks the points that have these values, for example {"image": "astronaut", "seed": 0}.
     """
     path = find(spec)
     file = _parse(path)
@@ -176,11 +176,11 @@ def _names(path: Path, key: str, value: Any, data: Path | None) -> list[str]:
         raise InputError(f"{path}: grid.{key}: {error}") from error
 
 
-def _picked(values: dict[str, Any], only: Mapping[str, str]) -> bool:
+def _picked(values: dict[str, Any], only: Mapping[str, Any]) -> bool:
     for key in only:
         if key not in values:
             raise InputError(f"--only {key}={only[key]}: the sweep has no such key; {nearest(key, list(values))}")
-    return all(str(values[key]) == wanted for key, wanted in only.items())
+    return all(values[key] == wanted for key, wanted in only.items())
 
 
 def _set(profile: Profile) -> dict[str, Any]:

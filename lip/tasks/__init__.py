@@ -1,8 +1,16 @@
 """The restoration tasks. To add one: a file beside this one and a line in TASKS."""
 
 from lip.tasks.denoise import Denoise
+from lip.tasks.inpaint import Inpaint
+from lip.tasks.reconstruct import Reconstruct
+from lip.tasks.superres import SuperResolution
 from lip.tasks.task import Task
 
-TASKS: dict[str, type[Task]] = {"denoise": Denoise}
+TASKS: dict[str, type[Task]] = {
+    "denoise": Denoise,
+    "inpaint": Inpaint,
+    "reconstruct": Reconstruct,
+    "superres": SuperResolution,
+}
 
-__all__ = ["TASKS", "Denoise", "Task"]
+__all__ = ["TASKS", "Task"]

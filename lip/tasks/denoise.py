@@ -17,11 +17,14 @@ class Denoise(Task):
     """Remove white Gaussian noise of standard deviation `sigma` (in 8-bit grey levels), clipped to the image range."""
 
     kind = "denoise"
-    schedule = Schedule(steps=3000, lr=0.01, jitter=1 / 30, backtrack=5.0)
 
     sigma: Annotated[float, Field(gt=0, le=255)] = 25.0
 
-    def observe(self, clean: Tensor, noise: Generator) -> Tensor:
+    def schedules(self) -> dict[str, Schedule]:
+        both = Schedule(steps=3000, lr=0.01, jitter=1 / 30, backtrack=5.0)
+        return {"paper": both, "lip": both}
+
+    def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
         return (clean + clean.clone().normal_(0, self.sigma / 255, generator=noise)).clamp(0, 1)
 
     def loss(self, output: Tensor, observation: Tensor) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
+from lip.picture import Picture
 from lip.schedule import Schedule
 from lip.spec import Spec
 
@@ -18,13 +19,27 @@ class Task(Spec):
     Images are (1, channels, height, width) tensors in [0, 1].
     """
 
-    schedule: ClassVar[Schedule]
-    """How the paper trains on this task."""
+    @abstractmethod
+    def schedules(self) -> dict[str, Schedule]:
+        """How to train: as the `paper` says (where it is silent, as deep image prior does), and as its code (`lip`)."""
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Images besides the clean one that `observe` needs."""
+        return ()
+
+    def check(self, height: int, width: int) -> str | None:
+        """What speaks against an image of that size, as the end of a sentence; None if nothing does."""
+        return None
 
     @abstractmethod
-    def observe(self, clean: Tensor, noise: Generator) -> Tensor:
-        """The degraded observation of a clean image."""
+    def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
+        """The degraded observation of a clean image; nan where nothing is known."""
 
     @abstractmethod
     def loss(self, output: Tensor, observation: Tensor) -> Tensor:
         """The scalar that training minimises; it sees the observation, never the clean image."""
+
+    def error(self, output: Tensor, clean: Tensor) -> Tensor:
+        """The mean squared error that PSNR reports."""
+        return (output - clean).square().mean()

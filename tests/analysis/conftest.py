@@ -139,9 +139,10 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
     import torch
 
-    from lip.fit import Picture
+    from lip.picture import Picture
     from lip.priors import Hourglass
-    from lip.tasks import Denoise
+    from lip.schedule import Schedule
+    from lip.tasks.denoise import Denoise
     from lip.trajectory import Trajectory, publish
 
     torch.set_num_threads(1)
@@ -154,7 +155,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     task = Denoise()
     common: dict[str, Any] = {
         "task": task,
-        "schedule": task.schedule.replace(steps=20),
+        "schedule": Schedule(steps=20),
         "prior": Hourglass(width=8, scales=2),
         "rounds": 2,
     }

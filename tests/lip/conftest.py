@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from lip.fit import Fit, Picture
+from lip.fit import Fit
 from lip.images import Image
+from lip.picture import Picture
 from lip.priors import Hourglass
 from lip.problem import Problem
 from lip.schedule import Schedule
 from lip.store import Ledger
-from lip.tasks import Denoise
+from lip.tasks.denoise import Denoise
 from lip.trajectory import Trajectory, publish
 
 
@@ -72,7 +73,7 @@ class Tiny:
 
     def problem(self, fit: Fit | None = None, **changes: Any) -> Problem:
         fit = fit or self.fit(**changes)
-        return Problem(fit, self.images[fit.picture.pixels])
+        return Problem(fit, self.images)
 
     def publish(self, fit: Fit, ledger: Ledger, **options: Any) -> bool:
         return publish(fit, self.images, ledger, **options)

@@ -11,7 +11,7 @@ import pytest
 
 from lip import cli, fitting
 from lip.store import Ledger
-from lip.tasks import Denoise
+from lip.tasks.denoise import Denoise
 
 TINY = ["--width", "8", "--scales", "2", "--steps", "4", "--threads", "1"]
 

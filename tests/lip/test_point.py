@@ -9,20 +9,22 @@ import pytest
 
 from lip.errors import InputError, nearest
 from lip.images import Image
-from lip.point import Album, trajectory_of
+from lip.point import Album, text_mask, trajectory_of
 from lip.priors import PRIORS, Hourglass
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule
-from lip.tasks import Denoise
+from lip.tasks.denoise import Denoise
 from lip.trajectory import Trajectory
 
 
 @pytest.fixture(autouse=True)
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: np.ndarray) -> None:
-    """Files cat.png (32x32), dog.png (another), same.png (the pixels of cat) and grey.png in the working folder."""
+    """Files cat.png (32x32), dog.png (another), same.png (the pixels of cat), grey.png and two of other sizes."""
     monkeypatch.chdir(tmp_path)
     for name, pixels in {"cat": photo, "dog": photo[::-1], "same": photo, "grey": photo[..., 0]}.items():
         PIL.Image.fromarray(pixels).save(f"{name}.png")
+    PIL.Image.new("L", (64, 32)).save("wide.png")
+    PIL.Image.new("RGB", (36, 36)).save("odd.png")
 
 
 SMALL = {"width": 8, "scales": 2}
@@ -52,7 +54,7 @@ def test_the_keys_of_task_prior_and_schedule_stand_beside_one_another(photo: np.
 def test_what_is_left_out_is_the_paper() -> None:
     point = trajectory_of({"image": "cat.png", "size": 64}, Album(), "demo.yaml")
     assert (point.pruner, point.rounds, point.seed, point.rewind, point.source) == ("imp", 16, 0, 0.0, None)
-    assert (point.task, point.prior, point.schedule) == (Denoise(), Hourglass(), Denoise.schedule)
+    assert (point.task, point.prior, point.schedule) == (Denoise(), Hourglass(), Denoise().schedules()["paper"])
     assert point.picture.height == point.picture.width == 64
 
 
@@ -102,6 +104,18 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"pruner": "xyz"}, f"pruner: there is no pruner 'xyz'; known: {', '.join(PRUNERS)}"),
         ({"task": "denoising"}, "task: there is no task 'denoising'; did you mean 'denoise'?"),
         ({"prior": "unet"}, f"prior: there is no prior 'unet'; known: {', '.join(PRIORS)}"),
+        ({"mask": "text"}, "mask: denoise has no use for one; use task: inpaint, or remove it"),
+        (
+            {"task": "inpaint", "mask": "wide.png"},
+            "mask: it is 64x32 pixels; use one of the image's size",
+        ),
+        ({"task": "inpaint", "keep": 0}, "keep: input should be greater than 0, not 0"),
+        ({"task": "superres", "factor": 3}, "factor: input should be 2, 4 or 8, not 3"),
+        (
+            {"task": "superres", "factor": 8, "image": "odd.png"},
+            "factor: 36x36 pixels are no multiple of 8; use another size",
+        ),
+        ({"schedule": "fast"}, "schedule: input should be 'paper' or 'lip', not 'fast'"),
         ({"rewind": 120}, "rewind: input should be less than or equal to 100, not 120"),
         ({"rewind": -1.0}, "rewind: input should be greater than or equal to 0, not -1.0"),
         (
@@ -150,3 +164,30 @@ def test_a_grey_source_for_a_colour_image_is_refused() -> None:
 def test_the_remedy_is_the_nearest_name_or_else_all_of_them() -> None:
     assert nearest("rando", ["imp", "random"]) == "did you mean 'random'?"
     assert nearest("zzz", ["imp", "random"]) == "known: imp, random"
+
+
+def test_a_text_mask_is_drawn_at_the_size_of_the_image_and_is_part_of_the_fit() -> None:
+    plain, text = made(task="inpaint"), made(task="inpaint", mask="text")
+    assert text.task.pictures[0].name == "text"
+    assert text.task.pictures[0].pixels == Image("text", text_mask(32, 32), ()).id
+    assert text.fits[0].id != plain.fits[0].id
+    pixels = text_mask(32, 32)
+    assert pixels.shape == (32, 32, 1)
+    assert set(np.unique(pixels)) == {0, 255}
+    assert 0.05 < (pixels == 0).mean() < 0.6
+
+
+def test_schedules_are_the_papers_unless_those_of_its_code_are_asked_for() -> None:
+    def steps(**values: Any) -> int:
+        return made(**values).schedule.steps
+
+    assert steps(task="superres", factor=8) == 4000
+    assert steps(task="superres", factor=8, schedule="lip") == 2000
+    assert steps(task="inpaint") == 11000
+    assert steps(task="inpaint", mask="text") == 6001
+    assert steps(task="inpaint", schedule="lip", lr=0.5) == 3000
+
+
+def test_the_hole_of_inpainting_is_not_given_by_its_field() -> None:
+    with pytest.raises(InputError, match="there is no key 'hole'"):
+        made(task="inpaint", hole="cat.png")

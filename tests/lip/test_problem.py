@@ -6,7 +6,7 @@ import torch
 
 from lip.masks import Layer, Mask
 from lip.problem import Problem, stream
-from lip.tasks import Denoise
+from lip.tasks.denoise import Denoise
 
 
 def drawn(problem: Problem) -> dict[str, torch.Tensor]:

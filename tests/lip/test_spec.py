@@ -3,11 +3,12 @@
 import pytest
 from pydantic import ValidationError
 
-from lip.fit import Fit, Picture
+from lip.fit import Fit
+from lip.picture import Picture
 from lip.pruners import Imp, Random
 from lip.schedule import Schedule
 from lip.spec import Spec
-from lip.tasks import Denoise
+from lip.tasks.denoise import Denoise
 from lip.trajectory import Trajectory
 
 CAT = Picture(name="cat", pixels="0123456789abcdef", height=64, width=96, channels=3)

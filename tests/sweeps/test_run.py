@@ -161,7 +161,7 @@ def test_a_trial_that_raises_is_listed_with_its_cause_and_the_others_go_on(spec:
     [
         (["run", "existance"], "there is no sweep 'existance'; did you mean 'existence'?"),
         (["run", "smoke", "--profile", "mino"], "there is no profile 'mino'; did you mean 'mini'?"),
-        (["plan", "smoke", "--only", "seed"], "--only seed: give it as key=value, for example --only image=astronaut"),
+        (["plan", "smoke", "--only", "x"], "'x' is not understood; give it as key=value, for example task=inpaint"),
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(arguments: list[str], sentence: str, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_globs_name_several_images_and_native_sources_are_no_transfer(write: Wri
 
 def test_only_picks_a_part(write: Write) -> None:
     path = write()
-    (trajectory,) = spec.read(path, only={"pruner": "random", "seed": "0"}).trajectories
+    (trajectory,) = spec.read(path, only={"pruner": "random", "seed": 0}).trajectories
     assert trajectory.pruner == "random"
     with pytest.raises(InputError, match="did you mean 'pruner'"):
         spec.read(path, only={"pruners": "random"})

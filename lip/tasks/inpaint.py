@@ -1,0 +1,52 @@
+"""Inpainting (paper, section 4): pixels are missing at random, or under a drawn mask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from lip.picture import Picture
+from lip.schedule import Schedule
+from lip.tasks.task import Task
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Inpaint(Task):
+    """Fill in pixels of which nothing is known, in no channel.
+
+    Each pixel is known with probability `keep`; or, with a `hole` picture, where that is light (at least half grey).
+    """
+
+    kind = "inpaint"
+
+    keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    hole: Picture | None = None
+
+    def schedules(self) -> dict[str, Schedule]:
+        released = Schedule(steps=3000, lr=0.01, jitter=0.03, backtrack=None)
+        random, drawn = released.replace(steps=11000, lr=0.001), released.replace(steps=6001)
+        return {"paper": drawn if self.hole else random, "lip": released}
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        return (self.hole,) if self.hole else ()
+
+    def check(self, height: int, width: int) -> str | None:
+        if self.hole and (self.hole.height, self.hole.width) != (height, width):
+            return f"mask: it is {self.hole.width}x{self.hole.height} pixels; use one of the image's size"
+        return None
+
+    def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
+        if pictures:
+            (hole,) = pictures
+            known = hole.mean(dim=1, keepdim=True) >= 0.5
+        else:
+            known = clean[:, :1].clone().uniform_(generator=noise) < self.keep
+        return clean.masked_fill(~known, float("nan"))
+
+    def loss(self, output: Tensor, observation: Tensor) -> Tensor:
+        # Over all pixels as in the released code: the unknown ones count as fitted.
+        return (output - observation).masked_fill(observation.isnan(), 0).square().mean()

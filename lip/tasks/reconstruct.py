@@ -1,0 +1,44 @@
+"""Fitting a target outright: how readily a prior takes up an image, and how reluctantly noise (Fig. 10)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from lip.schedule import Schedule
+from lip.tasks.task import Task
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Reconstruct(Task):
+    """Fit the clean image, the image with noise (not clipped), its pixels in random order, or uniform white noise."""
+
+    kind = "reconstruct"
+
+    target: Literal["clean", "noisy", "shuffled", "noise"] = "clean"
+    sigma: Annotated[float, Field(gt=0, le=255)] = 25.0
+    """Standard deviation of the noise of the target `noisy`, in 8-bit grey levels."""
+
+    def schedules(self) -> dict[str, Schedule]:
+        both = Schedule(steps=10000, lr=0.01, jitter=1 / 30, backtrack=None)
+        return {"paper": both, "lip": both}
+
+    def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
+        import torch
+
+        match self.target:
+            case "clean":
+                return clean.clone()
+            case "noisy":
+                return clean + clean.clone().normal_(0, self.sigma / 255, generator=noise)
+            case "shuffled":
+                order = torch.randperm(clean.shape[2] * clean.shape[3], generator=noise)
+                return clean.flatten(2)[..., order].view_as(clean)
+            case "noise":
+                return clean.clone().uniform_(generator=noise)
+
+    def loss(self, output: Tensor, observation: Tensor) -> Tensor:
+        return (output - observation).square().mean()
