@@ -15,12 +15,18 @@ from lip.schema import FITS
 from lip.store import Ledger
 from lip.terminal import default_storage
 
-AXES = ["image", "source_image", "task", "pruner", "seed", "rewind", "round"]
+AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "round"]
 """What a sweep varies. Rows that agree in all of these are the same point of a sweep."""
 
 _NESTED = [column.name for column in FITS if pa.types.is_list(column.type)]
 _FLAT = [column.name for column in FITS if column.name not in _NESTED]
-_NAMES = {"id": "fit", "pruner": "mask_kind", "source": "mask_fit", "source_image": "mask_image"}
+_NAMES = {
+    "id": "fit",
+    "pruner": "mask_kind",
+    "source": "mask_fit",
+    "source_image": "mask_image",
+    "source_task": "mask_task",
+}
 """A row's own columns under names that leave the plain ones to the axes of a sweep."""
 
 
@@ -113,7 +119,8 @@ def load(storage: str | Path | None = None, sweep: str | None = None, profile: s
     every = ledger.sweeps().to_pandas()
     profile = _profile(every, sweep, profile)
     points = every[(every["sweep"] == sweep) & (every["profile"] == profile)].reset_index(drop=True)
-    points["source_image"] = points["source_image"].fillna(points["image"])
+    for axis in ("image", "task"):
+        points[f"source_{axis}"] = points[f"source_{axis}"].fillna(points[axis])
     table = ledger.fits(ids=points["fit"])
     rows = _flat(table).drop(columns=["image", "task", "seed", "round"])
     points["published"] = points["fit"].isin(rows["fit"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -27,11 +27,20 @@ class Fit(Spec):
     mask: Recipe = Dense()
     start: Fit | None = None
     """Start from this fit's trained weights (theta_j) instead of theta_0."""
+    also: tuple[Picture, ...] = ()
+    """Further images that the same weights are fitted to at the same time (Alg. 2), all of one size."""
+    codes: Literal["shared", "per_image"] = "shared"
+    """One code z for all images as in the paper, which amounts to fitting their mean; or one for each."""
     keeps_weights: bool = False
     """Publish the trained weights and batch-norm buffers, for others to start from."""
 
     def reference(self) -> str:
         return self.id
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All images that are fitted."""
+        return (self.picture, *self.also)
 
     @cached_property
     def sources(self) -> tuple[Fit, ...]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from lip.masks import Mask
-from lip.metrics import psnr, ssim
+from lip.metrics import mean_ssim, psnr
 from lip.problem import Problem
 from lip.stopping import Best, MovingVariance
 
@@ -34,7 +34,10 @@ Watch = Callable[[int, float], None]
 
 @dataclass(frozen=True)
 class Score:
-    """One output against the clean image: the step it came from (1 to N), PSNR in dB, SSIM."""
+    """One output against the clean image: the step it came from (1 to N), PSNR in dB, SSIM.
+
+    With several images, the PSNR of their mean squared error and the mean of their SSIMs.
+    """
 
     step: int
     psnr: float
@@ -57,9 +60,9 @@ class Curve:
 class Trained:
     """What a fit leaves behind.
 
-    `scores` and `outputs` (float32, (channels, height, width), in [0, 1]) are keyed by "peak" (the oracle: best of all
-    steps against the clean image), "last" and "stop" (the reference-free ES-WMV), each also with "_ema" for the
-    exponential moving average of the outputs.
+    `scores` and `outputs` are keyed by "peak" (the oracle: best of all steps against the clean image), "last" and
+    "stop" (the reference-free ES-WMV), each also with "_ema" for the exponential moving average of the outputs.
+    Outputs are float32 (channels, height, width) in [0, 1]; of several images the first.
     """
 
     scores: dict[str, Score]
@@ -166,7 +169,7 @@ class Recorder:
         self.peak_ema.offer(error_ema, step, self.ema)
         self.stop.see(step, output, self.ema)
         if self.samples(step):
-            self.sampled.append((step, output[0].cpu().numpy(), self.ema[0].cpu().numpy()))
+            self.sampled.append((step, output.cpu().numpy(), self.ema.cpu().numpy()))
 
     def psnr_now(self) -> float:
         return psnr(float(self._error(self.ema)))
@@ -179,7 +182,7 @@ class Recorder:
         return self.problem.clean.mean(dim=(2, 3), keepdim=True).expand_as(self.problem.clean)
 
     def result(self, loss_steps: int, backtracks: int, seconds: float) -> Trained:
-        clean = self.problem.clean[0].cpu().numpy()
+        clean = self.problem.clean.cpu().numpy()
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
         stop_found = bool(self.stop.found)
         stop_step, stop_images = (
@@ -193,22 +196,22 @@ class Recorder:
             "stop": (stop_step, stop_images[0]),
             "stop_ema": (stop_step, stop_images[1]),
         }
-        images = {name: image[0].cpu().numpy() for name, (_, image) in outputs.items()}
+        images = {name: image.cpu().numpy() for name, (_, image) in outputs.items()}
         scores = {
-            name: Score(step, psnr((errors_ema if "ema" in name else errors)[step - 1]), ssim(images[name], clean))
+            name: Score(step, psnr((errors_ema if "ema" in name else errors)[step - 1]), mean_ssim(images[name], clean))
             for name, (step, _) in outputs.items()
         }
         shown = np.array([step - 1 for step, _, _ in self.sampled])
         return Trained(
             scores=scores,
-            outputs=images,
+            outputs={name: image[0] for name, image in images.items()},
             curve=Curve(
                 step=[step for step, _, _ in self.sampled],
                 loss=losses[shown].tolist(),
                 psnr=[psnr(e) for e in errors[shown]],
                 psnr_ema=[psnr(e) for e in errors_ema[shown]],
-                ssim=[ssim(image, clean) for _, image, _ in self.sampled],
-                ssim_ema=[ssim(image, clean) for _, _, image in self.sampled],
+                ssim=[mean_ssim(image, clean) for _, image, _ in self.sampled],
+                ssim_ema=[mean_ssim(image, clean) for _, _, image in self.sampled],
             ),
             loss=float(losses[-loss_steps:].mean()),
             backtracks=backtracks,

@@ -17,3 +17,8 @@ def ssim(image: np.ndarray, clean: np.ndarray) -> float:
     from skimage.metrics import structural_similarity
 
     return float(structural_similarity(image, clean, data_range=1.0, channel_axis=0))
+
+
+def mean_ssim(images: np.ndarray, cleans: np.ndarray) -> float:
+    """Mean SSIM of (n, channels, height, width) images; one image may stand for all."""
+    return float(np.mean([ssim(*pair) for pair in zip(np.broadcast_to(images, cleans.shape), cleans, strict=True)]))

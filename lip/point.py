@@ -16,7 +16,7 @@ from lip.priors import PRIORS
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule
 from lip.tasks import TASKS
-from lip.trajectory import Trajectory
+from lip.trajectory import Origin, Trajectory
 
 Made = TypeVar("Made", bound=BaseModel)
 
@@ -27,9 +27,13 @@ class Point(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     image: str
-    source_image: str | None = None
-    """The image whose IMP masks are used instead of the image's own."""
+    source_image: str | list[str] | None = None
+    """The image whose IMP masks are used instead of the image's own; of several, fitted together (Alg. 2)."""
     task: str = "denoise"
+    source_task: str | None = None
+    """The task, at its defaults, whose IMP masks are used instead of the task's own."""
+    codes: Literal["shared", "per_image"] = "shared"
+    """Whether several source images share one code z, as in the paper, or have one each."""
     prior: str = "hourglass"
     pruner: str = "imp"
     rounds: Annotated[int, Field(ge=0, le=50)] = 16
@@ -100,6 +104,7 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     point = _made(Point, values, where)
     for key, name, known in (
         ("task", point.task, TASKS),
+        ("source_task", point.source_task or point.task, TASKS),
         ("prior", point.prior, PRIORS),
         ("pruner", point.pruner, PRUNERS),
     ):
@@ -112,8 +117,9 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
         if key not in keys:
             raise InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
     prior = _made(prior_class, values, where)
-    if point.source_image and not (point.pruner == "imp" or PRUNERS[point.pruner].borrows):
-        raise InputError(f"{where}: source_image: {point.pruner} takes no masks from other images; use pruner: imp")
+    for key in ("source_image", "source_task"):
+        if getattr(point, key) and not (point.pruner == "imp" or PRUNERS[point.pruner].borrows):
+            raise InputError(f"{where}: {key}: {point.pruner} takes no masks from elsewhere; use pruner: imp")
 
     def picture(name: str) -> Picture:
         taken = _taken(where, album.picture, name, point.size, prior.multiple)
@@ -124,12 +130,17 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
             )
         return taken
 
-    own, source = picture(point.image), picture(point.source_image or point.image)
-    if source.channels != own.channels:
-        raise InputError(
-            f"{where}: source_image: masks of {source.name} ({source.channels} channels) do not fit the network for "
-            f"{own.name} ({own.channels}); use images that are both grey or both in colour"
-        )
+    own = picture(point.image)
+    names = [point.source_image] if isinstance(point.source_image, str) else point.source_image or []
+    sources = tuple(picture(name) for name in names) or (own,)
+    for source in sources:
+        if source.channels != own.channels:
+            raise InputError(
+                f"{where}: source_image: masks of {source.name} ({source.channels} channels) do not fit the network "
+                f"for {own.name} ({own.channels}); use images that are both grey or both in colour"
+            )
+        if (source.height, source.width) != (sources[0].height, sources[0].width):
+            raise InputError(f"{where}: source_image: images fitted together must be of one size; give one with size")
     if point.mask and "hole" not in task_class.model_fields:
         raise InputError(f"{where}: mask: {point.task} has no use for one; use task: inpaint, or remove it")
     hole = point.mask and _taken(where, album.mask, point.mask, point.size, prior.multiple, own)
@@ -137,6 +148,14 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     if objection := task.check(own.height, own.width):
         raise InputError(f"{where}: {objection}")
     schedule = _made(Schedule, dict(task.schedules()[point.schedule]) | dict(values), where)
+    codes = point.codes if len(sources) > 1 else "shared"
+    there = Origin(pictures=sources, task=task, schedule=schedule, codes=codes)
+    if point.source_task and point.source_task != point.task:
+        other = TASKS[point.source_task]()
+        there = there.replace(
+            task=other, schedule=_made(Schedule, dict(other.schedules()[point.schedule]) | dict(values), where)
+        )
+    here = Origin(pictures=(own,), task=task, schedule=schedule)
     if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
         least = 100 / schedule.steps
         raise InputError(
@@ -151,7 +170,7 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
         rounds=point.rounds,
         seed=point.seed,
         rewind=point.rewind,
-        source=source if source.pixels != own.pixels else None,
+        origin=there if there.id != here.id else None,
     )
 
 

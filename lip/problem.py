@@ -30,15 +30,19 @@ class Problem:
     def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
         self.fit = fit
         self.device = device
-        clean, *others = (_tensor(images[picture.pixels]) for picture in (fit.picture, *fit.task.pictures))
-        channels, height, width = clean.shape[1:]
-        self.clean = clean.to(device)
-        self.observation = fit.task.observe(clean, self.stream("observation"), *others).to(device)
+        cleans, others = (
+            [_tensor(images[picture.pixels]) for picture in group] for group in (fit.pictures, fit.task.pictures)
+        )
+        noise = self.stream("observation")  # drawn on from image to image: each has noise of its own
+        self.clean = torch.cat(cleans).to(device)
+        self.observation = torch.cat([fit.task.observe(clean, noise, *others) for clean in cleans]).to(device)
+        count, channels, height, width = self.clean.shape
         with torch.random.fork_rng(devices=[]):  # drawn on the CPU, so that every device starts from the same point
             torch.default_generator.set_state(self.stream("theta_0").get_state())
             self.net = fit.prior.build(channels)
             torch.default_generator.set_state(self.stream("z").get_state())
-            self.code = fit.prior.code(height, width).to(device)
+            codes = [fit.prior.code(height, width) for _ in range(count if fit.codes == "per_image" else 1)]
+            self.code = torch.cat(codes).to(device)
         self.net.to(device).train()
         self.layers = tuple(Layer(name, tuple(weight.shape)) for name, weight in self.net.prunable())
         self._flatten()
@@ -65,7 +69,8 @@ class Problem:
         return noise.add_(self.code)
 
     def loss(self, output: Tensor) -> Tensor:
-        return self.fit.task.loss(output, self.observation)
+        """The task's loss, summed over the images if there are several (Alg. 2)."""
+        return self.fit.task.loss(output, self.observation) * len(self.clean)
 
     def gradient(self, name: str) -> Tensor:
         """The flat gradient g of the loss at the present weights, with one jitter drawn from the stream `name`."""

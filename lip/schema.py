@@ -22,8 +22,9 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "schema": (_int, "version of this list of columns"),
     "spec": (_text, "the canonical spec, as JSON"),
     # the problem
-    "image": (_text, "name of the image"),
-    "pixels": (_text, "hash of the image's pixels"),
+    "image": (_text, "name of the image; of several fitted at once, joined by +"),
+    "pixels": (_text, "hash of the (first) image's pixels"),
+    "codes": (_text, "whether several images share one code or have one each"),
     "image_height": (_int, "pixels"),
     "image_width": (_int, "pixels"),
     "channels": (_int, "1 grey, 3 RGB"),
@@ -50,6 +51,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "round": (_int, "how often 20 % of the remaining weights were removed"),
     "source": (_text, "imp: the fit this mask was cut from"),
     "source_image": (_text, "imp: the image of that fit"),
+    "source_task": (_text, "imp: the task of that fit"),
     "start": (_text, "the fit whose trained weights this one started from; null: theta_0"),
     "start_steps": (_int, "steps of that fit: j of theta_j; 0 for theta_0"),
     "sparsity_asked": (_float, "1 - 0.8^round"),
@@ -100,6 +102,7 @@ POINTS = pa.schema(
         ("image", _text),
         ("source_image", _text),
         ("task", _text),
+        ("source_task", _text),
         ("pruner", _text),
         ("seed", _int),
         ("rewind", _float),
@@ -109,6 +112,6 @@ POINTS = pa.schema(
 )
 """A sweep is a list of trajectories, and this table lists their fits: one row per (trajectory, round).
 
-`rewind` is the percentage of the dense run's steps that weights are rewound to; `source_image` is null where the mask
-comes from the image itself.
+`rewind` is the percentage of the dense run's steps that weights are rewound to; `source_image` and `source_task` are
+null where the masks come from the image and task themselves.
 """

@@ -27,7 +27,7 @@ class Spec(BaseModel):
     def canonical(self) -> Any:
         """This spec as JSON values: what its id is the hash of."""
         said = {
-            name: value.reference() if isinstance(value, Spec) else value
+            name: _canonical(value)
             for name, field in type(self).model_fields.items()
             if (value := getattr(self, name)) != field.get_default()
         }
@@ -46,3 +46,9 @@ class Spec(BaseModel):
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked anew (`model_copy` would keep the old id)."""
         return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_canonical(part) for part in value]
+    return value.reference() if isinstance(value, Spec) else value

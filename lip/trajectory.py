@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -24,13 +24,24 @@ if TYPE_CHECKING:
     from lip.store import Ledger
 
 
+class Origin(Spec):
+    """Where masks come from that are used elsewhere: IMP on these images (together) with this task."""
+
+    pictures: tuple[Picture, ...]
+    task: Task
+    schedule: Schedule
+    codes: Literal["shared", "per_image"] = "shared"
+
+
 class Trajectory(Spec):
     """Round 0 is dense; round k has had 20 % of the remaining weights removed k times, and starts anew.
 
-    With a `source`, the masks are those that IMP found on that other image (a transferred ticket).
+    With an `origin`, the masks are those that IMP found there (transferred tickets).
     """
 
     picture: Picture
+    also: tuple[Picture, ...] = ()
+    codes: Literal["shared", "per_image"] = "shared"
     task: Task
     schedule: Schedule
     prior: Prior
@@ -39,12 +50,20 @@ class Trajectory(Spec):
     seed: int = 0
     rewind: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Weights that survive go back to their values after this percentage of the dense run's steps; 0: theta_0."""
-    source: Picture | None = None
+    origin: Origin | None = None
 
     @cached_property
     def fits(self) -> tuple[Fit, ...]:
         """The fits of rounds 0 to `rounds`."""
-        dense = Fit(picture=self.picture, task=self.task, schedule=self.schedule, prior=self.prior, seed=self.seed)
+        dense = Fit(
+            picture=self.picture,
+            also=self.also,
+            codes=self.codes,
+            task=self.task,
+            schedule=self.schedule,
+            prior=self.prior,
+            seed=self.seed,
+        )
         start = dense.rewound(self.rewind) if self.rewind else None
         recipe = PRUNERS[self.pruner]
         fits = [dense]
@@ -53,12 +72,26 @@ class Trajectory(Spec):
             fits.append(dense.replace(mask=recipe.after(before), start=start))
         return tuple(fits)
 
+    @property
+    def source_image(self) -> str | None:
+        """The image whose masks are used, or several joined by +; None for the trajectory's own."""
+        if self.origin is None or [p.pixels for p in self.origin.pictures] == [self.picture.pixels]:
+            return None
+        return "+".join(picture.name for picture in self.origin.pictures)
+
+    @property
+    def source_task(self) -> str | None:
+        """The task whose masks are used; None for the trajectory's own."""
+        return self.origin.task.kind if self.origin and self.origin.task != self.task else None
+
     @cached_property
     def lender(self) -> Trajectory | None:
-        """The IMP trajectory whose tickets this one takes over, if it is not an IMP trajectory of its own image."""
-        if self.source is None and not PRUNERS[self.pruner].borrows:
-            return None
-        return self.replace(picture=self.source or self.picture, source=None, pruner="imp")
+        """The IMP trajectory whose tickets this one takes over, if they are not its own."""
+        if origin := self.origin:
+            first, *others = origin.pictures
+            there = {"picture": first, "also": tuple(others), "codes": origin.codes}
+            return self.replace(origin=None, pruner="imp", task=origin.task, schedule=origin.schedule, **there)
+        return self.replace(pruner="imp") if PRUNERS[self.pruner].borrows else None
 
 
 def publish(

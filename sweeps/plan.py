@@ -55,8 +55,9 @@ class Plan:
             {
                 "trajectory": trajectory.id,
                 "image": trajectory.picture.name,
-                "source_image": trajectory.source and trajectory.source.name,
+                "source_image": trajectory.source_image,
                 "task": trajectory.task.kind,
+                "source_task": trajectory.source_task,
                 "pruner": trajectory.pruner,
                 "seed": trajectory.seed,
                 "rewind": trajectory.rewind,
@@ -86,8 +87,8 @@ def needed(trajectory: Trajectory) -> list[Fit]:
 def label(trajectory: Trajectory) -> str:
     """A trajectory in a few words, for people."""
     parts = [trajectory.picture.name, trajectory.pruner, f"seed {trajectory.seed}"]
-    if trajectory.source:
-        parts.insert(1, f"masks of {trajectory.source.name}")
+    if sources := [name for name in (trajectory.source_image, trajectory.source_task) if name]:
+        parts.insert(1, f"masks of {' '.join(sources)}")
     if trajectory.rewind:
         parts.append(f"rewind {trajectory.rewind:g} %")
     return ", ".join(parts)

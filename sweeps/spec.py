@@ -167,7 +167,10 @@ def _points(path: Path, file: SweepFile, seeds: int | None, data: Path | None) -
             yield {**file.fixed, **row, **dict(zip(grid, combination, strict=True))}
 
 
-def _names(path: Path, key: str, value: Any, data: Path | None) -> list[str]:
+def _names(path: Path, key: str, value: Any, data: Path | None) -> list[Any]:
+    """The names that a name or glob stands for; a list of them is one value, of images that go together."""
+    if isinstance(value, list):
+        return [[name for part in value for name in _names(path, key, part, data)]]
     if not isinstance(value, str):
         raise InputError(f"{path}: grid.{key}: {value!r} is not the name of an image")
     try:

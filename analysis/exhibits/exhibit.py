@@ -74,7 +74,12 @@ def lacking(
 
 def native(rows: pd.DataFrame) -> pd.Series:
     """Marks denoising trajectories with masks of the image itself."""
-    return (rows["task"] == "denoise") & (rows["source_image"] == rows["image"])
+    return denoising(rows) & (rows["source_image"] == rows["image"])
+
+
+def denoising(rows: pd.DataFrame) -> pd.Series:
+    """Marks denoising trajectories with masks found on denoising."""
+    return (rows["task"] == "denoise") & (rows["source_task"] == "denoise")
 
 
 def caption(frames: Frames, fits: pd.DataFrame, *sentences: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper, stats
-from analysis.exhibits.exhibit import Absent, Exhibit, caption, lacking, psnr_notes, span
+from analysis.exhibits.exhibit import Absent, Exhibit, caption, denoising, lacking, psnr_notes, span
 from analysis.exhibits.scores import blocks, minus, scores, summary
 from analysis.frames import Frames
 from analysis.plots import OUTPUTS, PRUNERS, psnr_panels, styles
@@ -57,7 +57,7 @@ def images(frames: Frames) -> Exhibit | Absent:
 
 
 def _imp(rows: pd.DataFrame) -> pd.Series:
-    return (rows["task"] == "denoise") & (rows["pruner"] == "imp") & (rows["rewind"] == 0)
+    return denoising(rows) & (rows["pruner"] == "imp") & (rows["rewind"] == 0)
 
 
 def _foreign(rows: pd.DataFrame) -> pd.Series:

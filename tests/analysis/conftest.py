@@ -38,6 +38,7 @@ def trajectory(
             "image": image,
             "source_image": source,
             "task": "denoise",
+            "source_task": None,
             "pruner": pruner,
             "seed": seed,
             "rewind": rewind,
@@ -143,7 +144,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from lip.priors import Hourglass
     from lip.schedule import Schedule
     from lip.tasks.denoise import Denoise
-    from lip.trajectory import Trajectory, publish
+    from lip.trajectory import Origin, Trajectory, publish
 
     torch.set_num_threads(1)
     pixels = {
@@ -159,11 +160,12 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "prior": Hourglass(width=8, scales=2),
         "rounds": 2,
     }
+    there = Origin(pictures=(cat,), task=task, schedule=common["schedule"])
     trajectories = [Trajectory(picture=cat, pruner=pruner, **common) for pruner in ("imp", "random", "snip")]
     trajectories += [
         Trajectory(picture=cat, pruner="imp", rewind=20.0, **common),
         Trajectory(picture=dog, pruner="imp", **common),
-        Trajectory(picture=dog, pruner="imp", source=cat, **common),
+        Trajectory(picture=dog, pruner="imp", origin=there, **common),
     ]
     folder = tmp_path_factory.mktemp("measured") / "my results"
     ledger = Ledger(folder)
@@ -175,8 +177,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 {
                     "trajectory": each.id,
                     "image": each.picture.name,
-                    "source_image": each.source and each.source.name,
+                    "source_image": each.source_image,
                     "task": each.task.kind,
+                    "source_task": each.source_task,
                     "pruner": each.pruner,
                     "seed": each.seed,
                     "rewind": each.rewind,

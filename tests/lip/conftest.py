@@ -16,7 +16,7 @@ from lip.problem import Problem
 from lip.schedule import Schedule
 from lip.store import Ledger
 from lip.tasks.denoise import Denoise
-from lip.trajectory import Trajectory, publish
+from lip.trajectory import Origin, Trajectory, publish
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,8 +68,11 @@ class Tiny:
     def fit(self, **changes: Any) -> Fit:
         return Fit(**self._fields(changes))
 
-    def trajectory(self, **changes: Any) -> Trajectory:
-        return Trajectory(**self._fields(changes, pruner="imp", rounds=2))
+    def trajectory(self, source: Picture | None = None, **changes: Any) -> Trajectory:
+        fields = self._fields(changes, pruner="imp", rounds=2)
+        if source:
+            fields["origin"] = Origin(pictures=(source,), task=fields["task"], schedule=fields["schedule"])
+        return Trajectory(**fields)
 
     def problem(self, fit: Fit | None = None, **changes: Any) -> Problem:
         fit = fit or self.fit(**changes)

@@ -53,7 +53,7 @@ def test_the_keys_of_task_prior_and_schedule_stand_beside_one_another(photo: np.
 
 def test_what_is_left_out_is_the_paper() -> None:
     point = trajectory_of({"image": "cat.png", "size": 64}, Album(), "demo.yaml")
-    assert (point.pruner, point.rounds, point.seed, point.rewind, point.source) == ("imp", 16, 0, 0.0, None)
+    assert (point.pruner, point.rounds, point.seed, point.rewind, point.origin) == ("imp", 16, 0, 0.0, None)
     assert (point.task, point.prior, point.schedule) == (Denoise(), Hourglass(), Denoise().schedules()["paper"])
     assert point.picture.height == point.picture.width == 64
 
@@ -67,8 +67,8 @@ def test_images_are_cropped_to_what_the_prior_needs() -> None:
 def test_an_album_hands_out_the_pixels_of_the_pictures_it_has_shown(photo: np.ndarray) -> None:
     album = Album()
     point = trajectory_of({"image": "cat.png", "source_image": "dog.png", **SMALL}, album, "demo.yaml")
-    assert point.source is not None
-    assert album.pixels.keys() == {point.picture.pixels, point.source.pixels}
+    assert point.origin is not None
+    assert album.pixels.keys() == {point.picture.pixels, point.origin.pictures[0].pixels}
     assert np.array_equal(album.pixels[point.picture.pixels], photo)
     assert album.notes == []
     album.picture("cat.png", 16, 4)
@@ -83,9 +83,9 @@ def test_an_album_reads_each_file_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
-    assert made(source_image="same.png").source is None
+    assert made(source_image="same.png").origin is None
     assert made(source_image="cat.png") == made()
-    assert made(source_image="dog.png").source is not None
+    assert made(source_image="dog.png").origin is not None
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"rewind": -1.0}, "rewind: input should be greater than or equal to 0, not -1.0"),
         (
             {"source_image": "dog.png", "pruner": "random"},
-            "source_image: random takes no masks from other images; use pruner: imp",
+            "source_image: random takes no masks from elsewhere; use pruner: imp",
         ),
         (
             {"scales": 5},

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from lip.fitting import train
 from lip.masks import Layer, Mask
 from lip.problem import Problem, stream
 from lip.tasks.denoise import Denoise
@@ -134,3 +136,36 @@ def test_weights_are_copies_that_a_problem_can_start_from(tiny) -> None:
     assert fresh.theta.count_nonzero() > 0
     with pytest.raises(RuntimeError):
         fresh.start_from(tiny.problem(width=12).weights())
+
+
+def test_several_images_with_one_code_are_fitted_as_their_mean_would_be(tiny) -> None:
+    """Alg. 2 sums the errors of one output to n images: n times the error to their mean, and a constant."""
+    both = tiny.problem(also=(tiny.pictures["other"],))
+    assert both.observation.shape == (2, 3, 32, 32)
+    single = tiny.problem()
+    for problem in (both, single):
+        problem.net.double()
+        problem.observation, problem.code = problem.observation.double(), problem.code.double()
+    single.observation = both.observation.mean(dim=0, keepdim=True)
+
+    def slopes(problem: Problem) -> Tensor:
+        loss = problem.loss(problem.net(problem.code))
+        return torch.cat([slope.flatten() for slope in torch.autograd.grad(loss, list(problem.net.parameters()))])
+
+    assert torch.allclose(slopes(both), 2 * slopes(single), rtol=1e-10, atol=1e-14)
+
+
+def test_several_images_may_have_a_code_each(tiny) -> None:
+    problem = tiny.problem(also=(tiny.pictures["other"],), codes="per_image")
+    assert problem.code.shape[0] == 2
+    assert torch.equal(problem.code[:1], tiny.problem().code)
+    assert problem.net(problem.code).shape == problem.clean.shape
+    trained = train(problem, Mask.dense(problem.layers))
+    assert trained.outputs["last"].shape == (3, 32, 32)
+
+
+def test_each_of_several_images_has_noise_of_its_own(tiny) -> None:
+    problem = tiny.problem(also=(tiny.pictures["other"],))
+    assert torch.equal(problem.observation[:1], tiny.problem().observation)
+    noise = problem.observation - problem.clean
+    assert not torch.equal(noise[0], noise[1])

@@ -67,6 +67,8 @@ def test_every_field_that_changes_the_result_changes_the_id() -> None:
         {"mask": Random(rounds=1)},
         {"mask": Imp(trained=DENSE)},
         {"start": DENSE.rewound(5)},
+        {"also": (CAT.replace(pixels="e" * 16),)},
+        {"codes": "per_image"},
         {"keeps_weights": True},
     ]
     assert len({DENSE.id, *(DENSE.replace(**change).id for change in changes)}) == 1 + len(changes)

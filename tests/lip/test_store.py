@@ -102,7 +102,7 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
     }
     assert {key: row[key] for key in expected} == expected
     assert json.loads(row["spec"]) == dense.canonical()
-    absent = ["keep", "hole", "factor", "target", "source", "source_image", "start"]
+    absent = ["keep", "hole", "factor", "target", "source", "source_image", "source_task", "start"]
     assert [key for key, value in row.items() if value is None] == absent
     assert 10 < row["peak_memory_mb"] < 100_000
 

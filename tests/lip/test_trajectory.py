@@ -12,9 +12,12 @@ import torch
 from lip.fit import Fit
 from lip.fitting import train
 from lip.masks import Mask
-from lip.pruners import PRUNERS, Imp, Random, Snip
+from lip.pruners import PRUNERS, Imp
+from lip.pruners.random import Random
+from lip.pruners.snip import Snip
 from lip.store import Ledger
-from lip.trajectory import publish
+from lip.tasks.superres import SuperResolution
+from lip.trajectory import Origin, publish
 
 PROVENANCE = ["started", "seconds", "steps_per_second", "peak_memory_mb"]
 
@@ -226,3 +229,27 @@ def test_the_picture_is_found_by_its_pixels(tiny, ledger: Ledger) -> None:
     with pytest.raises(KeyError, match=tiny.fit().picture.pixels):
         publish(tiny.fit(), {}, ledger)
     assert ledger.fits().num_rows == 0
+
+
+def test_masks_of_several_images_come_from_fits_of_them_all(tiny, ledger: Ledger, run) -> None:
+    both = tuple(tiny.pictures.values())
+    own = tiny.trajectory()
+    transfer = own.replace(origin=Origin(pictures=both, task=own.task, schedule=own.schedule))
+    assert transfer.source_image == "photo+other"
+    assert transfer.lender.fits[0].pictures == both
+    assert transfer.fits[0] == own.fits[0]
+    assert run(transfer, ledger) == [True, True, True]
+    rows = {row["id"]: row for row in ledger.fits().to_pylist()}
+    assert rows[transfer.fits[1].id]["source_image"] == "photo+other"
+    assert rows[transfer.lender.fits[1].id]["image"] == "photo+other"
+
+
+def test_masks_of_another_task_come_from_its_own_schedule(tiny, ledger: Ledger, run) -> None:
+    own = tiny.trajectory()
+    origin = Origin(pictures=(own.picture,), task=SuperResolution(), schedule=own.schedule.replace(steps=4))
+    transfer = own.replace(origin=origin)
+    assert (transfer.source_image, transfer.source_task) == (None, "superres")
+    assert {(fit.task.kind, fit.schedule.steps) for fit in transfer.lender.fits} == {("superres", 4)}
+    assert run(transfer, ledger) == [True, True, True]
+    rows = {row["id"]: row for row in ledger.fits().to_pylist()}
+    assert rows[transfer.fits[2].id]["source_task"] == "superres"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lip.errors import InputError
 from sweeps import spec
-from sweeps.plan import Plan
+from sweeps.plan import Plan, label
 from sweeps.profiles import PROFILES
 
 Write = Callable[..., str]
@@ -131,7 +131,21 @@ def test_globs_name_several_images_and_native_sources_are_no_transfer(write: Wri
         Image.effect_noise((48, 48), 30 + index).save(tmp_path / f"{index}.png")
     pattern = str(tmp_path / "*.png")
     sweep = spec.read(write(fixed={"rounds": 1}, grid={"image": [pattern], "source_image": [pattern]}))
-    assert [t.source is None for t in sweep.trajectories] == [True, False, False, True]
+    assert [t.origin is None for t in sweep.trajectories] == [True, False, False, True]
+
+
+def test_masks_may_come_from_several_images_together_and_from_another_task(write: Write) -> None:
+    sweep = spec.read(
+        write(
+            fixed={"image": "astronaut", "rounds": 1},
+            grid={"source_image": ["astronaut", ["astronaut", "chelsea"]], "source_task": ["denoise", "inpaint"]},
+        )
+    )
+    sources = [(t.source_image, t.source_task) for t in sweep.trajectories]
+    both = "astronaut+chelsea"
+    assert sources == [(None, None), (None, "inpaint"), (both, None), (both, "inpaint")]
+    labels = [label(trajectory) for trajectory in sweep.trajectories]
+    assert labels[3] == "astronaut, masks of astronaut+chelsea inpaint, imp, seed 0"
 
 
 def test_only_picks_a_part(write: Write) -> None:
