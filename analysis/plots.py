@@ -62,6 +62,9 @@ PRUNERS = {
     "snip": Style("#de8f05", "^"),
 }
 DENSE = "#4b5563"
+DEPTH = 4.0
+"""How many dB below the dense prior PSNR axes end: a net that collapses would flatten all that is of interest."""
+
 _OTHERS = [
     Style("#cc78bc", "D"),
     Style("#ca9161", "v"),
@@ -95,26 +98,31 @@ def psnr_panels(scores: pd.DataFrame, line: str, labels: dict[str, str], looks: 
     with look():
         figure, axes = _grid(len(images), len(OUTPUTS), height=2.3)
         for i, image in enumerate(images):
+            shown = scores[scores["image"] == image]
+            floor = shown.loc[shown["round"] == 0, "psnr_ema"].min() - DEPTH
             for j, (output, title) in enumerate(OUTPUTS.items()):
                 ax = axes[i, j]
-                panel = scores[(scores["image"] == image) & (scores["output"] == output)]
+                panel = shown[shown["output"] == output]
                 if (image, output) in dense.index:
                     ax.axhline(float(dense.loc[(image, output)]), color=DENSE, linewidth=1.2, linestyle=(0, (5, 3)))
                 lines(ax, panel, "round", "psnr_ema", line, list(labels), looks)
                 failed = panel[panel["collapsed"]]
                 ax.scatter(
                     failed["round"],
-                    failed["psnr_ema"],
+                    failed["psnr_ema"].clip(lower=floor),
                     marker="x",
                     s=22,
                     linewidths=1.1,
                     color=[looks[name].color for name in failed[line]],
                     zorder=4,
+                    clip_on=False,
                 )
                 sparsity_axis(ax, int(scores["round"].max()))
                 ax.set_title(title if i == 0 else "")
                 ax.set_xlabel("sparsity (%)" if i == len(images) - 1 else "")
             axes[i, 0].set_ylabel(f"{short(image)}\nPSNR (dB)", parse_math=False)
+            if shown["psnr_ema"].min() < floor:
+                axes[i, 0].set_ylim(bottom=floor)
         legend(figure, labels, looks, dense=True)
     return figure
 

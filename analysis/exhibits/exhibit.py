@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.frames import AXES, Frames
-from analysis.plots import OUTPUTS, percent
+from analysis.plots import DEPTH, OUTPUTS, percent
 from analysis.stats import Verdict
 from lip.errors import InputError
 
@@ -105,7 +105,10 @@ def psnr_notes(fits: pd.DataFrame) -> str:
         "Line: mean over seeds; band: one standard deviation over seeds." if several else "One seed, so no band.",
     ]
     if collapsed:
-        notes.append(f"Collapsed fits (×): {collapsed}; means include them.")
+        notes.append(
+            f"Collapsed fits (×): {collapsed}; means include them. The axis ends at the latest {DEPTH:g} dB below the"
+            " dense prior; lower values are in the table."
+        )
     if lost:
         notes.append(f"Values that are not finite: {lost}, left out.")
     return " ".join(notes)
