@@ -25,6 +25,9 @@ from lip.stopping import Best, MovingVariance
 CURVE_POINTS = 50
 """A curve samples at most this many steps, evenly, the last one always."""
 
+AVERAGED_EVERY = 50
+"""SGLD's posterior mean takes the outputs of every so many steps."""
+
 COLLAPSE_MARGIN = 1.0
 """A net whose best output beats the best flat colour by less than this many dB has collapsed."""
 
@@ -70,6 +73,8 @@ class Trained:
     curve: Curve
     loss: float
     """Mean of the last 100 steps: the jitter makes single values restless."""
+    mean: Score | None
+    """SGLD's posterior mean: of the outputs after burn-in; None without."""
     backtracks: int
     stop_found: bool
     """Whether ES-WMV found a minimum; if not, its scores are those of the last step."""
@@ -118,9 +123,10 @@ def train(
         problem.start_from(start)
     theta = problem.theta
     theta.data.mul_(kept)
-    adam = torch.optim.Adam([theta], lr=schedule.lr, fused=True)
+    adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True)
     backtracking = Backtracking(theta, schedule.backtrack) if schedule.backtrack else None
     jitter = problem.stream("jitter", problem.device)
+    langevin = problem.stream("langevin", problem.device) if schedule.langevin else None
     record = Recorder(problem)
     started = time.perf_counter()
     for step in range(1, schedule.steps + 1):
@@ -132,6 +138,9 @@ def train(
             adam.found_inf = backtracking.check(loss.detach())  # type: ignore[attr-defined]  # AMP's way to skip a step
         adam.step()
         problem.slope.zero_()
+        if langevin:
+            noise = torch.empty_like(theta.data).normal_(0, schedule.langevin, generator=langevin)
+            theta.data.add_(noise.mul_(problem.prunable))
         theta.data.mul_(kept)
         if watch and record.samples(step):
             watch(step, record.psnr_now())
@@ -151,6 +160,9 @@ class Recorder:
         self.every = ceil(self.steps / CURVE_POINTS)
         self.history = torch.zeros(self.steps, 3, device=problem.device)  # loss, squared error raw and averaged
         self.sampled: list[tuple[int, np.ndarray, np.ndarray]] = []
+        burn_in = problem.fit.schedule.burn_in
+        self.averages_from = self.steps if burn_in is None else burn_in * self.steps
+        self.total, self.averaged = torch.zeros_like(problem.clean), 0
 
     def samples(self, step: int) -> bool:
         return step % self.every == 0 or step == self.steps
@@ -168,6 +180,9 @@ class Recorder:
         self.peak.offer(error, step, output)
         self.peak_ema.offer(error_ema, step, self.ema)
         self.stop.see(step, output, self.ema)
+        if step > self.averages_from and step % AVERAGED_EVERY == 0:
+            self.total += output
+            self.averaged += 1
         if self.samples(step):
             self.sampled.append((step, output.cpu().numpy(), self.ema.cpu().numpy()))
 
@@ -180,6 +195,13 @@ class Recorder:
     def _flat(self) -> Tensor:
         """What a net reaches that passes nothing on: the image of the mean colour."""
         return self.problem.clean.mean(dim=(2, 3), keepdim=True).expand_as(self.problem.clean)
+
+    def _mean(self) -> Score | None:
+        if not self.averaged:
+            return None
+        mean = self.total / self.averaged
+        error = float(self._error(mean))
+        return Score(self.steps, psnr(error), mean_ssim(mean.cpu().numpy(), self.problem.clean.cpu().numpy()))
 
     def result(self, loss_steps: int, backtracks: int, seconds: float) -> Trained:
         clean = self.problem.clean.cpu().numpy()
@@ -214,6 +236,7 @@ class Recorder:
                 ssim_ema=[mean_ssim(image, clean) for _, _, image in self.sampled],
             ),
             loss=float(losses[-loss_steps:].mean()),
+            mean=self._mean(),
             backtracks=backtracks,
             stop_found=stop_found,
             collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat()))) + COLLAPSE_MARGIN,

@@ -15,7 +15,7 @@ from lip.picture import Picture
 from lip.priors import PRIORS
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule
-from lip.tasks import TASKS
+from lip.tasks import TASKS, Task
 from lip.trajectory import Origin, Trajectory
 
 Made = TypeVar("Made", bound=BaseModel)
@@ -43,8 +43,8 @@ class Point(BaseModel):
     """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
     mask: str | None = None
     """inpaint: an image that is light where pixels are known, or `text` for one with lines of text."""
-    schedule: Literal["paper", "lip"] = "paper"
-    """Train as the paper says, or as its released code did."""
+    schedule: Literal["paper", "lip", "sgld"] = "paper"
+    """Train as the paper says, as its released code did, or by stochastic gradient Langevin dynamics."""
 
 
 class Album:
@@ -147,14 +147,12 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     task = _made(task_class, {**values, "hole": hole}, where)
     if objection := task.check(own.height, own.width):
         raise InputError(f"{where}: {objection}")
-    schedule = _made(Schedule, dict(task.schedules()[point.schedule]) | dict(values), where)
+    schedule = _schedule(task, point.schedule, values, where)
     codes = point.codes if len(sources) > 1 else "shared"
     there = Origin(pictures=sources, task=task, schedule=schedule, codes=codes)
     if point.source_task and point.source_task != point.task:
         other = TASKS[point.source_task]()
-        there = there.replace(
-            task=other, schedule=_made(Schedule, dict(other.schedules()[point.schedule]) | dict(values), where)
-        )
+        there = there.replace(task=other, schedule=_schedule(other, point.schedule, values, where))
     here = Origin(pictures=(own,), task=task, schedule=schedule)
     if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
         least = 100 / schedule.steps
@@ -172,6 +170,11 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
         rewind=point.rewind,
         origin=there if there.id != here.id else None,
     )
+
+
+def _schedule(task: Task, name: str, values: Mapping[str, Any], where: str) -> Schedule:
+    named = task.schedules() | {"sgld": task.schedules()["paper"].sgld()}
+    return _made(Schedule, {**dict(named[name]), **values}, where)
 
 
 def _taken(where: str, take: Callable[..., Picture], *arguments: Any) -> Picture:

@@ -12,7 +12,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Schedule(Spec):
-    """Adam on the task's loss, with the input jittered at every step and no early stop."""
+    """Adam on the task's loss, with the input jittered at every step and no early stop; or SGLD."""
 
     steps: Annotated[int, Field(ge=1)] = 3000
     lr: Positive = 0.01
@@ -22,3 +22,15 @@ class Schedule(Spec):
     """Weight of the past in the exponential moving average of the outputs."""
     backtrack: Positive | None = 5.0
     """Undo a step after which the PSNR to the observation falls by more than this many dB; None never undoes."""
+    decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Adam's weight decay."""
+    langevin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Standard deviation of the Gaussian noise added to the kept prunable weights after every step (SGLD)."""
+    burn_in: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Average the outputs of every 50th step after this share of the steps, SGLD's posterior mean; None: do not."""
+
+    def sgld(self) -> Schedule:
+        """Stochastic gradient Langevin dynamics as published for deep image prior (arXiv 1904.07457)."""
+        return self.replace(
+            steps=20000, jitter=1 / 30, decay=5e-8, langevin=2 * self.lr, burn_in=7000 / 20000, backtrack=None
+        )

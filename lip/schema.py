@@ -46,6 +46,9 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "jitter": (_float, "standard deviation of the input noise"),
     "ema": (_float, "weight of the past in the average of outputs"),
     "backtrack": (_float, "dB of loss in a step that undo it; null: never"),
+    "decay": (_float, "weight decay"),
+    "langevin": (_float, "standard deviation of SGLD's noise on the weights"),
+    "burn_in": (_float, "share of the steps after which outputs are averaged; null: never"),
     # the mask
     "pruner": (_text, "kind of mask: dense, imp, random, snip"),
     "round": (_int, "how often 20 % of the remaining weights were removed"),
@@ -65,6 +68,8 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     **{f"psnr_{s}": (_float, f"dB, {WHICH[s[:4]]}{', averaged outputs' * s.endswith('_ema')}") for s in SCORES},
     **{f"ssim_{s}": (_float, f"{WHICH[s[:4]]}{', averaged outputs' * s.endswith('_ema')}") for s in SCORES},
     **{f"step_{s}": (_int, f"step of that output, 1 to steps ({s})") for s in SCORES},
+    "psnr_mean": (_float, "dB, SGLD's posterior mean: of the outputs after burn-in"),
+    "ssim_mean": (_float, "SGLD's posterior mean"),
     "loss": (_float, "training loss, mean of the last 100 steps"),
     "stop_found": (_bool, "whether ES-WMV found a minimum"),
     "backtracks": (_int, "steps undone"),

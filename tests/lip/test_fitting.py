@@ -14,6 +14,7 @@ from lip.fit import Fit
 from lip.fitting import Backtracking, train
 from lip.masks import Mask
 from lip.problem import Problem, stream
+from lip.tasks.denoise import Denoise
 
 
 def half(problem: Problem, seed: int = 0) -> Mask:
@@ -340,3 +341,32 @@ def test_a_fit_that_diverged_has_collapsed(tiny) -> None:
     trained = train(problem, dense(problem))
     assert np.isnan(trained.scores["last"].psnr)
     assert trained.collapsed
+
+
+def test_langevin_noise_moves_the_kept_prunable_weights_and_nothing_else(tiny) -> None:
+    problem = tiny.problem(steps=4, lr=1e-9, langevin=0.1, backtrack=None)
+    mask = Mask.keep_largest(problem.layers, np.arange(int(problem.prunable.sum())), 1000)
+    start = problem.theta.detach() * problem.spread(mask)
+    train(problem, mask)
+    moved = problem.theta.detach() - start
+    kept = torch.tensor(mask.bits)
+    assert moved[problem.prunable][kept].std() == pytest.approx(0.1 * 4**0.5, rel=0.1)
+    assert moved[problem.prunable][~kept].count_nonzero() == 0
+    assert moved[~problem.prunable].abs().max() < 1e-7
+
+
+def test_the_posterior_mean_averages_every_fiftieth_output_after_burn_in(tiny) -> None:
+    problem = tiny.problem(steps=210, burn_in=0.4)
+    outputs: list[Tensor] = []
+    problem.net.register_forward_hook(lambda net, inputs, output: outputs.append(output.detach()))
+    trained = train(problem, dense(problem))
+    mean = torch.stack([outputs[step - 1] for step in (100, 150, 200)]).mean(0)  # burnt in after 84 steps
+    assert trained.mean is not None
+    assert trained.mean.psnr == pytest.approx(-10 * log10((mean - problem.clean).square().mean()), abs=1e-4)
+    assert train(tiny.problem(steps=60), dense(tiny.problem())).mean is None
+
+
+def test_sgld_is_trained_as_published() -> None:
+    sgld = Denoise().schedules()["paper"].sgld()
+    assert (sgld.steps, sgld.lr, sgld.jitter, sgld.decay) == (20_000, 0.01, 1 / 30, 5e-8)
+    assert (sgld.langevin, sgld.steps * sgld.burn_in, sgld.backtrack) == (0.02, 7000, None)

@@ -115,7 +115,7 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
             {"task": "superres", "factor": 8, "image": "odd.png"},
             "factor: 36x36 pixels are no multiple of 8; use another size",
         ),
-        ({"schedule": "fast"}, "schedule: input should be 'paper' or 'lip', not 'fast'"),
+        ({"schedule": "fast"}, "schedule: input should be 'paper', 'lip' or 'sgld', not 'fast'"),
         ({"rewind": 120}, "rewind: input should be less than or equal to 100, not 120"),
         ({"rewind": -1.0}, "rewind: input should be greater than or equal to 0, not -1.0"),
         (
