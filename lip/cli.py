@@ -38,7 +38,7 @@ def fit(
     ] = None,
     sigma: Annotated[float | None, typer.Option(help="noise in 8-bit grey levels, 25 if not given")] = None,
     pruner: Annotated[
-        str, typer.Option(help="imp, random, layerwise, shuffled, magnitude, snip, synflow or grasp")
+        str, typer.Option(help="imp, random, layerwise, shuffled, magnitude, snip, synflow, grasp or oes")
     ] = "imp",
     rounds: Annotated[int, typer.Option(help="rounds of pruning; 0 fits the dense prior only")] = 0,
     rewind: Annotated[float, typer.Option(help="percentage of the dense run's steps to rewind to")] = 0.0,

@@ -3,7 +3,8 @@
 from lip.priors.decoder import Decoder
 from lip.priors.hourglass import Hourglass
 from lip.priors.prior import Prior
+from lip.priors.unet import Unet
 
-PRIORS: dict[str, type[Prior]] = {"decoder": Decoder, "hourglass": Hourglass}
+PRIORS: dict[str, type[Prior]] = {"decoder": Decoder, "hourglass": Hourglass, "unet": Unet}
 
 __all__ = ["PRIORS", "Decoder", "Hourglass", "Prior"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +15,9 @@ class ReflectConv(nn.Conv2d):
     """Convolution with reflection padding, built from slices because CUDA's own has no deterministic gradient."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.kernel_size[0] > 1:
-            x = torch.cat([x[:, :, 1:2], x, x[:, :, -2:-1]], dim=2)
-            x = torch.cat([x[..., 1:2], x, x[..., -2:-1]], dim=3)
+        if pad := self.kernel_size[0] // 2:
+            x = torch.cat([x[:, :, 1 : pad + 1].flip(2), x, x[:, :, -pad - 1 : -1].flip(2)], dim=2)
+            x = torch.cat([x[..., 1 : pad + 1].flip(3), x, x[..., -pad - 1 : -1].flip(3)], dim=3)
         return super().forward(x)
 
 
@@ -70,7 +71,25 @@ class Network(nn.Module, ABC):
         """Names and weight tensors in module order, the names those of the paper's layer axis."""
 
 
-class HourglassNet(Network):
+class Scaled(Network):
+    """A network with a list of scales on the way `down` and one on the way `up`."""
+
+    down: nn.ModuleList
+    up: nn.ModuleList
+
+    def prunable(self) -> Iterator[tuple[str, Tensor]]:
+        """All convolution weights; scale 0 is the full resolution."""
+        scales = len(self.down)
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d):
+                way, *place = name.split(".")
+                if place:
+                    scale = int(place[0]) if way == "down" else scales - 1 - int(place[0])
+                    name = f"s{scale} {place[1]}"
+                yield name, module.weight
+
+
+class HourglassNet(Scaled):
     """Down the scales, up again with skip connections, then a 1x1 convolution."""
 
     def __init__(self, depth: int, channels: int, width: int, scales: int, skip: int) -> None:
@@ -87,17 +106,6 @@ class HourglassNet(Network):
         for up in self.up:
             z = up(z, skips.pop())
         return self.out(z)
-
-    def prunable(self) -> Iterator[tuple[str, Tensor]]:
-        """All convolution weights; scale 0 is the full resolution."""
-        scales = len(self.down)
-        for name, module in self.named_modules():
-            if isinstance(module, nn.Conv2d):
-                way, *place = name.split(".")
-                if place:
-                    scale = int(place[0]) if way == "down" else scales - 1 - int(place[0])
-                    name = f"s{scale} {place[1]}"
-                yield name, module.weight
 
 
 class DecoderNet(Network):
@@ -122,3 +130,31 @@ class DecoderNet(Network):
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d):
                 yield name.replace("convs.", "c"), module.weight
+
+
+class UNet(Scaled):
+    """Down by 5x5 convolutions and mean pooling, up by nearest neighbours and 3x3 convolutions; no skip connections."""
+
+    def __init__(self, depth: int, channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+
+        def down(inputs: int, width: int) -> nn.Sequential:
+            pooled = nn.Sequential(
+                ReflectConv(inputs, width, 5), nn.AvgPool2d(2), nn.BatchNorm2d(width), nn.LeakyReLU(0.2, inplace=True)
+            )
+            return nn.Sequential(OrderedDict(down=pooled, conv=block(width, width, 5)))
+
+        def up(inputs: int, width: int) -> nn.Sequential:
+            doubled = nn.Sequential(nn.Upsample(scale_factor=2), nn.BatchNorm2d(inputs))
+            return nn.Sequential(OrderedDict(enlarge=doubled, up=block(inputs, width, 3)))
+
+        self.down = nn.ModuleList(down(*pair) for pair in zip((depth, *widths), widths, strict=False))
+        self.up = nn.ModuleList(
+            up(*pair) for pair in reversed(list(zip((*widths[1:], widths[-1]), widths, strict=True)))
+        )
+        self.out = nn.Conv2d(widths[0], channels, 1)
+
+    def logits(self, z: Tensor) -> Tensor:
+        for scale in (*self.down, *self.up):
+            z = scale(z)
+        return self.out(z)

@@ -5,6 +5,7 @@ from lip.pruners.grasp import Grasp
 from lip.pruners.imp import Imp
 from lip.pruners.layerwise import Layerwise
 from lip.pruners.magnitude import Magnitude
+from lip.pruners.oes import Oes
 from lip.pruners.random import Random
 from lip.pruners.recipe import Recipe
 from lip.pruners.shuffled import Shuffled
@@ -16,6 +17,7 @@ PRUNERS: dict[str, type[Recipe]] = {
     "imp": Imp,
     "layerwise": Layerwise,
     "magnitude": Magnitude,
+    "oes": Oes,
     "random": Random,
     "shuffled": Shuffled,
     "snip": Snip,

@@ -23,6 +23,9 @@ class Recipe(Spec):
     borrows: ClassVar[bool] = False
     """Whether it is made from the tickets of an IMP trajectory rather than of its own."""
 
+    nested: ClassVar[bool] = True
+    """Whether what one round prunes stays pruned in the next."""
+
     @property
     @abstractmethod
     def round(self) -> int: ...

@@ -157,3 +157,14 @@ def test_the_deep_decoder_doubles_after_each_convolution_but_the_last_two() -> N
     code = prior.code(40, 24)
     assert code.shape == (1, 4, 5, 3)
     assert prior.build(1)(code).shape == (1, 1, 40, 24)
+
+
+def test_the_unet_of_optimal_eye_surgeon_has_exactly_its_parameters() -> None:
+    net = PRIORS["unet"]().build(3)
+    assert sum(p.numel() for p in net.parameters()) == 3_008_867
+    assert sum(weight.numel() for _, weight in net.prunable()) == 3_003_184
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert sum(norm.weight.numel() for norm in norms) == 2_096
+    names = [name for name, _ in net.prunable()]
+    assert names[:4] == ["s0 down", "s0 conv", "s1 down", "s1 conv"]
+    assert names[-3:] == ["s1 up", "s0 up", "out"]

@@ -12,6 +12,7 @@ from lip.masks import Layer, Mask, kept_after
 from lip.priors import Hourglass
 from lip.pruners import PRUNERS, Dense
 from lip.pruners.imp import cut
+from lip.pruners.oes import divergence
 from lip.pruners.synflow import Flow
 
 
@@ -45,7 +46,7 @@ def test_every_round_keeps_exactly_four_fifths(masks, pruner: str) -> None:
 
 def test_what_is_pruned_once_stays_pruned(masks, pruner: str) -> None:
     found = masks(pruner)
-    assert all((after.bits <= before.bits).all() for before, after in pairwise(found))
+    assert all((after.bits <= before.bits).all() for before, after in pairwise(found)) == PRUNERS[pruner].nested
 
 
 def test_a_seed_gives_one_mask_and_another_seed_another(masks, pruner: str) -> None:
@@ -187,7 +188,7 @@ def test_grasp_scores_by_the_change_of_the_gradient_norm(tiny) -> None:
     assert scores[~kept].max() < 0 < scores.max()
 
 
-@pytest.mark.parametrize("pruner", ["grasp", "synflow"])
+@pytest.mark.parametrize("pruner", ["grasp", "oes", "synflow"])
 def test_scoring_leaves_no_trace_in_the_problem(tiny, pruner: str) -> None:
     problem, untouched = tiny.problem(), tiny.problem()
     PRUNERS[pruner](rounds=1).mask(problem, None)
@@ -221,3 +222,22 @@ def test_synflow_never_empties_a_layer_while_others_have_weights_to_give(tiny) -
     mask = fit.mask.mask(tiny.problem(fit), None)
     assert mask.kept == kept_after(mask.bits.size, 14)
     assert min(mask.kept_per_layer) > 0
+
+
+def test_oes_learns_masks_under_which_theta_0_is_closer_to_the_observation_than_under_random_ones(tiny) -> None:
+    losses = {}
+    for pruner in ("oes", "random"):
+        fit = tiny.trajectory(pruner=pruner, rounds=2, steps=60).fits[2]
+        problem = tiny.problem(fit)
+        problem.theta.data.mul_(problem.spread(fit.mask.mask(problem, None)))
+        with torch.no_grad():
+            losses[pruner] = problem.loss(problem.net(problem.code)).item()
+    assert losses["oes"] < 0.8 * losses["random"]
+
+
+def test_the_divergence_of_oes_is_that_of_bernoulli_variables() -> None:
+    kept = torch.tensor([0.5, 0.05, 0.9], dtype=torch.float64)
+    other = torch.distributions.Bernoulli(torch.full((3,), 0.05, dtype=torch.float64))
+    exact = torch.distributions.kl_divergence(torch.distributions.Bernoulli(kept), other).sum()
+    assert divergence(kept, 0.05) == pytest.approx(exact.item(), rel=1e-4)
+    assert divergence(torch.full((3,), 0.05), 0.05) == pytest.approx(0, abs=1e-6)

@@ -1,0 +1,45 @@
+"""The network of Optimal Eye Surgeon (arXiv 2406.05288), without skip connections."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from lip.priors.prior import Prior
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lip.priors.networks import UNet
+
+WIDTHS = (16, 32, 64, 128, 128, 128)
+
+
+class Unet(Prior):
+    """3,008,867 parameters at six scales and three output channels, 3,003,184 of them in convolutions."""
+
+    kind = "unet"
+
+    scales: Annotated[int, Field(ge=1, le=len(WIDTHS))] = 6
+    """How often the image is halved; the widths are 16, 32, 64 and then 128."""
+    depth: Annotated[int, Field(ge=1)] = 32
+    """Channels of the input code."""
+
+    @property
+    def multiple(self) -> int:
+        return 2**self.scales
+
+    @property
+    def smallest(self) -> int:
+        return 3 * self.multiple  # reflection padding by two needs three pixels at the deepest scale
+
+    def build(self, channels: int) -> UNet:
+        from lip.priors.networks import UNet
+
+        return UNet(self.depth, channels, WIDTHS[: self.scales])
+
+    def code(self, height: int, width: int) -> Tensor:
+        import torch
+
+        return torch.rand(1, self.depth, height, width) * 0.1
