@@ -17,7 +17,9 @@ class Profile(Spec):
     size: Count | None = None
     """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
     width: Count | None = None
+    """Of the hourglass; a deep decoder's width is what it is compared by."""
     scales: Count | None = None
+    """Of the hourglass."""
     steps: Count | None = None
     rounds: Annotated[int, Field(ge=0)] | None = None
     seeds: Count | None = None

@@ -93,7 +93,8 @@ def read(
     trajectories: dict[str, Trajectory] = {}
     picked: list[Trajectory] = []
     for values in _points(path, file, seeds, data):
-        values |= sizes
+        hourglass = values.get("prior", "hourglass") == "hourglass"
+        values |= {key: size for key, size in sizes.items() if hourglass or key not in ("width", "scales")}
         made = trajectory_of(values, album, str(path))
         if made.id in trajectories:
             said = ", ".join(f"{key}: {value}" for key, value in values.items())

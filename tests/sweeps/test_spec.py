@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from lip.errors import InputError
+from lip.priors import Decoder, Hourglass
 from sweeps import spec
 from sweeps.plan import Plan, label
 from sweeps.profiles import PROFILES
@@ -124,6 +125,12 @@ def test_profiles_override_sizes(write: Write) -> None:
     assert {t.seed for t in paper} == set(range(10))
     assert (paper[0].picture.height, paper[0].schedule.steps, paper[0].rounds) == (512, 3000, 2)
     assert paper[0].fits[0].canonical()["schedule"] == {}, "the paper's own schedule is the default"
+
+
+def test_profiles_leave_the_deep_decoder_its_width(write: Write) -> None:
+    grid = {"pruner": ["imp"], "prior": ["hourglass", "decoder"]}
+    priors = [t.prior for t in spec.read(write(grid=grid, profile="mini")).trajectories]
+    assert priors == [Hourglass(width=64, scales=5), Decoder(width=128)]
 
 
 def test_globs_name_several_images_and_native_sources_are_no_transfer(write: Write, tmp_path: Path) -> None:
