@@ -103,7 +103,7 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"pruner": "snop"}, "pruner: there is no pruner 'snop'; did you mean 'snip'?"),
         ({"pruner": "xyz"}, f"pruner: there is no pruner 'xyz'; known: {', '.join(PRUNERS)}"),
         ({"task": "denoising"}, "task: there is no task 'denoising'; did you mean 'denoise'?"),
-        ({"prior": "resnet"}, f"prior: there is no prior 'resnet'; known: {', '.join(PRIORS)}"),
+        ({"prior": "xyz"}, f"prior: there is no prior 'xyz'; known: {', '.join(PRIORS)}"),
         ({"mask": "text"}, "mask: denoise has no use for one; use task: inpaint, or remove it"),
         (
             {"task": "inpaint", "mask": "wide.png"},
