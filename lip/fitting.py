@@ -28,6 +28,8 @@ CURVE_POINTS = 50
 AVERAGED_EVERY = 50
 """SGLD's posterior mean takes the outputs of every so many steps."""
 
+LOSS_STEPS = 100
+
 COLLAPSE_MARGIN = 1.0
 """A net whose best output beats the best flat colour by less than this many dB has collapsed."""
 
@@ -72,7 +74,7 @@ class Trained:
     outputs: dict[str, np.ndarray]
     curve: Curve
     loss: float
-    """Mean of the last 100 steps: the jitter makes single values restless."""
+    """Mean of the last LOSS_STEPS steps: the jitter makes single values restless."""
     mean: Score | None
     """SGLD's posterior mean: of the outputs after burn-in; None without."""
     backtracks: int
@@ -145,7 +147,6 @@ def train(
         if watch and record.samples(step):
             watch(step, record.psnr_now())
     return record.result(
-        loss_steps=100,
         backtracks=int(backtracking.count) if backtracking else 0,
         seconds=time.perf_counter() - started,
     )
@@ -203,7 +204,7 @@ class Recorder:
         error = float(self._error(mean))
         return Score(self.steps, psnr(error), mean_ssim(mean.cpu().numpy(), self.problem.clean.cpu().numpy()))
 
-    def result(self, loss_steps: int, backtracks: int, seconds: float) -> Trained:
+    def result(self, backtracks: int, seconds: float) -> Trained:
         clean = self.problem.clean.cpu().numpy()
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
         stop_found = bool(self.stop.found)
@@ -235,7 +236,7 @@ class Recorder:
                 ssim=[mean_ssim(image, clean) for _, image, _ in self.sampled],
                 ssim_ema=[mean_ssim(image, clean) for _, _, image in self.sampled],
             ),
-            loss=float(losses[-loss_steps:].mean()),
+            loss=float(losses[-LOSS_STEPS:].mean()),
             mean=self._mean(),
             backtracks=backtracks,
             stop_found=stop_found,

@@ -9,8 +9,6 @@ from pydantic import Field
 from lip.priors.prior import Prior
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from lip.priors.networks import DecoderNet
 
 
@@ -37,7 +35,5 @@ class Decoder(Prior):
 
         return DecoderNet(channels, self.width, self.scales)
 
-    def code(self, height: int, width: int) -> Tensor:
-        import torch
-
-        return torch.rand(1, self.width, height // self.multiple, width // self.multiple) * 0.1
+    def code_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        return self.width, height // self.multiple, width // self.multiple

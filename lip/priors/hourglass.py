@@ -9,8 +9,6 @@ from pydantic import Field
 from lip.priors.prior import Prior
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from lip.priors.networks import HourglassNet
 
 Count = Annotated[int, Field(ge=1)]
@@ -43,7 +41,5 @@ class Hourglass(Prior):
 
         return HourglassNet(self.depth, channels, self.width, self.scales, self.skip)
 
-    def code(self, height: int, width: int) -> Tensor:
-        import torch
-
-        return torch.rand(1, self.depth, height, width) * 0.1
+    def code_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        return self.depth, height, width

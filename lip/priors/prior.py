@@ -31,5 +31,11 @@ class Prior(Spec):
         """The network with PyTorch's default initialisation, drawn from the global generator."""
 
     @abstractmethod
+    def code_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        """Channels, height and width of the input code for an output of that size."""
+
     def code(self, height: int, width: int) -> Tensor:
-        """The input code z for an output of that size, drawn from the global generator."""
+        """The input code z for an output of that size, uniform in [0, 0.1], drawn from the global generator."""
+        import torch
+
+        return torch.rand(1, *self.code_shape(height, width)) * 0.1

@@ -9,8 +9,6 @@ from pydantic import Field
 from lip.priors.prior import Prior
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from lip.priors.networks import UNet
 
 WIDTHS = (16, 32, 64, 128, 128, 128)
@@ -39,7 +37,5 @@ class Unet(Prior):
 
         return UNet(self.depth, channels, WIDTHS[: self.scales])
 
-    def code(self, height: int, width: int) -> Tensor:
-        import torch
-
-        return torch.rand(1, self.depth, height, width) * 0.1
+    def code_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        return self.depth, height, width

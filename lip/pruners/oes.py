@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lip.masks import kept_after
 from lip.pruners.recipe import AtInitialisation
 
 if TYPE_CHECKING:
@@ -32,15 +33,14 @@ class Oes(AtInitialisation):
         import torch
         from torch.func import functional_call
 
-        from lip.masks import kept_after
-
         net, draw = problem.net, problem.stream("oes", problem.device)
-        wanted = kept_after(int(problem.prunable.sum()), self.rounds) / int(problem.prunable.sum())
+        total = int(problem.prunable.sum())
+        wanted = kept_after(total, self.rounds) / total
         frozen = {name: parameter.detach() for name, parameter in net.named_parameters()}
         covered = {id(weight) for _, weight in net.prunable()}
         names = [name for name, parameter in net.named_parameters() if id(parameter) in covered]
         buffers = {name: buffer.clone() for name, buffer in net.named_buffers()}
-        logits = torch.zeros(int(problem.prunable.sum()), device=problem.device, requires_grad=True)
+        logits = torch.zeros(total, device=problem.device, requires_grad=True)
         adam = torch.optim.Adam([logits], lr=0.01)
         for _ in range(SEARCH * problem.fit.schedule.steps):
             uniform = torch.empty_like(logits).uniform_(1e-6, 1 - 1e-6, generator=draw)

@@ -51,7 +51,7 @@ class Flow:
         for parameter in self.net.parameters():
             parameter.data.abs_()
         side = problem.fit.prior.smallest
-        self.code = torch.ones_like(problem.fit.prior.code(side, side), dtype=torch.float64)
+        self.code = torch.ones(1, *problem.fit.prior.code_shape(side, side), dtype=torch.float64)
         self.weights = [weight for _, weight in self.net.prunable()]
         self.values = [weight.detach().clone() for weight in self.weights]
 
