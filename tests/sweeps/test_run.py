@@ -127,7 +127,9 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_undisturbed(
 
 
 def test_ctrl_c_ends_in_good_order(spec: str, tmp_path: Path) -> None:
-    process = start("run", spec, "--storage", str(tmp_path))
+    long = tmp_path / "tiny.yaml"
+    long.write_text(Path(spec).read_text().replace("rounds: 3", "rounds: 40"))
+    process = start("run", str(long), "--storage", str(tmp_path))
     wait_for_fits(tmp_path, 2)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)

@@ -1,0 +1,51 @@
+"""How the ledger scales: publishing, planning against and loading one-row files.
+
+    python tests/benchmarks/ledger.py [COUNT]
+
+Trains one tiny fit and publishes its result under COUNT ids (default 2,000).
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lip.fitting import train
+from lip.masks import Mask
+from lip.point import Album, trajectory_of
+from lip.problem import Problem
+from lip.store import Ledger
+
+
+def main(count: int) -> None:
+    album = Album()
+    values = {"image": "astronaut", "size": 32, "width": 8, "scales": 2, "steps": 60, "pruner": "random", "rounds": 1}
+    fits = [trajectory_of({**values, "seed": seed}, album, "benchmark").fits[1] for seed in range(count)]
+    problem = Problem(fits[0], album.pixels)
+    mask = Mask.dense(problem.layers)
+    trained = train(problem, mask)
+    table = Table("what", "seconds", "ms a fit", title=f"{count} fits of one file each")
+
+    def timed(what: str, work: Callable[[], Any]) -> None:
+        started = time.perf_counter()
+        work()
+        seconds = time.perf_counter() - started
+        table.add_row(what, f"{seconds:.2f}", f"{1000 * seconds / count:.2f}")
+
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(folder)
+        now = datetime.now(UTC)
+        timed("publish", lambda: [ledger.publish(fit, mask, trained, None, now) for fit in fits])
+        timed("is it published?", lambda: [fit in ledger for fit in fits])
+        timed("load 3 columns", lambda: ledger.fits(["id", "seed", "psnr_last"]))
+        timed("load all columns", lambda: ledger.fits())
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
