@@ -46,3 +46,6 @@ LAYERS_RESERVATION = (
 # Fig 9
 REWINDING_NO_GAIN = "rewinding to 5 % of training gains nothing over θ₀ (Fig. 9)"
 REWINDING_HURTS = "rewinding to 10 or 20 % of training hurts or fails (Fig. 9)"
+
+# Fig 13
+STOP_RULE = "once the loss has risen two or three times in a row, the matching ticket is found (Fig. 13)"

@@ -129,9 +129,12 @@ def psnr_panels(scores: pd.DataFrame, line: str, labels: dict[str, str], looks: 
 
 def lines(ax: Axes, data: pd.DataFrame, x: str, y: str, line: str, order: list[str], looks: dict[str, Style]) -> None:
     """Mean over seeds as a line, one standard deviation as a band (none with one seed)."""
+    data = data.dropna(subset=[y])
     order = [name for name in order if name in set(data[line])]
+    if not order:
+        return
     sns.lineplot(
-        data.dropna(subset=[y]),
+        data,
         x=x,
         y=y,
         hue=line,
@@ -206,6 +209,31 @@ def layer_panels(layers: pd.DataFrame, labels: dict[str, str]) -> Figure:
     return figure
 
 
+def stop_panels(rows: pd.DataFrame, picks: pd.Series) -> Figure:
+    """Training loss and PSNR over the rounds of IMP: a row of panels per image, a mark above each seed's pick.
+
+    `rows` has image, seed, round, loss and psnr_ema of one output; `picks` the round by image and seed, nan for none.
+    """
+    images = sorted(rows["image"].unique())
+    imp = PRUNERS["imp"]
+    with look():
+        figure, axes = _grid(len(images), 2, height=2.3, share=False)
+        for i, image in enumerate(images):
+            shown = rows[rows["image"] == image].assign(pruner="imp")
+            for ax, column in zip(axes[i], ("loss", "psnr_ema"), strict=True):
+                lines(ax, shown, "round", column, "pruner", ["imp"], {"imp": imp})
+                marked = shown[shown["seed"].map(picks[image]) == shown["round"]]
+                ax.scatter(marked["round"], marked[column], marker="v", s=36, color="#d55e00", zorder=4)
+                sparsity_axis(ax, int(rows["round"].max()))
+                ax.set_xlabel("sparsity (%)" if i == len(images) - 1 else "")
+            dense = shown.loc[shown["round"] == 0, "psnr_ema"].mean()
+            axes[i, 1].axhline(dense, color=DENSE, linewidth=1.2, linestyle=(0, (5, 3)))
+            axes[i, 0].set_ylabel(f"{short(image)}\ntraining loss", parse_math=False)
+            axes[i, 1].set_ylabel("PSNR (dB)")
+        legend(figure, {"imp": "IMP"}, {"imp": imp}, dense=True)
+    return figure
+
+
 def svg(figure: Figure) -> bytes:
     """A figure as SVG, without date: the same figure gives the same bytes."""
     return _saved(figure, "svg", {"Date": None})
@@ -223,8 +251,8 @@ def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     return buffer.getvalue()
 
 
-def _grid(rows: int, columns: int, height: float) -> tuple[Figure, np.ndarray]:
+def _grid(rows: int, columns: int, height: float, share: bool = True) -> tuple[Figure, np.ndarray]:
     figure = Figure(figsize=(max(3.2 * columns, 4.2), height * rows + 0.5))
     figure.set_layout_engine("constrained", w_pad=0.07, h_pad=0.06)
-    axes = figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False)
+    axes = figure.subplots(rows, columns, sharex=True, sharey="row" if share else False, squeeze=False)
     return figure, axes

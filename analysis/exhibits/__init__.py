@@ -9,6 +9,7 @@ from analysis.exhibits.existence import existence
 from analysis.exhibits.images import images
 from analysis.exhibits.layers import layers
 from analysis.exhibits.rewinding import rewinding
+from analysis.exhibits.stop_rule import stop_rule
 from analysis.frames import Frames
 
 EXHIBITS: dict[str, Callable[[Frames], Exhibit | Absent]] = {
@@ -16,6 +17,7 @@ EXHIBITS: dict[str, Callable[[Frames], Exhibit | Absent]] = {
     "images": images,
     "layers": layers,
     "rewinding": rewinding,
+    "stop_rule": stop_rule,
 }
 
 __all__ = ["EXHIBITS", "Absent", "Exhibit"]

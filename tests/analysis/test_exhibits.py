@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isnan
 
+import pandas as pd
 import pytest
 
 import analysis
 from analysis import plots
 from analysis.exhibits.exhibit import Absent, Exhibit
+from analysis.exhibits.stop_rule import stop_round
 from analysis.stats import FAILS, HOLDS, UNKNOWN, Verdict
 from lip.errors import InputError
 
@@ -212,6 +215,35 @@ def test_layers_are_judged_by_rank_correlation(invented):
         "random": (0, HOLDS),
     }
     assert exhibit.table["round"].unique().tolist() == [2, 4, 5]  # nearest to the paper's 2, 4, 10 and 13
+
+
+@pytest.mark.parametrize(
+    ("losses", "before", "at"),
+    [
+        ([5, 4, 3, 4, 5, 6, 7], 2, 5),
+        ([5, 4, 5, 6, 5, 6, 7, 8], 4, 7),
+        ([1, 2, 3, 4], 0, 3),
+        ([5, 4, 5, 6, 6, 7, 8], None, None),
+        ([3, 2, 1], None, None),
+    ],
+)
+def test_the_stop_rule_waits_for_three_rises_in_a_row(losses, before, at):
+    series = pd.Series(losses, dtype=float)
+    for pick, wanted in (("before", before), ("at", at)):
+        found = stop_round(series, pick=pick)
+        assert isnan(found) if wanted is None else found == wanted
+
+
+def test_the_picked_ticket_is_judged_against_the_dense_prior(invented):
+    def losses(round, **_):
+        return {"loss": float(abs(round - 3))}  # falls to round 3, has risen three times at round 6
+
+    invented.sweep(pruners(invented, "imp", rounds=8), lambda round, seed, **_: 30 + seed - 0.05 * round, losses)
+    exhibit = made(invented, "stop_rule")
+    before, at = claims(exhibit, "before the loss rises"), claims(exhibit, "at which the loss has risen")
+    assert (before.effect, before.verdict) == (pytest.approx(-0.15), FAILS)
+    assert at.effect == pytest.approx(-0.3)
+    assert before.note == "rounds 3, 3, 3, 3, 3, 3"
 
 
 @pytest.mark.parametrize("name", analysis.EXHIBITS)

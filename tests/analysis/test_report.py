@@ -66,7 +66,7 @@ def test_a_report_from_end_to_end(measured, tmp_path, monkeypatch, capsys):
     assert all((out / address).exists() for address in page.addresses if address.endswith((".svg", ".png", ".csv")))
     assert "script" not in page.tags
     assert "link" not in page.tags
-    assert page.text.count("not enough data") == 3 + 3 + 3 + 9 + 3 + 3
+    assert page.text.count("not enough data") == 3 + 3 + 3 + 9 + 3 + 3 + 6
     assert "14 of 14 planned" in page.text
     with open(out / "existence.csv", encoding="utf-8", newline="") as file:
         assert {row["pruner"] for row in csv.DictReader(file)} == {"imp", "random", "snip"}
