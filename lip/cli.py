@@ -47,8 +47,8 @@ def fit(
     steps: Annotated[
         int | None, typer.Option(help="training steps; default: those of the task, 3000 to denoise")
     ] = None,
-    width: Annotated[int, typer.Option(help="channels of the hourglass")] = 128,
-    scales: Annotated[int, typer.Option(help="scales of the hourglass")] = 5,
+    width: Annotated[int | None, typer.Option(help="channels of the network; default: the prior's own")] = None,
+    scales: Annotated[int | None, typer.Option(help="scales of the network; default: the prior's own")] = None,
     data: Annotated[Path | None, typer.Option(help="folder with the standard image sets")] = None,
     more: Annotated[
         list[str] | None,
@@ -65,19 +65,16 @@ def fit(
     from lip.point import Album, trajectory_of
     from lip.store import Ledger
 
-    values = {
+    values: dict[str, Any] = {
         "image": image,
         "pruner": pruner,
         "rounds": rounds,
         "rewind": rewind,
         "seed": seed,
-        "width": width,
-        "scales": scales,
-        **({"size": size} if size is not None else {}),
-        **({"sigma": sigma} if sigma is not None else {}),
-        **({"steps": steps} if steps is not None else {}),
-        **dict(terminal.pair(text) for text in more or []),
     }
+    given = {"size": size, "sigma": sigma, "steps": steps, "width": width, "scales": scales}
+    values |= {key: value for key, value in given.items() if value is not None}
+    values |= dict(terminal.pair(text) for text in more or [])
     album = Album(data)
     chosen = trajectory_of(values, album, "fit")
     ledger = Ledger(out or Path(Path(image).stem))
