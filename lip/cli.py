@@ -81,7 +81,7 @@ def fit(
     _check_device(device)
     ledger.check_writable()
     for note in album.notes:
-        console.print(f"image {note}", highlight=False)
+        console.print(f"image {note}", highlight=False, markup=False)
     _run(chosen, album.pixels, ledger, device, threads or os.cpu_count() or 1)
 
 
@@ -120,7 +120,7 @@ def _run(chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, devi
             publish(fit, pixels, ledger, device, watch, outputs=True)
             save(f"round-{fit.mask.round:02}", ledger.outputs(fit)["last_ema"])
             _say(ledger, fit)
-    console.print(f"images and ledger in {ledger.root}", highlight=False)
+    console.print(f"images and ledger in {ledger.root}", highlight=False, markup=False)
 
 
 def _say(ledger: Ledger, fit: Fit) -> None:

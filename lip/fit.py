@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from lip.picture import Picture
+from lip.picture import Codes, Picture
 from lip.priors import Hourglass, Prior
 from lip.pruners import Dense, Imp, Recipe
 from lip.schedule import Schedule
@@ -29,7 +29,7 @@ class Fit(Spec):
     """Start from this fit's trained weights (theta_j) instead of theta_0."""
     also: tuple[Picture, ...] = ()
     """Further images that the same weights are fitted to at the same time (Alg. 2), all of one size."""
-    codes: Literal["shared", "per_image"] = "shared"
+    codes: Codes = "shared"
     """One code z for all images as in the paper, which amounts to fitting their mean; or one for each."""
     keeps_weights: bool = False
     """Publish the trained weights and batch-norm buffers, for others to start from."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from lip.spec import Spec
+
+Codes = Literal["shared", "per_image"]
+"""Whether several images fitted together share one code z, as in the paper, or have one each."""
 
 
 class Picture(Spec):
@@ -20,3 +24,8 @@ class Picture(Spec):
 
     def reference(self) -> str:
         return self.pixels
+
+
+def joined(pictures: Iterable[Picture]) -> str:
+    """The names of images that are fitted together, as one name."""
+    return "+".join(picture.name for picture in pictures)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lip import images
 from lip.errors import InputError, nearest
-from lip.picture import Picture
+from lip.picture import Codes, Picture
 from lip.priors import PRIORS
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule
@@ -32,7 +32,7 @@ class Point(BaseModel):
     task: str = "denoise"
     source_task: str | None = None
     """The task, at its defaults, whose IMP masks are used instead of the task's own."""
-    codes: Literal["shared", "per_image"] = "shared"
+    codes: Codes = "shared"
     """Whether several source images share one code z, as in the paper, or have one each."""
     prior: str = "hourglass"
     pruner: str = "imp"

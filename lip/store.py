@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lip.errors import InputError
-from lip.masks import Mask
+from lip.masks import PRUNED_PER_ROUND, Mask
 from lip.schema import COLUMNS, FITS, POINTS, SCORES, VERSION
 from lip.shelf import Shelf
 
@@ -149,6 +149,7 @@ class Ledger:
 
 def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str, Any]:
     from lip import environment
+    from lip.picture import joined
 
     source, start = fit.mask.source, fit.start
     total = mask.bits.size
@@ -159,7 +160,7 @@ def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str,
         "id": fit.id,
         "schema": VERSION,
         "spec": json.dumps(fit.canonical(), sort_keys=True),
-        "image": "+".join(picture.name for picture in fit.pictures),
+        "image": joined(fit.pictures),
         "pixels": fit.picture.pixels,
         "image_height": fit.picture.height,
         "image_width": fit.picture.width,
@@ -171,12 +172,12 @@ def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str,
         "pruner": fit.mask.kind,
         "round": fit.mask.round,
         "source": source and source.id,
-        "source_image": source and "+".join(picture.name for picture in source.pictures),
+        "source_image": source and joined(source.pictures),
         "source_task": source and source.task.kind,
         "codes": fit.codes,
         "start": start and start.id,
         "start_steps": start.schedule.steps if start else 0,
-        "sparsity_asked": 1 - 0.8**fit.mask.round,
+        "sparsity_asked": 1 - (1 - PRUNED_PER_ROUND) ** fit.mask.round,
         "sparsity": mask.sparsity,
         "prunable": total,
         "kept": mask.kept,

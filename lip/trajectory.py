@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from lip.fit import Fit
-from lip.picture import Picture
+from lip.picture import Codes, Picture, joined
 from lip.priors import Prior
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule
@@ -30,7 +30,7 @@ class Origin(Spec):
     pictures: tuple[Picture, ...]
     task: Task
     schedule: Schedule
-    codes: Literal["shared", "per_image"] = "shared"
+    codes: Codes = "shared"
 
 
 class Trajectory(Spec):
@@ -41,7 +41,7 @@ class Trajectory(Spec):
 
     picture: Picture
     also: tuple[Picture, ...] = ()
-    codes: Literal["shared", "per_image"] = "shared"
+    codes: Codes = "shared"
     task: Task
     schedule: Schedule
     prior: Prior
@@ -77,7 +77,7 @@ class Trajectory(Spec):
         """The image whose masks are used, or several joined by +; None for the trajectory's own."""
         if self.origin is None or [p.pixels for p in self.origin.pictures] == [self.picture.pixels]:
             return None
-        return "+".join(picture.name for picture in self.origin.pictures)
+        return joined(self.origin.pictures)
 
     @property
     def source_task(self) -> str | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lip import terminal
@@ -44,10 +45,12 @@ def plan(
         fits = [fit.id for fit in needed(trajectory)]
         own = [key for key in fits if key not in claimed]
         claimed.update(own)
-        table.add_row(label(trajectory), str(len(fits)), str(sum(key in made.published for key in fits)), str(len(own)))
+        table.add_row(
+            escape(label(trajectory)), str(len(fits)), str(sum(key in made.published for key in fits)), str(len(own))
+        )
     console.print(table)
     for note in made.sweep.notes:
-        console.print(f"image {note}", highlight=False)
+        console.print(f"image {note}", highlight=False, markup=False)
     console.print(
         f"{len(made.sweep.trajectories)} trajectories need {made.naive} fits, {len(made.fits)} distinct ones "
         f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"
@@ -84,7 +87,11 @@ def run(
         from sweeps.plan import Plan
         from sweeps.progress import Progress
 
-        console.print(f"{len(made.missing)} of {len(made.fits)} fits to do; results in {ledger.root}", highlight=False)
+        console.print(
+            f"{len(made.missing)} of {len(made.fits)} fits to do; results in {ledger.root}",
+            highlight=False,
+            markup=False,
+        )
         with Progress(made, ledger, console) as progress:
             execute(made, ledger, Resources(address, slots or _slots(cpus), cpus, gpus), progress)
         left = len(Plan.make(made.sweep, ledger).missing)
@@ -93,7 +100,8 @@ def run(
             console.print(f"[red]{left} fits are still to do[/]; {remedy}")
             raise typer.Exit(1 if progress.failures else 130)
     console.print(
-        f"all {len(made.fits)} fits of {made.sweep.name} ({made.sweep.profile}) are published in {ledger.root}"
+        f"all {len(made.fits)} fits of {made.sweep.name} ({made.sweep.profile}) are published in {ledger.root}",
+        markup=False,
     )
 
 
@@ -118,15 +126,15 @@ def status(
         elif key in alive:
             state, shown = "running", f"running: {alive[key]}"
         elif key in failures:
-            state, shown = "failed", f"[red]failed[/]: {failures[key]}"
+            state, shown = "failed", f"[red]failed[/]: {escape(failures[key])}"
         else:
             state = shown = "waiting"
         counts[state] += 1
-        table.add_row(label(trajectory), f"{published}/{total}", shown)
+        table.add_row(escape(label(trajectory)), f"{published}/{total}", shown)
     console.print(table)
     console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
     for path in ledger.damaged():
-        console.print(f"[yellow]damaged and ignored:[/] {path}", highlight=False)
+        console.print(f"[yellow]damaged and ignored:[/] {escape(str(path))}", highlight=False)
     raise typer.Exit(1 if counts["failed"] else 0)
 
 
@@ -150,12 +158,12 @@ def show(
         )
     if csv:
         frame.to_csv(csv, index=False)
-        console.print(f"{len(frame)} rows in {csv}", highlight=False)
+        console.print(f"{len(frame)} rows in {csv}", highlight=False, markup=False)
         return
     shown = axes(frame)
     table = Table(*shown.columns, title=_title(made), title_justify="left")
     for row in shown.itertuples(index=False):
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row))
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else escape(str(value)) for value in row))
     console.print(table)
 
 

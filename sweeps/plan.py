@@ -23,8 +23,7 @@ class Plan:
 
     @classmethod
     def make(cls, sweep: Sweep, ledger: Ledger) -> Plan:
-        fits = {fit.id: fit for trajectory in sweep.trajectories for fit in needed(trajectory)}
-        return cls(sweep, frozenset(key for key, fit in fits.items() if fit in ledger))
+        return cls(sweep, frozenset(key for key, fit in cls(sweep, frozenset()).fits.items() if fit in ledger))
 
     @cached_property
     def fits(self) -> dict[str, Fit]:
@@ -39,7 +38,7 @@ class Plan:
     @property
     def naive(self) -> int:
         """How many fits there would be if trajectories shared none."""
-        return sum(len({fit.id for fit in needed(trajectory)}) for trajectory in self.sweep.trajectories)
+        return sum(len(needed(trajectory)) for trajectory in self.sweep.trajectories)
 
     def todo(self) -> dict[str, list[Fit]]:
         """What each unfinished trajectory (by id) still needs, in order."""

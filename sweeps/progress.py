@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
@@ -64,7 +65,9 @@ class Progress:
         key = trajectory.id
         if "failed" in report:
             self.failures += 1
-            self.console.print(f"[red]failed[/] {label(trajectory)}: {report['failed']}", highlight=False)
+            self.console.print(
+                f"[red]failed[/] {escape(label(trajectory))}: {escape(report['failed'])}", highlight=False
+            )
         elif "published" in report:
             fit = self.plan.fits[report["published"]]
             self.published.add(fit.id)  # a shared fit is heard of once from each that needs it
@@ -97,14 +100,14 @@ class Progress:
         self.bars.update(
             self.trials[key],
             completed=len(self.needs[key] & self.published),
-            description=f"  {label(trajectory)}: {self.at[key]}",
+            description=f"  {escape(label(trajectory))}: {self.at[key]}",
         )
 
     def _line(self, trajectory: Trajectory, fit: str) -> None:
         columns = ["round", "sparsity", "psnr_peak_ema", "psnr_last_ema", "psnr_stop_ema", "seconds", "collapsed"]
         for row in self.ledger.fits(columns, [fit]).to_pylist():  # one, or none yet where the storage lags behind
             self.console.print(
-                f"{label(trajectory):<40} round {row['round']:>2}  {row['sparsity']:>7.2%} pruned  "
+                f"{escape(label(trajectory)):<40} round {row['round']:>2}  {row['sparsity']:>7.2%} pruned  "
                 f"peak {row['psnr_peak_ema']:5.2f}  last {row['psnr_last_ema']:5.2f}  "
                 f"stop {row['psnr_stop_ema']:5.2f} dB  {row['seconds']:.1f} s"
                 + "  [red]collapsed[/]"

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
 
 from lip.schema import POINTS
 from lip.store import Ledger
 from lip.trajectory import publish
 from sweeps.estimate import estimate
 from sweeps.plan import Plan, label, needed
+from sweeps.progress import Progress
 from sweeps.spec import read
 
 Write = Callable[..., str]
@@ -54,3 +59,22 @@ def test_published_fits_are_no_longer_to_do(write: Write, tmp_path: Path) -> Non
         sweep.trajectories[1].id: ["random"],
     }
     assert "from 1 published fits" in estimate(plan, ledger, slots=2)
+
+
+def test_names_and_causes_are_shown_as_they_are_and_never_read_as_markup(write: Write, tmp_path: Path) -> None:
+    """A markup error in a Tune callback would fail the trial and run it again."""
+    (tmp_path / "[").mkdir()
+    name = str(tmp_path / "[" / "red].png")
+    Image.effect_noise((32, 32), 50).save(name)
+    sweep = read(write(fixed={"image": name}, grid={"pruner": ["imp"]}, profiles={"smoke": {"rounds": 1, "steps": 5}}))
+    plan = Plan.make(sweep, ledger := Ledger(tmp_path / "results"))
+    (trajectory,) = sweep.trajectories
+    publish(trajectory.fits[0], sweep.pixels, ledger)
+    screen = io.StringIO()
+    with Progress(plan, ledger, Console(file=screen, width=400, soft_wrap=True, force_terminal=True)) as progress:
+        progress.heard(trajectory, {"round": 0, "step": 3, "psnr": 20.0})
+        progress.heard(trajectory, {"published": trajectory.fits[0].id, "trained": True})
+        progress.heard(trajectory, {"failed": "OSError: [/] is full"})
+        progress.ended(trajectory)
+    assert screen.getvalue().count(name) >= 2
+    assert "OSError: [/] is full" in screen.getvalue()
