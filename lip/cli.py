@@ -112,25 +112,21 @@ def _run(chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, devi
     with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[psnr]}"), console=console) as bars:
 
         def watch(fit: Fit) -> Callable[[int, float], None]:
-            name = f"round {fit.mask.round}" + ", to rewind to" * fit.keeps_weights
+            name = str(fit.mask) + ", to rewind to" * fit.keeps_weights
             bar: Any = bars.add_task(name, total=fit.schedule.steps, psnr="")
             return lambda step, psnr: bars.update(bar, completed=step, psnr=f"{psnr:.2f} dB")
 
         for fit in chosen.fits:
             publish(fit, pixels, ledger, device, watch, outputs=True)
-            save(f"round-{fit.mask.round:02}", ledger.outputs(fit)["last_ema"])
+            name = str(fit.mask).replace(" ", "-") if fit.mask.round is None else f"round-{fit.mask.round:02}"
+            save(name, ledger.outputs(fit)["last_ema"])
             _say(ledger, fit)
     console.print(f"images and ledger in {ledger.root}", highlight=False, markup=False)
 
 
 def _say(ledger: Ledger, fit: Fit) -> None:
     row = ledger.fits(ids=[fit.id]).to_pylist()[0]
-    console.print(
-        f"round {row['round']:>2}  {row['sparsity']:>7.2%} pruned  PSNR of the averaged output: "
-        f"last {row['psnr_last_ema']:.2f}  early stop {row['psnr_stop_ema']:.2f}  oracle peak "
-        f"{row['psnr_peak_ema']:.2f} dB" + "  [red]collapsed[/]" * row["collapsed"],
-        highlight=False,
-    )
+    console.print(f"{str(fit.mask):<8}  {row['sparsity']:>7.2%} pruned  {terminal.outcome(row)}", highlight=False)
 
 
 def main() -> None:

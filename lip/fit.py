@@ -7,12 +7,17 @@ from typing import Annotated
 
 from pydantic import Field
 
+from lip.level import Level
 from lip.picture import Codes, Picture
 from lip.priors import Hourglass, Prior
+from lip.priors.prior import Covers
 from lip.pruners import Dense, Imp, Recipe
 from lip.schedule import Schedule
 from lip.spec import Spec
 from lip.tasks import Task
+
+
+Seed = Annotated[int, Field(ge=0)]
 
 
 class Fit(Spec):
@@ -22,7 +27,7 @@ class Fit(Spec):
     task: Task
     schedule: Schedule
     prior: Prior = Hourglass()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Draws theta_0, the code z, the observation's noise, jitter and random masks, each by a stream of its own."""
     mask: Recipe = Dense()
     start: Fit | None = None
@@ -31,6 +36,14 @@ class Fit(Spec):
     """Further images that the same weights are fitted to at the same time (Alg. 2), all of one size."""
     codes: Codes = "shared"
     """One code z for all images as in the paper, which amounts to fitting their mean; or one for each."""
+    covers: Covers = "weights"
+    """What a mask covers: the convolutions' weights as in the paper, or all parameters as in Optimal Eye Surgeon."""
+    cut: Level | None = None
+    """Publish the ticket that IMP cuts to this level; None: the one with 20 % fewer weights."""
+    theta_seed: Seed | None = None
+    """Draws theta_0 instead of `seed`: a mask without its own initialisation, for example. So do the next two."""
+    z_seed: Seed | None = None
+    noise_seed: Seed | None = None
     keeps_weights: bool = False
     """Publish the trained weights and batch-norm buffers, for others to start from."""
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from lip.masks import Mask
 from lip.metrics import mean_ssim, psnr
 from lip.problem import Problem
-from lip.stopping import Best, MovingVariance
+from lip.stopping import Best, ExponentialVariance, MovingVariance
 
 CURVE_POINTS = 50
 """A curve samples at most this many steps, evenly, the last one always."""
@@ -67,7 +67,8 @@ class Trained:
 
     `scores` and `outputs` are keyed by "peak" (the oracle: best of all steps against the clean image), "last" and
     "stop" (the reference-free ES-WMV), each also with "_ema" for the exponential moving average of the outputs.
-    Outputs are float32 (channels, height, width) in [0, 1]; of several images the first.
+    Outputs are float32 (channels, height, width) in [0, 1]; of several images the first. Without a reference there is
+    no peak among them, and scores are those against the observation.
     """
 
     scores: dict[str, Score]
@@ -80,6 +81,9 @@ class Trained:
     backtracks: int
     stop_found: bool
     """Whether ES-WMV found a minimum; if not, its scores are those of the last step."""
+    emv: Score
+    """The reference-free early stop ES-EMV and its own average of the outputs."""
+    emv_found: bool
     collapsed: bool
     """Whether the best output is hardly better than a flat colour."""
     seconds: float
@@ -112,6 +116,29 @@ class Backtracking:
         return undo.float()
 
 
+class ReleasedBacktracking(Backtracking):
+    """As the released code has it: against the step before, except at every hundredth, and the update is not skipped.
+
+    The count that decides which is a hundredth stands still while steps are undone.
+    """
+
+    def __init__(self, theta: Tensor, limit: float) -> None:
+        super().__init__(theta, limit)
+        self.accepted_loss.fill_(1.0)
+        self.steps = torch.zeros_like(self.count)
+
+    def check(self, loss: Tensor) -> Tensor:
+        looks = self.steps % 100 != 0
+        undo = looks & (loss > self.accepted_loss * self.ratio)
+        self.theta.copy_(torch.where(undo, self.accepted_theta, self.theta))
+        accepts = looks & ~undo
+        self.accepted_theta.copy_(torch.where(accepts, self.theta, self.accepted_theta))
+        self.accepted_loss = torch.where(accepts, loss, self.accepted_loss)
+        self.count += undo
+        self.steps += ~undo
+        return torch.zeros_like(loss)
+
+
 def train(
     problem: Problem, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None
 ) -> Trained:
@@ -120,13 +147,14 @@ def train(
     Raises ValueError when the mask was cut for another network.
     """
     schedule = problem.fit.schedule
+    undoing = Backtracking if schedule.undo == "checked" else ReleasedBacktracking
     kept = problem.spread(mask)
     if start is not None:
         problem.start_from(start)
     theta = problem.theta
     theta.data.mul_(kept)
     adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True)
-    backtracking = Backtracking(theta, schedule.backtrack) if schedule.backtrack else None
+    backtracking = undoing(theta, schedule.backtrack) if schedule.backtrack else None
     jitter = problem.stream("jitter", problem.device)
     langevin = problem.stream("langevin", problem.device) if schedule.langevin else None
     record = Recorder(problem)
@@ -142,7 +170,7 @@ def train(
         problem.slope.zero_()
         if langevin:
             noise = torch.empty_like(theta.data).normal_(0, schedule.langevin, generator=langevin)
-            theta.data.add_(noise.mul_(problem.prunable))
+            theta.data.add_(noise.mul_(problem.convolutional))
         theta.data.mul_(kept)
         if watch and record.samples(step):
             watch(step, record.psnr_now())
@@ -173,6 +201,7 @@ class Recorder:
             self.ema = output.clone()
             self.peak, self.peak_ema = Best(output), Best(output)
             self.stop = MovingVariance(self.steps, output)
+            self.emv = ExponentialVariance(self.steps, output)
         else:
             self.ema = torch.lerp(output, self.ema, self.problem.fit.schedule.ema)
         self.output = output
@@ -181,6 +210,7 @@ class Recorder:
         self.peak.offer(error, step, output)
         self.peak_ema.offer(error_ema, step, self.ema)
         self.stop.see(step, output, self.ema)
+        self.emv.see(step, output)
         if step > self.averages_from and step % AVERAGED_EVERY == 0:
             self.total += output
             self.averaged += 1
@@ -200,17 +230,22 @@ class Recorder:
     def _mean(self) -> Score | None:
         if not self.averaged:
             return None
-        mean = self.total / self.averaged
-        error = float(self._error(mean))
-        return Score(self.steps, psnr(error), mean_ssim(mean.cpu().numpy(), self.problem.clean.cpu().numpy()))
+        return self._score(self.steps, self.total / self.averaged)
+
+    def _score(self, step: int, image: Tensor) -> Score:
+        ssim = mean_ssim(image.cpu().numpy(), self.problem.clean.cpu().numpy())
+        return Score(step, psnr(float(self._error(image))), ssim)
 
     def result(self, backtracks: int, seconds: float) -> Trained:
         clean = self.problem.clean.cpu().numpy()
+        scored = self.problem.fit.task.has_reference
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
         stop_found = bool(self.stop.found)
         stop_step, stop_images = (
             (int(self.stop.best.step), self.stop.best.images) if stop_found else (self.steps, (self.output, self.ema))
         )
+        emv_found = bool(self.emv.found)
+        emv = (int(self.emv.best.step), self.emv.best.images[0]) if emv_found else (self.steps, self.emv.average)
         outputs = {
             "peak": (int(self.peak.step), self.peak.images[0]),
             "peak_ema": (int(self.peak_ema.step), self.peak_ema.images[0]),
@@ -227,7 +262,7 @@ class Recorder:
         shown = np.array([step - 1 for step, _, _ in self.sampled])
         return Trained(
             scores=scores,
-            outputs={name: image[0] for name, image in images.items()},
+            outputs={name: image[0] for name, image in images.items() if scored or not name.startswith("peak")},
             curve=Curve(
                 step=[step for step, _, _ in self.sampled],
                 loss=losses[shown].tolist(),
@@ -240,6 +275,8 @@ class Recorder:
             mean=self._mean(),
             backtracks=backtracks,
             stop_found=stop_found,
+            emv=self._score(*emv),
+            emv_found=emv_found,
             collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat()))) + COLLAPSE_MARGIN,
             seconds=seconds,
             weights=self.problem.weights(),

@@ -10,9 +10,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lip import images
+from lip.compat import OFFICIAL, Defect
 from lip.errors import InputError, nearest
+from lip.fit import Seed
+from lip.level import Level
 from lip.picture import Codes, Picture
-from lip.priors import PRIORS
+from lip.priors import PRIORS, Prior
+from lip.priors.prior import Covers
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule
 from lip.tasks import TASKS, Task
@@ -36,8 +40,19 @@ class Point(BaseModel):
     """Whether several source images share one code z, as in the paper, or have one each."""
     prior: str = "hourglass"
     pruner: str = "imp"
-    rounds: Annotated[int, Field(ge=0, le=50)] = 16
-    seed: Annotated[int, Field(ge=0)] = 0
+    rounds: Annotated[int, Field(ge=0, le=50)] | None = None
+    """Rounds of 20 %; 16 if nothing is said of levels either."""
+    sparsities: list[float] = []
+    """Levels instead of rounds: fractions of the prunable weights that are pruned."""
+    parameters: list[int] = []
+    """Levels instead of rounds: tickets with so many parameters in all, as many as another network has."""
+    covers: Covers = "weights"
+    """What masks cover: the weights of the convolutions, or all parameters."""
+    seed: Seed = 0
+    theta_seed: Seed | None = None
+    """Draws theta_0 instead of `seed`; `z_seed` the code, `noise_seed` the observation."""
+    z_seed: Seed | None = None
+    noise_seed: Seed | None = None
     rewind: Annotated[float, Field(ge=0, le=100)] = 0.0
     size: Annotated[int, Field(ge=1)] | None = None
     """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
@@ -45,6 +60,13 @@ class Point(BaseModel):
     """inpaint: an image that is light where pixels are known, or `text` for one with lines of text."""
     schedule: Literal["paper", "lip", "sgld"] = "paper"
     """Train as the paper says, as its released code did, or by stochastic gradient Langevin dynamics."""
+    compat: Literal["official"] | list[Defect] = []
+    """Do all as the released code does, or what is named (`lip.compat`)."""
+
+    @property
+    def defects(self) -> tuple[Defect, ...]:
+        """What is done as the released code does."""
+        return OFFICIAL if self.compat == "official" else tuple(name for name in OFFICIAL if name in self.compat)
 
 
 class Album:
@@ -113,12 +135,13 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     task_class, prior_class = TASKS[point.task], PRIORS[point.prior]
     owners: list[type[BaseModel]] = [Point, task_class, prior_class, Schedule]
     keys = [key for owner in owners for key in owner.model_fields if key != "hole"]  # that is what `mask` becomes
+    keys += PRUNERS[point.pruner].options
     for key in values:
         if key not in keys:
             raise InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
     prior = _made(prior_class, values, where)
     for key in ("source_image", "source_task"):
-        if getattr(point, key) and not (point.pruner == "imp" or PRUNERS[point.pruner].borrows):
+        if getattr(point, key) and not PRUNERS[point.pruner].borrows:
             raise InputError(f"{where}: {key}: {point.pruner} takes no masks from elsewhere; use pruner: imp")
 
     def picture(name: str) -> Picture:
@@ -144,37 +167,80 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     if point.mask and "hole" not in task_class.model_fields:
         raise InputError(f"{where}: mask: {point.task} has no use for one; use task: inpaint, or remove it")
     hole = point.mask and _taken(where, album.mask, point.mask, point.size, prior.multiple, own)
-    task = _made(task_class, {**values, "hole": hole}, where)
+    defects = point.defects
+    released = {"per_channel": "per_channel" in defects, "pad": int("pad" in defects)}
+    task = _made(task_class, {**released, **values, "hole": hole}, where)
     if objection := task.check(own.height, own.width):
         raise InputError(f"{where}: {objection}")
-    schedule = _schedule(task, point.schedule, values, where)
+    schedule = _schedule(task, point, values, where)
     codes = point.codes if len(sources) > 1 else "shared"
     there = Origin(pictures=sources, task=task, schedule=schedule, codes=codes)
     if point.source_task and point.source_task != point.task:
-        other = TASKS[point.source_task]()
-        there = there.replace(task=other, schedule=_schedule(other, point.schedule, values, where))
+        other = _made(TASKS[point.source_task], released, where)
+        there = there.replace(task=other, schedule=_schedule(other, point, values, where))
+    if "backtrack" in defects and len(sources) > 1:
+        there = there.replace(schedule=there.schedule.replace(backtrack=None))
     here = Origin(pictures=(own,), task=task, schedule=schedule)
     if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
         least = 100 / schedule.steps
         raise InputError(
             f"{where}: rewind: {point.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
         )
-    return Trajectory(
+    levels = _levels(point, prior, own.channels, where)
+    theta_seed = 0 if "shared_init" in defects and point.task in ("inpaint", "superres") else point.theta_seed
+    made = Trajectory(
         picture=own,
         task=task,
         schedule=schedule,
         prior=prior,
         pruner=point.pruner,
-        rounds=point.rounds,
+        options=tuple((key, values[key]) for key in PRUNERS[point.pruner].options if key in values),
+        rounds=0 if levels else 16 if point.rounds is None else point.rounds,
+        levels=levels,
+        covers=point.covers,
         seed=point.seed,
+        theta_seed=theta_seed,
+        z_seed=point.z_seed,
+        noise_seed=point.noise_seed,
         rewind=point.rewind,
         origin=there if there.id != here.id else None,
+        compat=defects,
     )
+    try:
+        _ = made.fits  # made here, so that what a pruner has to say against its options comes before any work
+    except ValidationError as error:
+        raise explained(where, error, keys) from error
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    return made
 
 
-def _schedule(task: Task, name: str, values: Mapping[str, Any], where: str) -> Schedule:
+def _levels(point: Point, prior: Prior, channels: int, where: str) -> tuple[Level, ...]:
+    if point.rounds is not None and (point.sparsities or point.parameters):
+        key = "sparsities" if point.sparsities else "parameters"
+        raise InputError(f"{where}: {key}: levels stand instead of rounds; remove one of the two")
+    for sparsity in point.sparsities:
+        if not 0 < sparsity < 1:
+            raise InputError(f"{where}: sparsities: {sparsity:g} is no fraction; use one between 0 and 1, such as 0.9")
+    if point.parameters:
+        covered, all_of_them = prior.counts(channels, point.covers)
+        least = all_of_them - covered + 1
+        for count in point.parameters:
+            if not least <= count <= all_of_them:
+                raise InputError(
+                    f"{where}: parameters: no ticket of {prior.kind} has {count:,}; use {least:,} to {all_of_them:,}"
+                )
+    levels = [Level(sparsity=sparsity) for sparsity in point.sparsities]
+    return tuple(levels + [Level(parameters=count) for count in point.parameters])
+
+
+def _schedule(task: Task, point: Point, values: Mapping[str, Any], where: str) -> Schedule:
     named = task.schedules() | {"sgld": task.schedules()["paper"].sgld()}
-    return _made(Schedule, {**dict(named[name]), **values}, where)
+    name = "lip" if "schedule" in point.defects and point.schedule == "paper" else point.schedule
+    chosen = named[name]
+    if chosen.backtrack and "backtrack" in point.defects:
+        chosen = chosen.replace(undo="official")
+    return _made(Schedule, {**dict(chosen), **values}, where)
 
 
 def _taken(where: str, take: Callable[..., Picture], *arguments: Any) -> Picture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -31,7 +32,8 @@ class Problem:
         self.fit = fit
         self.device = device
         cleans, others = (
-            [_tensor(images[picture.pixels]) for picture in group] for group in (fit.pictures, fit.task.pictures)
+            [fit.task.frame(_tensor(images[picture.pixels])) for picture in group]
+            for group in (fit.pictures, fit.task.pictures)
         )
         noise = self.stream("observation")  # drawn on from image to image: each has noise of its own
         self.clean = torch.cat(cleans).to(device)
@@ -44,24 +46,34 @@ class Problem:
             codes = [fit.prior.code(height, width) for _ in range(count if fit.codes == "per_image" else 1)]
             self.code = torch.cat(codes).to(device)
         self.net.to(device).train()
-        self.layers = tuple(Layer(name, tuple(weight.shape)) for name, weight in self.net.prunable())
+        self.layers = tuple(Layer(name, tuple(p.shape)) for name, p in self.net.covered(fit.covers))
         self._flatten()
+        self.prunable = self._marks(self.net.covered(fit.covers))
+        self.prunable_count = sum(layer.size for layer in self.layers)
 
     def _flatten(self) -> None:
         parameters = list(self.net.parameters())
-        covered = {id(weight) for _, weight in self.net.prunable()}
         self.theta = torch.cat([p.detach().flatten() for p in parameters]).requires_grad_()
         self.theta.grad = self.slope = torch.zeros_like(self.theta)
-        self.prunable = torch.cat([torch.full((p.numel(),), id(p) in covered) for p in parameters]).to(self.device)
         start = 0
         for p in parameters:
             part = slice(start, start := start + p.numel())
             p.data = self.theta.data[part].view_as(p)
             p.grad = self.slope[part].view_as(p)
 
+    def _marks(self, named: Iterable[tuple[str, Tensor]]) -> Tensor:
+        covered = {id(p) for _, p in named}
+        return torch.cat([torch.full((p.numel(),), id(p) in covered) for p in self.net.parameters()]).to(self.device)
+
+    @cached_property
+    def convolutional(self) -> Tensor:
+        """Marks (bool, like theta) the weights of the convolutions, whatever a mask covers."""
+        return self._marks(self.net.prunable())
+
     def stream(self, name: str, device: str = "cpu") -> torch.Generator:
         """The fit's generator of that name, at its start."""
-        return stream(self.fit.seed, name, device)
+        own = {"theta_0": self.fit.theta_seed, "z": self.fit.z_seed, "observation": self.fit.noise_seed}.get(name)
+        return stream(self.fit.seed if own is None else own, name, device)
 
     def jittered(self, generator: torch.Generator) -> Tensor:
         """The code z with one draw of the schedule's input noise."""

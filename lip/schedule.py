@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ class Schedule(Spec):
     """Weight of the past in the exponential moving average of the outputs."""
     backtrack: Positive | None = 5.0
     """Undo a step after which the PSNR to the observation falls by more than this many dB; None never undoes."""
+    undo: Literal["checked", "official"] = "checked"
+    """Undo by comparing every step with the last accepted one and skipping its update; or as the released code does."""
     decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Adam's weight decay."""
     langevin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0

@@ -31,6 +31,8 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "task": (_text, "restoration task"),
     "sigma": (_float, "denoise, reconstruct: noise standard deviation in 8-bit grey levels"),
     "keep": (_float, "inpaint: probability that a pixel is known, unless a mask is given"),
+    "per_channel": (_bool, "inpaint: whether each channel of a pixel is known or not on its own"),
+    "pad": (_int, "inpaint: pixels reflected at every border"),
     "hole": (_text, "inpaint: name of the mask"),
     "factor": (_int, "superres: how often the image is enlarged"),
     "target": (_text, "reconstruct: clean, noisy, shuffled or noise"),
@@ -41,23 +43,28 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "skip": (_int, "hourglass: channels of a skip connection"),
     "depth": (_int, "hourglass: channels of the input code"),
     "seed": (_int, "draws theta_0, z, observation, jitter and random masks"),
+    "theta_seed": (_int, "draws theta_0 instead; null: seed does"),
+    "z_seed": (_int, "draws z instead; null: seed does"),
+    "noise_seed": (_int, "draws the observation instead; null: seed does"),
     "steps": (_int, "steps of Adam"),
     "lr": (_float, "learning rate"),
     "jitter": (_float, "standard deviation of the input noise"),
     "ema": (_float, "weight of the past in the average of outputs"),
     "backtrack": (_float, "dB of loss in a step that undo it; null: never"),
+    "undo": (_text, "checked, or official: as the released code does"),
     "decay": (_float, "weight decay"),
     "langevin": (_float, "standard deviation of SGLD's noise on the weights"),
     "burn_in": (_float, "share of the steps after which outputs are averaged; null: never"),
     # the mask
-    "pruner": (_text, "kind of mask: dense, imp, random, snip"),
-    "round": (_int, "how often 20 % of the remaining weights were removed"),
+    "pruner": (_text, "kind of mask: dense, imp, random, snip, ..."),
+    "covers": (_text, "what a mask covers: the weights of the convolutions, or all parameters"),
+    "round": (_int, "how often 20 % of the remaining weights were removed; null at a level between two rounds"),
     "source": (_text, "imp: the fit this mask was cut from"),
     "source_image": (_text, "imp: the image of that fit"),
     "source_task": (_text, "imp: the task of that fit"),
     "start": (_text, "the fit whose trained weights this one started from; null: theta_0"),
     "start_steps": (_int, "steps of that fit: j of theta_j; 0 for theta_0"),
-    "sparsity_asked": (_float, "1 - 0.8^round"),
+    "sparsity_asked": (_float, "1 - 0.8^round, or the level asked for; null where that was a number of parameters"),
     "sparsity": (_float, "fraction of the prunable weights that is pruned"),
     "prunable": (_int, "prunable weights of the network"),
     "kept": (_int, "prunable weights kept"),
@@ -68,6 +75,10 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     **{f"psnr_{s}": (_float, f"dB, {WHICH[s[:4]]}{', averaged outputs' * s.endswith('_ema')}") for s in SCORES},
     **{f"ssim_{s}": (_float, f"{WHICH[s[:4]]}{', averaged outputs' * s.endswith('_ema')}") for s in SCORES},
     **{f"step_{s}": (_int, f"step of that output, 1 to steps ({s})") for s in SCORES},
+    "psnr_emv": (_float, "dB, reference-free early stop ES-EMV: its own average of the outputs"),
+    "ssim_emv": (_float, "ES-EMV"),
+    "step_emv": (_int, "step of that output, the last if it found no minimum (emv)"),
+    "emv_found": (_bool, "whether ES-EMV found a minimum"),
     "psnr_mean": (_float, "dB, SGLD's posterior mean: of the outputs after burn-in"),
     "ssim_mean": (_float, "SGLD's posterior mean"),
     "loss": (_float, "training loss, mean of the last 100 steps"),
@@ -111,6 +122,7 @@ POINTS = pa.schema(
         ("pruner", _text),
         ("seed", _int),
         ("rewind", _float),
+        ("compat", _text),
         ("round", _int),
         ("fit", _text),
     ]
@@ -118,5 +130,6 @@ POINTS = pa.schema(
 """A sweep is a list of trajectories, and this table lists their fits: one row per (trajectory, round).
 
 `rewind` is the percentage of the dense run's steps that weights are rewound to; `source_image` and `source_task` are
-null where the masks come from the image and task themselves.
+null where the masks come from the image and task themselves. `compat` names what is done as the released code does, joined
+by +; null for nothing. `round` is null at a level between two rounds.
 """

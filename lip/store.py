@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from lip.fit import Fit
     from lip.fitting import Trained
+    from lip.level import Place
 
 
 class Ledger:
@@ -175,9 +177,13 @@ def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str,
         "source_image": source and joined(source.pictures),
         "source_task": source and source.task.kind,
         "codes": fit.codes,
+        "covers": fit.covers,
+        "theta_seed": fit.theta_seed,
+        "z_seed": fit.z_seed,
+        "noise_seed": fit.noise_seed,
         "start": start and start.id,
         "start_steps": start.schedule.steps if start else 0,
-        "sparsity_asked": 1 - (1 - PRUNED_PER_ROUND) ** fit.mask.round,
+        "sparsity_asked": _asked(fit.mask.place),
         "sparsity": mask.sparsity,
         "prunable": total,
         "kept": mask.kept,
@@ -185,6 +191,8 @@ def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str,
         "kept_parameters": trained.parameters - total + mask.kept,
         "empty_layers": mask.kept_per_layer.count(0),
         **{f"{column}_{s}": getattr(trained.scores[s], column) for s in SCORES for column in ("psnr", "ssim", "step")},
+        **{f"{column}_emv": getattr(trained.emv, column) for column in ("psnr", "ssim", "step")},
+        "emv_found": trained.emv_found,
         "psnr_mean": trained.mean and trained.mean.psnr,
         "ssim_mean": trained.mean and trained.mean.ssim,
         "loss": trained.loss,
@@ -200,9 +208,15 @@ def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str,
         "layer_size": [layer.size for layer in mask.layers],
         "layer_kept": mask.kept_per_layer,
     }
+    if not fit.task.has_reference:
+        flat |= {name: None for name in COLUMNS if re.match(r"(curve_)?(psnr|ssim)_|step_peak|curve_(psnr|ssim)", name)}
     if unknown := flat.keys() - COLUMNS.keys():
         raise KeyError(f"lip.schema.COLUMNS lacks {sorted(unknown)}")
     return flat
+
+
+def _asked(place: Place) -> float | None:
+    return 1 - (1 - PRUNED_PER_ROUND) ** place if isinstance(place, int) else place.sparsity
 
 
 def to_8_bit(image: np.ndarray) -> np.ndarray:
@@ -213,7 +227,7 @@ def to_8_bit(image: np.ndarray) -> np.ndarray:
 def _found(data: bytes | None, fit: Fit, what: str) -> bytes:
     if data is None:
         raise LookupError(
-            f"the {what} of fit {fit.id} ({fit.picture.name}, round {fit.mask.round}) is missing or damaged"
+            f"the {what} of fit {fit.id} ({fit.picture.name}, {fit.mask}) is missing or damaged"
         )
     return data
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ from lip.errors import InputError
 
 if TYPE_CHECKING:
     from typer import Typer
+
+
+OUTPUTS = {"last": "last", "stop": "early stop", "peak": "oracle peak"}
 
 
 def default_storage() -> Path:
@@ -29,6 +33,20 @@ def pair(text: str) -> tuple[str, Any]:
         return key, yaml.safe_load(value)
     except (ValueError, yaml.YAMLError) as error:
         raise InputError(f"{text!r} is not understood; give it as key=value, for example task=inpaint") from error
+
+
+def outcome(row: Mapping[str, Any]) -> str:
+    """How a fit came out, given its row, as rich markup."""
+    if row["psnr_last_ema"] is None:
+        said = f"no reference; early stop at step {row['step_stop_ema']}"
+    else:
+        said = "PSNR of the averaged output: " + "  ".join(
+            f"{name} {row[f'psnr_{output}_ema']:5.2f}" for output, name in OUTPUTS.items()
+        )
+        said += " dB"
+    if row["empty_layers"]:
+        said += f"  [yellow]{row['empty_layers']} layers empty[/]"
+    return said + "  [red]collapsed[/]" * row["collapsed"]
 
 
 def main(app: Typer) -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+from math import isclose, log
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from lip.fit import Fit
+from lip.compat import Defect, redrawn
+from lip.fit import Fit, Seed
+from lip.level import Level, Place
+from lip.masks import PRUNED_PER_ROUND, kept_after
 from lip.picture import Codes, Picture, joined
 from lip.priors import Prior
-from lip.pruners import PRUNERS
+from lip.priors.prior import Covers
+from lip.pruners import PRUNERS, Imp, Recipe
 from lip.schedule import Schedule
 from lip.spec import Spec
-from lip.tasks import Task
+from lip.tasks import Reconstruct, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +41,8 @@ class Origin(Spec):
 class Trajectory(Spec):
     """Round 0 is dense; round k has had 20 % of the remaining weights removed k times, and starts anew.
 
-    With an `origin`, the masks are those that IMP found there (transferred tickets).
+    With an `origin`, the masks are those that IMP found there (transferred tickets). With `levels`, these take the place
+    of the rounds.
     """
 
     picture: Picture
@@ -46,31 +52,82 @@ class Trajectory(Spec):
     schedule: Schedule
     prior: Prior
     pruner: str
+    options: tuple[tuple[str, str | int | float | bool], ...] = ()
+    """What the pruner is told besides (`Recipe.options`)."""
     rounds: Annotated[int, Field(ge=0, le=50)]
+    levels: tuple[Level, ...] = ()
+    covers: Covers = "weights"
     seed: int = 0
+    theta_seed: Seed | None = None
+    z_seed: Seed | None = None
+    noise_seed: Seed | None = None
     rewind: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Weights that survive go back to their values after this percentage of the dense run's steps; 0: theta_0."""
     origin: Origin | None = None
+    compat: tuple[Defect, ...] = ()
+    """What is done as the released code does."""
+
+    @cached_property
+    def dense(self) -> Fit:
+        """The dense fit that all rounds are variations of."""
+        shared = type(self).model_fields.keys() & Fit.model_fields.keys()
+        return Fit(**{name: getattr(self, name) for name in shared})
+
+    @cached_property
+    def start(self) -> Fit | None:
+        """The fit whose weights pruned networks start from; None for theta_0."""
+        if not self.rewind:
+            return None
+        clean = "rewind_target" in self.compat and self.task.kind == "denoise"
+        return (self.dense.replace(task=Reconstruct()) if clean else self.dense).rewound(self.rewind)
 
     @cached_property
     def fits(self) -> tuple[Fit, ...]:
-        """The fits of rounds 0 to `rounds`."""
-        dense = Fit(
-            picture=self.picture,
-            also=self.also,
-            codes=self.codes,
-            task=self.task,
-            schedule=self.schedule,
-            prior=self.prior,
-            seed=self.seed,
-        )
-        start = dense.rewound(self.rewind) if self.rewind else None
+        """The dense fit, then those of rounds 1 to `rounds` or of the levels."""
         recipe = PRUNERS[self.pruner]
-        fits = [dense]
-        for k in range(self.rounds):
-            before = self.lender.fits[k] if self.lender else fits[k]
-            fits.append(dense.replace(mask=recipe.after(before), start=start))
-        return tuple(fits)
+        masks = [recipe.at(place, self._link, **dict(self.options), **self._defects(recipe)) for place in self.places]
+        pruned = (self.dense.replace(mask=mask, start=self.start) for mask in masks)
+        return tuple(self._redrawn(fit, "evaluation") for fit in (self.dense, *pruned))
+
+    @property
+    def places(self) -> list[Place]:
+        """Where the pruned fits stand; a level that is a whole number of rounds is those."""
+        levels = [(level, _whole_rounds(level)) for level in self.levels]
+        return [rounds or level for level, rounds in levels] or list(range(1, self.rounds + 1))
+
+    def _link(self, place: Place) -> Fit:
+        """The fit of IMP, there where masks come from, whose ticket is the mask at a place."""
+        there = self.lender or self
+        if isinstance(place, int):
+            return there._chain(place - 1)
+        total, parameters = self.prior.counts(self.picture.channels, self.covers)
+        last = 0  # the last round that keeps more than the level does
+        while kept_after(total, last + 1) > place.kept(total, parameters):
+            last += 1
+        return there._chain(last).replace(cut=place)
+
+    def _chain(self, round: int) -> Fit:
+        """The fit of a round of IMP."""
+        while len(self._links) <= round:
+            mask = Imp(trained=self._links[-1], **self._defects(Imp))
+            self._links.append(self._redrawn(self.dense.replace(mask=mask, start=self.start), "imp"))
+        return self._links[round]
+
+    @cached_property
+    def _links(self) -> list[Fit]:
+        return [self._redrawn(self.dense, "imp")]
+
+    def _defects(self, recipe: type[Recipe]) -> dict[str, Any]:
+        return {name: True for name in recipe.defects if name in self.compat}
+
+    def _redrawn(self, fit: Fit, phase: Literal["imp", "evaluation"]) -> Fit:
+        """A fit whose code and observation are drawn as in that phase of the released code, where that is asked for."""
+        anew: dict[str, int] = {}
+        if "z" in self.compat:
+            anew["z_seed"] = redrawn(self.seed, "z", phase, str(fit.mask))
+        if "noise" in self.compat and phase == "evaluation":
+            anew["noise_seed"] = redrawn(self.seed, "noise", phase)
+        return fit.replace(**anew) if anew else fit
 
     @property
     def source_image(self) -> str | None:
@@ -87,11 +144,21 @@ class Trajectory(Spec):
     @cached_property
     def lender(self) -> Trajectory | None:
         """The IMP trajectory whose tickets this one takes over, if they are not its own."""
+        there: dict[str, Any] = {}
         if origin := self.origin:
             first, *others = origin.pictures
             there = {"picture": first, "also": tuple(others), "codes": origin.codes}
-            return self.replace(origin=None, pruner="imp", task=origin.task, schedule=origin.schedule, **there)
-        return self.replace(pruner="imp") if PRUNERS[self.pruner].borrows else None
+            there |= {"task": origin.task, "schedule": origin.schedule}
+        if "imp_target" in self.compat and there.get("task", self.task).kind == "denoise":
+            there["task"] = Reconstruct()
+        return self.replace(origin=None, pruner="imp", options=(), **there) if there else None
+
+
+def _whole_rounds(level: Level) -> int | None:
+    if level.sparsity is None:
+        return None
+    rounds = round(log(1 - level.sparsity) / log(1 - PRUNED_PER_ROUND))
+    return rounds if isclose(1 - level.sparsity, (1 - PRUNED_PER_ROUND) ** rounds, rel_tol=1e-9) else None
 
 
 def publish(
@@ -122,6 +189,7 @@ def publish(
     mask = fit.mask.mask(problem, ledger.ticket(fit.mask.source) if fit.mask.source else None)
     start = ledger.weights(fit.start) if fit.start else None
     trained = train(problem, mask, start, watch and watch(fit))
-    ticket = cut(mask, trained.prunable) if fit.yields_ticket else None
+    kept = fit.cut.kept(problem.prunable_count, problem.theta.numel()) if fit.cut else kept_after(mask.kept, 1)
+    ticket = cut(mask, trained.prunable, kept) if fit.yields_ticket else None
     ledger.publish(fit, mask, trained, ticket, started, outputs)
     return True

@@ -189,7 +189,7 @@ def _trial(
         try:
             trained = publish(fit, pixels, ledger, device, _report_now_and_then)
         except Exception as error:  # a bug or a full disk would fail again: say so and leave the slot to others
-            cause = f"{type(error).__name__} in round {fit.mask.round}: {error}"
+            cause = f"{type(error).__name__} in {fit.mask}: {error}"
             ledger.record_failure(trajectory.id, cause)
             tune.report({"failed": cause})
             return
@@ -204,6 +204,6 @@ def _report_now_and_then(fit: Fit) -> Callable[[int, float], None]:
         nonlocal reported
         if time.monotonic() - reported >= SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()
-            tune.report({"round": fit.mask.round, "step": step, "psnr": psnr})
+            tune.report({"place": str(fit.mask), "step": step, "psnr": psnr})
 
     return watch

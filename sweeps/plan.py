@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from lip.compat import OFFICIAL
 from lip.fit import Fit
 from lip.store import Ledger
 from lip.trajectory import Trajectory
@@ -60,11 +61,12 @@ class Plan:
                 "pruner": trajectory.pruner,
                 "seed": trajectory.seed,
                 "rewind": trajectory.rewind,
-                "round": k,
+                "compat": "+".join(trajectory.compat) or None,
+                "round": fit.mask.round,
                 "fit": fit.id,
             }
             for trajectory in self.sweep.whole
-            for k, fit in enumerate(trajectory.fits)
+            for fit in trajectory.fits
         ]
 
 
@@ -88,6 +90,8 @@ def label(trajectory: Trajectory) -> str:
     parts = [trajectory.picture.name, trajectory.pruner, f"seed {trajectory.seed}"]
     if sources := [name for name in (trajectory.source_image, trajectory.source_task) if name]:
         parts.insert(1, f"masks of {' '.join(sources)}")
+    if trajectory.compat:
+        parts.append("as released" if trajectory.compat == OFFICIAL else " ".join(trajectory.compat))
     if trajectory.rewind:
         parts.append(f"rewind {trajectory.rewind:g} %")
     return ", ".join(parts)

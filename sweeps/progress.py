@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from lip import terminal
 from lip.shelf import write_whole
 from lip.store import Ledger
 from lip.trajectory import Trajectory
@@ -80,7 +81,7 @@ class Progress:
                 self._bar(trajectory)
         else:
             self.running_steps[key] = report["step"]
-            self.at[key] = f"round {report['round']}, step {report['step']}, {report['psnr']:.2f} dB"
+            self.at[key] = f"{report['place']}, step {report['step']}, {report['psnr']:.2f} dB"
             self._bar(trajectory)
         finished = steps(self.plan.fits[fit] for fit in self.published)
         self.bars.update(self.steps_bar, completed=finished + sum(self.running_steps.values()))
@@ -104,14 +105,11 @@ class Progress:
         )
 
     def _line(self, trajectory: Trajectory, fit: str) -> None:
-        columns = ["round", "sparsity", "psnr_peak_ema", "psnr_last_ema", "psnr_stop_ema", "seconds", "collapsed"]
-        for row in self.ledger.fits(columns, [fit]).to_pylist():  # one, or none yet where the storage lags behind
+        for row in self.ledger.fits(ids=[fit]).to_pylist():  # one, or none yet where the storage lags behind
+            place = self.plan.fits[fit].mask
             self.console.print(
-                f"{escape(label(trajectory)):<40} round {row['round']:>2}  {row['sparsity']:>7.2%} pruned  "
-                f"peak {row['psnr_peak_ema']:5.2f}  last {row['psnr_last_ema']:5.2f}  "
-                f"stop {row['psnr_stop_ema']:5.2f} dB  {row['seconds']:.1f} s"
-                + "  [red]collapsed[/]"
-                * row["collapsed"],
+                f"{escape(label(trajectory)):<40} {str(place):<8}  {row['sparsity']:>7.2%} pruned  "
+                f"{row['seconds']:.1f} s  {terminal.outcome(row)}",
                 highlight=False,
             )
 

@@ -4,9 +4,9 @@
     fixed: {task: denoise, sigma: 25, rounds: 16}
     grid: {image: [astronaut, chelsea], pruner: [imp, random, snip], seed: [0, 1, 2]}
 
-`fixed` holds for every point; `grid` is multiplied out; the lists of `zip` are walked side by side; `profiles` adjusts
-sizes of a profile for this experiment. Keys are those of a point (`lip.point`) and the fields of its task, prior and
-schedule.
+`fixed` holds for every point; `grid` is multiplied out; `parts` are done one after the other, each with a `fixed` and a
+`grid` of its own on top; `profiles` adjusts sizes of a profile for this experiment. Keys are those of a point
+(`lip.point`), the fields of its task, prior and schedule, and the options of its pruner.
 """
 
 from __future__ import annotations
@@ -29,6 +29,15 @@ from sweeps.profiles import PROFILES, Profile
 SPECS = Path(__file__).parent / "specs"
 
 
+class Part(BaseModel):
+    """What a part of a sweep adds to the whole."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    fixed: dict[str, Any] = {}
+    grid: dict[str, list[Any]] = {}
+
+
 class SweepFile(BaseModel):
     """What stands in a sweep file."""
 
@@ -39,7 +48,7 @@ class SweepFile(BaseModel):
     """The profile that is meant when none is asked for."""
     fixed: dict[str, Any] = {}
     grid: dict[str, list[Any]] = {}
-    zip: dict[str, list[Any]] = {}
+    parts: list[Part] = [Part()]
     profiles: dict[str, Profile] = {}
 
 
@@ -92,16 +101,20 @@ def read(
     album = Album(data)
     trajectories: dict[str, Trajectory] = {}
     picked: list[Trajectory] = []
+    keys: set[str] = set()
     for values in _points(path, file, seeds, data):
-        hourglass = values.get("prior", "hourglass") == "hourglass"
-        values |= {key: size for key, size in sizes.items() if hourglass or key not in ("width", "scales")}
+        values |= {key: size for key, size in sizes.items() if _has(values, key)}
+        keys.update(values)
         made = trajectory_of(values, album, str(path))
         if made.id in trajectories:
             said = ", ".join(f"{key}: {value}" for key, value in values.items())
             raise InputError(f"{path}: the same trajectory stands here twice ({said}); remove one")
         trajectories[made.id] = made
-        if _picked(values, only or {}):
+        if all(values.get(key, ...) == wanted for key, wanted in (only or {}).items()):
             picked.append(made)
+    for key, wanted in (only or {}).items():
+        if key not in keys:
+            raise InputError(f"--only {key}={wanted}: the sweep has no such key; {nearest(key, sorted(keys))}")
     if not picked:
         said = ", ".join(f"{key}={wanted}" for key, wanted in (only or {}).items())
         raise InputError(
@@ -141,31 +154,43 @@ def _parse(path: Path) -> SweepFile:
         raise explained(str(path), error, list(SweepFile.model_fields)) from error
     if file.name != path.stem:
         raise InputError(f"{path}: name: {file.name!r} must be the file's own name, {path.stem!r}")
-    blocks = {"fixed": file.fixed, "grid": file.grid, "zip": file.zip}
-    for block, axes in blocks.items():
-        for key, values in axes.items():
-            if block != "fixed" and not values:
-                raise InputError(f"{path}: {block}.{key} is empty; give it at least one value or remove it")
-            for other, others in blocks.items():
-                if other != block and key in others:
-                    raise InputError(f"{path}: {key} stands in {block} and in {other}; keep one")
-    if len({len(values) for values in file.zip.values()}) > 1:
-        lengths = ", ".join(f"{key} has {len(values)}" for key, values in file.zip.items())
-        raise InputError(f"{path}: zip: the lists must be of one length ({lengths})")
+    if not file.parts:
+        raise InputError(f"{path}: parts is empty; give it at least one part or remove it")
+    for number, part in enumerate(file.parts, 1):
+        _check_blocks(
+            path,
+            {
+                "fixed": file.fixed,
+                "grid": file.grid,
+                f"parts {number} fixed": part.fixed,
+                f"parts {number} grid": part.grid,
+            },
+        )
     return file
 
 
+def _check_blocks(path: Path, blocks: Mapping[str, Mapping[str, Any]]) -> None:
+    home: dict[str, str] = {}
+    for block, axes in blocks.items():
+        for key, values in axes.items():
+            if block.endswith("grid") and not values:
+                raise InputError(f"{path}: {block}: {key} is empty; give it at least one value or remove it")
+            if key in home:
+                raise InputError(f"{path}: {key} stands in {home[key]} and in {block}; keep one")
+            home[key] = block
+
+
 def _points(path: Path, file: SweepFile, seeds: int | None, data: Path | None) -> Iterator[dict[str, Any]]:
-    grid = {
-        key: [name for value in values for name in _names(path, key, value, data)] if "image" in key else values
-        for key, values in file.grid.items()
-    }
-    if seeds is not None and "seed" not in file.zip:
-        grid["seed"] = list(range(seeds))
-    rows = [dict(zip(file.zip, row, strict=True)) for row in zip(*file.zip.values(), strict=True)] or [{}]
-    for row in rows:
+    for part in file.parts:
+        fixed = file.fixed | part.fixed
+        grid = {
+            key: [name for value in values for name in _names(path, key, value, data)] if "image" in key else values
+            for key, values in (file.grid | part.grid).items()
+        }
+        if seeds is not None and "seed" not in fixed:
+            grid["seed"] = list(range(seeds))
         for combination in product(*grid.values()):
-            yield {**file.fixed, **row, **dict(zip(grid, combination, strict=True))}
+            yield {**fixed, **dict(zip(grid, combination, strict=True))}
 
 
 def _names(path: Path, key: str, value: Any, data: Path | None) -> list[Any]:
@@ -180,11 +205,11 @@ def _names(path: Path, key: str, value: Any, data: Path | None) -> list[Any]:
         raise InputError(f"{path}: grid.{key}: {error}") from error
 
 
-def _picked(values: dict[str, Any], only: Mapping[str, Any]) -> bool:
-    for key in only:
-        if key not in values:
-            raise InputError(f"--only {key}={only[key]}: the sweep has no such key; {nearest(key, list(values))}")
-    return all(values[key] == wanted for key, wanted in only.items())
+def _has(values: Mapping[str, Any], size: str) -> bool:
+    """Whether a point has a size for a profile to set: networks besides the hourglass are compared by theirs."""
+    if size in ("width", "scales"):
+        return values.get("prior", "hourglass") == "hourglass"
+    return size != "rounds" or not (values.get("sparsities") or values.get("parameters"))
 
 
 def _set(profile: Profile) -> dict[str, Any]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from lip.priors.prior import Covers
 
 
 class ReflectConv(nn.Conv2d):
@@ -52,8 +56,15 @@ class Up(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        joined = x if skip is None else torch.cat([skip, x], dim=1)
+        joined = x if skip is None else torch.cat([skip, centre(x, skip)], dim=1)
         return self.mix(self.up(self.norm(joined)))
+
+
+def centre(x: Tensor, like: Tensor) -> Tensor:
+    """The middle of a map, as large as another: doubling what was halved from an odd size is one pixel too much."""
+    height, width = like.shape[2:]
+    top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
+    return x[:, :, top : top + height, left : left + width]
 
 
 class Network(nn.Module, ABC):
@@ -68,7 +79,16 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def prunable(self) -> Iterator[tuple[str, Tensor]]:
-        """Names and weight tensors in module order, the names those of the paper's layer axis."""
+        """Names and weights of the convolutions in module order, the names those of the paper's layer axis."""
+
+    def covered(self, covers: Covers) -> Iterator[tuple[str, Tensor]]:
+        """Names and tensors that a mask covers, in module order."""
+        if covers == "weights":
+            yield from self.prunable()
+        else:
+            names = {id(weight): name for name, weight in self.prunable()}
+            for name, parameter in self.named_parameters():
+                yield names.get(id(parameter), name), parameter
 
 
 class Scaled(Network):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Literal
 
 from lip.spec import Spec
 
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lip.priors.networks import Network
+
+
+Covers = Literal["weights", "all"]
+"""What a mask covers: the weights of the convolutions, or all parameters, biases and batch norm too."""
 
 
 class Prior(Spec):
@@ -39,3 +44,16 @@ class Prior(Spec):
         import torch
 
         return torch.rand(1, *self.code_shape(height, width)) * 0.1
+
+    def counts(self, channels: int, covers: Covers) -> tuple[int, int]:
+        """How many parameters a mask covers, and how many there are in all. Builds the network, without memory for it."""
+        return _counts(self, channels, covers)
+
+
+@cache
+def _counts(prior: Prior, channels: int, covers: Covers) -> tuple[int, int]:
+    import torch
+
+    with torch.device("meta"):
+        net = prior.build(channels)
+    return sum(p.numel() for _, p in net.covered(covers)), sum(p.numel() for p in net.parameters())

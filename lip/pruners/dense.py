@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from lip.level import Place
 from lip.masks import Mask
-from lip.pruners.recipe import Recipe
+from lip.pruners.recipe import Link, Recipe
 
 if TYPE_CHECKING:
-    from lip.fit import Fit
     from lip.problem import Problem
 
 
@@ -18,11 +18,11 @@ class Dense(Recipe):
     kind = "dense"
 
     @property
-    def round(self) -> int:
+    def place(self) -> Place:
         return 0
 
     @classmethod
-    def after(cls, fit: Fit) -> Self:
+    def at(cls, place: Place, link: Link, **options: Any) -> Self:
         return cls()
 
     def mask(self, problem: Problem, ticket: Mask | None) -> Mask:

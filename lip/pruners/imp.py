@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from lip.masks import Mask, kept_after
-from lip.pruners.recipe import Recipe
+from lip.level import Place
+from lip.masks import Mask
+from lip.pruners.recipe import Link, Recipe
 
 if TYPE_CHECKING:
     from lip.fit import Fit
@@ -15,20 +16,31 @@ if TYPE_CHECKING:
 
 
 class Imp(Recipe):
-    """The source fit's mask less the 20 % of its weights that ended training smallest, over all layers together."""
+    """The source fit's mask less the weights that ended training smallest, over all layers together.
+
+    20 % of them go in a round; at a level between two rounds, what is left to go.
+    """
 
     kind = "imp"
+    borrows = True
+    defects = ("unmasked_first",)
 
     trained: Fit
     """The fit of the round before; on another image or task, this mask is a transferred ticket."""
+    unmasked_first: bool = False
+    """As the released code has it: the two convolutions that see the code z are never masked."""
 
     @property
-    def round(self) -> int:
-        return self.trained.mask.round + 1
+    def place(self) -> Place:
+        if self.trained.cut:
+            return self.trained.cut
+        before = self.trained.mask.round
+        assert before is not None, "only rounds are links of a chain"
+        return before + 1
 
     @classmethod
-    def after(cls, fit: Fit) -> Self:
-        return cls(trained=fit)
+    def at(cls, place: Place, link: Link, **options: Any) -> Self:
+        return cls(trained=link(place), **options)
 
     @property
     def source(self) -> Fit:
@@ -36,13 +48,13 @@ class Imp(Recipe):
 
     def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
         assert ticket is not None, "IMP is handed its source's ticket"
-        return ticket
+        return ticket.unmasked_first() if self.unmasked_first else ticket
 
 
-def cut(mask: Mask, trained: np.ndarray) -> Mask:
-    """The next round's mask: of the kept weights, the 80 % that ended training largest in magnitude.
+def cut(mask: Mask, trained: np.ndarray, kept: int) -> Mask:
+    """The next mask: of the kept weights, the `kept` that ended training largest in magnitude.
 
     `trained` holds the trained values of all prunable weights, flat, in the mask's order.
     """
     magnitudes = np.where(mask.bits, np.abs(trained), -1.0)
-    return Mask.keep_largest(mask.layers, magnitudes, kept_after(mask.kept, 1))
+    return Mask.keep_largest(mask.layers, magnitudes, kept)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from lip.masks import kept_after
+from pydantic import Field
+
 from lip.pruners.recipe import AtInitialisation
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
     from lip.problem import Problem
 
-SEARCH = 20
-"""Steps of the search per step of the fit: the published 60,000 for fits of 3,000."""
 TEMPERATURE = 0.2
 KL_WEIGHT = 1e-9
 """Small beside the mean squared error and near Adam's eps: results move with either."""
@@ -28,21 +27,25 @@ class Oes(AtInitialisation):
 
     kind = "oes"
     nested = False
+    options = ("search",)
+
+    search: Annotated[int, Field(ge=1)] = 20
+    """Steps of the search per step of the fit: the published 60,000 for fits of 3,000."""
 
     def scores(self, problem: Problem) -> Tensor:
         import torch
         from torch.func import functional_call
 
         net, draw = problem.net, problem.stream("oes", problem.device)
-        total = int(problem.prunable.sum())
-        wanted = kept_after(total, self.rounds) / total
+        total = problem.prunable_count
+        wanted = self.kept(problem) / total
         frozen = {name: parameter.detach() for name, parameter in net.named_parameters()}
-        covered = {id(weight) for _, weight in net.prunable()}
+        covered = {id(weight) for _, weight in net.covered(problem.fit.covers)}
         names = [name for name, parameter in net.named_parameters() if id(parameter) in covered]
         buffers = {name: buffer.clone() for name, buffer in net.named_buffers()}
         logits = torch.zeros(total, device=problem.device, requires_grad=True)
         adam = torch.optim.Adam([logits], lr=0.01)
-        for _ in range(SEARCH * problem.fit.schedule.steps):
+        for _ in range(self.search * problem.fit.schedule.steps):
             uniform = torch.empty_like(logits).uniform_(1e-6, 1 - 1e-6, generator=draw)
             soft = torch.sigmoid((logits + uniform.logit()) / TEMPERATURE)
             parts = soft.split([frozen[name].numel() for name in names])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from lip.masks import PRUNED_PER_ROUND, Mask
 from lip.pruners.recipe import AtInitialisation
 
 if TYPE_CHECKING:
@@ -16,9 +19,35 @@ class Random(AtInitialisation):
     """Weights drawn uniformly over all layers together; nested from round to round."""
 
     kind = "random"
+    defects = ("random_double", "unmasked_first")
+
+    random_double: bool = False
+    """As the released code has it: every layer is listed twice and its two masks are multiplied."""
+    unmasked_first: bool = False
+    """As the released code has it: the two convolutions that see the code z are never masked."""
 
     def scores(self, problem: Problem) -> Tensor:
         import torch
 
         total = sum(layer.size for layer in problem.layers)
         return torch.rand(total, generator=problem.stream("random pruning"), dtype=torch.float64)
+
+    def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
+        if self.random_double or self.unmasked_first:
+            return self._as_released(problem)
+        return super().mask(problem, ticket)
+
+    def _as_released(self, problem: Problem) -> Mask:
+        import torch
+
+        draw = problem.stream("random pruning")
+        mask = Mask.dense(problem.layers)
+        for _ in range(self.rounds or 0):
+            listed = np.tile(np.flatnonzero(mask.bits), 2 if self.random_double else 1)
+            drawn = torch.randperm(listed.size, generator=draw).numpy()[: round(PRUNED_PER_ROUND * listed.size)]
+            bits = mask.bits.copy()
+            bits[listed[drawn]] = False
+            mask = Mask(mask.layers, bits)
+            if self.unmasked_first:
+                mask = mask.unmasked_first()
+        return mask

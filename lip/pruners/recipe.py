@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
+from lip.level import Level, Place
 from lip.masks import Mask, kept_after
 from lip.spec import Spec
 
@@ -16,24 +18,44 @@ if TYPE_CHECKING:
     from lip.fit import Fit
     from lip.problem import Problem
 
+Link = Callable[[Place], "Fit"]
+"""The fit of an IMP trajectory whose ticket is the mask at a place."""
+
 
 class Recipe(Spec):
-    """How a mask comes about. Its `round` says how often 20 % of the remaining weights have been removed."""
+    """How a mask comes about."""
 
     borrows: ClassVar[bool] = False
-    """Whether it is made from the tickets of an IMP trajectory rather than of its own."""
+    """Whether it may be made from the tickets of an IMP trajectory on another image or task."""
 
     nested: ClassVar[bool] = True
     """Whether what one round prunes stays pruned in the next."""
 
+    options: ClassVar[tuple[str, ...]] = ()
+    """Keywords of `at` that a sweep file may set, as keys of their own."""
+
+    defects: ClassVar[tuple[str, ...]] = ()
+    """Keywords of `at` that reproduce what the released code does (`lip.compat`)."""
+
     @property
     @abstractmethod
-    def round(self) -> int: ...
+    def place(self) -> Place: ...
+
+    @property
+    def round(self) -> int | None:
+        """How often 20 % of the remaining weights have been removed; None at a level between two rounds."""
+        place = self.place
+        return place if isinstance(place, int) else None
+
+    def __str__(self) -> str:
+        """Its place in words."""
+        place = self.place
+        return f"round {place}" if isinstance(place, int) else str(place)
 
     @classmethod
     @abstractmethod
-    def after(cls, fit: Fit) -> Self:
-        """The recipe of the round that follows a fit."""
+    def at(cls, place: Place, link: Link, **options: Any) -> Self:
+        """The recipe at a place."""
 
     @property
     def source(self) -> Fit | None:
@@ -46,22 +68,29 @@ class Recipe(Spec):
 
 
 class AtInitialisation(Recipe):
-    """Masks that need no training: the weights of highest score at theta_0, as many as IMP keeps after the rounds."""
+    """Masks that need no training: the weights of highest score at theta_0, as many as IMP keeps at that place."""
 
-    rounds: Annotated[int, Field(ge=1)]
+    rounds: Annotated[int, Field(ge=1)] | None = None
+    level: Level | None = None
 
     @property
-    def round(self) -> int:
-        return self.rounds
+    def place(self) -> Place:
+        place = self.level or self.rounds
+        assert place is not None
+        return place
 
     @classmethod
-    def after(cls, fit: Fit) -> Self:
-        return cls(rounds=fit.mask.round + 1)
+    def at(cls, place: Place, link: Link, **options: Any) -> Self:
+        return cls(**{"rounds" if isinstance(place, int) else "level": place}, **options)
+
+    def kept(self, problem: Problem) -> int:
+        """How many weights the mask keeps."""
+        total = problem.prunable_count
+        return self.level.kept(total, problem.theta.numel()) if self.level else kept_after(total, self.rounds or 0)
 
     @abstractmethod
     def scores(self, problem: Problem) -> Tensor:
         """One score per prunable weight, flat, in module order."""
 
     def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
-        scores = self.scores(problem)
-        return Mask.keep_largest(problem.layers, scores.cpu().numpy(), kept_after(len(scores), self.rounds))
+        return Mask.keep_largest(problem.layers, self.scores(problem).cpu().numpy(), self.kept(problem))

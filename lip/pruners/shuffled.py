@@ -1,13 +1,15 @@
-"""Random pruning with the layer-wise ratios of IMP (Fig. 15 of the paper)."""
+"""Random pruning with the layer-wise ratios of another mask (Fig. 15 of the paper)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from lip.errors import InputError, nearest
+from lip.level import Place
 from lip.masks import Mask
-from lip.pruners.recipe import Recipe
+from lip.pruners.recipe import Link, Recipe
 
 if TYPE_CHECKING:
     from lip.fit import Fit
@@ -19,18 +21,23 @@ class Shuffled(Recipe):
 
     kind = "shuffled"
     borrows = True
+    options = ("counts_of",)
 
     of: Recipe
 
     @property
-    def round(self) -> int:
-        return self.of.round
+    def place(self) -> Place:
+        return self.of.place
 
     @classmethod
-    def after(cls, fit: Fit) -> Self:
-        from lip.pruners.imp import Imp
+    def at(cls, place: Place, link: Link, counts_of: str = "imp", **options: Any) -> Self:
+        """Raises InputError when there is no pruner `counts_of`, or it is this one."""
+        from lip.pruners import PRUNERS
 
-        return cls(of=Imp.after(fit))
+        known = [name for name in PRUNERS if name != cls.kind]
+        if counts_of not in known:
+            raise InputError(f"counts_of: there are no counts of {counts_of!r}; {nearest(str(counts_of), known)}")
+        return cls(of=PRUNERS[counts_of].at(place, link, **options))
 
     @property
     def source(self) -> Fit | None:

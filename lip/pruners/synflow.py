@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lip.masks import Mask, kept_after
+from lip.masks import Mask
 from lip.pruners.recipe import AtInitialisation
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Synflow(AtInitialisation):
     def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
         flow = Flow(problem)
         mask = Mask.dense(problem.layers)
-        total, kept = mask.kept, kept_after(mask.kept, self.rounds)
+        total, kept = mask.kept, self.kept(problem)
         for t in range(1, ITERATIONS + 1):
             scores = np.where(mask.bits, flow.scores(mask).numpy(), -1)  # what is pruned stays pruned
             mask = Mask.keep_largest(problem.layers, scores, round(total * (kept / total) ** (t / ITERATIONS)))
@@ -52,7 +52,7 @@ class Flow:
             parameter.data.abs_()
         side = problem.fit.prior.smallest
         self.code = torch.ones(1, *problem.fit.prior.code_shape(side, side), dtype=torch.float64)
-        self.weights = [weight for _, weight in self.net.prunable()]
+        self.weights = [weight for _, weight in self.net.covered(problem.fit.covers)]
         self.values = [weight.detach().clone() for weight in self.weights]
 
     def scores(self, mask: Mask) -> Tensor:

@@ -3,6 +3,7 @@
 from lip.tasks.denoise import Denoise
 from lip.tasks.inpaint import Inpaint
 from lip.tasks.reconstruct import Reconstruct
+from lip.tasks.restore import Restore
 from lip.tasks.superres import SuperResolution
 from lip.tasks.task import Task
 
@@ -10,7 +11,8 @@ TASKS: dict[str, type[Task]] = {
     "denoise": Denoise,
     "inpaint": Inpaint,
     "reconstruct": Reconstruct,
+    "restore": Restore,
     "superres": SuperResolution,
 }
 
-__all__ = ["TASKS", "Task"]
+__all__ = ["TASKS", "Reconstruct", "Task"]

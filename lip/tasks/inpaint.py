@@ -18,12 +18,15 @@ class Inpaint(Task):
     """Fill in pixels of which nothing is known, in no channel.
 
     Each pixel is known with probability `keep`; or, with a `hole` picture, where that is light (at least half grey).
+    The released code draws each channel of a pixel on its own, and pads images by one reflected pixel.
     """
 
     kind = "inpaint"
 
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
     hole: Picture | None = None
+    per_channel: bool = False
+    pad: Annotated[int, Field(ge=0, le=16)] = 0
 
     def schedules(self) -> dict[str, Schedule]:
         released = Schedule(steps=3000, lr=0.01, jitter=0.03, backtrack=None)
@@ -39,12 +42,18 @@ class Inpaint(Task):
             return f"mask: it is {self.hole.width}x{self.hole.height} pixels; use one of the image's size"
         return None
 
+    def frame(self, image: Tensor) -> Tensor:
+        import torch.nn.functional as F
+
+        return F.pad(image, (self.pad,) * 4, mode="reflect")
+
     def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
         if pictures:
             (hole,) = pictures
             known = hole.mean(dim=1, keepdim=True) >= 0.5
         else:
-            known = clean[:, :1].clone().uniform_(generator=noise) < self.keep
+            drawn = clean if self.per_channel else clean[:, :1]
+            known = drawn.clone().uniform_(generator=noise) < self.keep
         return clean.masked_fill(~known, float("nan"))
 
     def loss(self, output: Tensor, observation: Tensor) -> Tensor:

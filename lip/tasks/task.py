@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lip.picture import Picture
 from lip.schedule import Schedule
@@ -19,6 +19,9 @@ class Task(Spec):
     Images are (1, channels, height, width) tensors in [0, 1].
     """
 
+    has_reference: ClassVar[bool] = True
+    """Whether the image is the clean one. If not, it is itself the observation, and nothing is scored against it."""
+
     @abstractmethod
     def schedules(self) -> dict[str, Schedule]:
         """How to train: as the `paper` says (where it is silent, as deep image prior does), and as its code (`lip`)."""
@@ -31,6 +34,10 @@ class Task(Spec):
     def check(self, height: int, width: int) -> str | None:
         """What speaks against an image of that size, as the end of a sentence; None if nothing does."""
         return None
+
+    def frame(self, image: Tensor) -> Tensor:
+        """An image as the task works on it."""
+        return image
 
     @abstractmethod
     def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:

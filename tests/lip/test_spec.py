@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from lip.fit import Fit
+from lip.level import Level
 from lip.picture import Picture
 from lip.pruners import Imp, Random
 from lip.schedule import Schedule
@@ -69,6 +70,11 @@ def test_every_field_that_changes_the_result_changes_the_id() -> None:
         {"start": DENSE.rewound(5)},
         {"also": (CAT.replace(pixels="e" * 16),)},
         {"codes": "per_image"},
+        {"covers": "all"},
+        {"cut": Level(sparsity=0.5)},
+        {"theta_seed": 0},
+        {"z_seed": 0},
+        {"noise_seed": 0},
         {"keeps_weights": True},
     ]
     assert len({DENSE.id, *(DENSE.replace(**change).id for change in changes)}) == 1 + len(changes)

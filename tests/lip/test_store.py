@@ -104,9 +104,14 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
     assert json.loads(row["spec"]) == dense.canonical()
     absent = [
         "keep",
+        "per_channel",
+        "pad",
         "hole",
         "factor",
         "target",
+        "theta_seed",
+        "z_seed",
+        "noise_seed",
         "burn_in",
         "source",
         "source_image",

@@ -35,9 +35,30 @@ BAD = {
     ),
     "bool is no number": ({"fixed": {"image": "astronaut", "skip": True}}, "skip: input should be a valid integer"),
     "missing image": ({"fixed": {"rounds": 2}}, "the key 'image' is missing"),
-    "empty axis": ({"grid": {"pruner": []}}, r"grid\.pruner is empty; give it at least one value or remove it"),
+    "empty axis": ({"grid": {"pruner": []}}, r"grid: pruner is empty; give it at least one value or remove it"),
     "axis in two blocks": ({"grid": {"rounds": [1]}}, "rounds stands in fixed and in grid; keep one"),
-    "zip of two lengths": ({"zip": {"sigma": [1, 2], "rewind": [0]}}, r"zip: the lists must be of one length"),
+    "axis in the whole and in a part": (
+        {"parts": [{}, {"fixed": {"pruner": "imp"}}]},
+        "pruner stands in grid and in parts 2 fixed; keep one",
+    ),
+    "no part": ({"parts": []}, "parts is empty"),
+    "unknown block of a part": ({"parts": [{"fix": {}}]}, r"there is no key 'parts\.0\.fix'"),
+    "levels and rounds": ({"fixed": {"image": "astronaut", "rounds": 2, "sparsities": [0.5]}}, "remove one of the two"),
+    "sparsity in percent": ({"fixed": {"image": "astronaut", "sparsities": [50]}}, "50 is no fraction"),
+    "more parameters than there are": (
+        {"fixed": {"image": "astronaut", "parameters": [10**9]}},
+        r"parameters: no ticket of hourglass has 1,000,000,000; use [\d,]+ to [\d,]+$",
+    ),
+    "option of another pruner": ({"fixed": {"image": "astronaut", "search": 3}}, "there is no key 'search'"),
+    "counts of nothing": (
+        {"fixed": {"image": "astronaut", "counts_of": "inp"}, "grid": {"pruner": ["shuffled"]}},
+        r"counts_of: there are no counts of 'inp'; did you mean 'imp'\?",
+    ),
+    "search that is none": (
+        {"fixed": {"image": "astronaut", "search": 0}, "grid": {"pruner": ["oes"]}},
+        "search: input should be greater than or equal to 1, not 0",
+    ),
+    "unknown defect": ({"fixed": {"image": "astronaut", "compat": ["imp"]}}, "compat"),
     "duplicate points": ({"grid": {"pruner": ["imp", "imp"]}}, "the same trajectory stands here twice"),
     "rewind out of range": ({"grid": {"rewind": [101]}}, "rewind: input should be less than or equal to 100, not 101"),
     "rewind to no step": ({"grid": {"rewind": [0.1]}}, "is not a step"),
@@ -98,22 +119,31 @@ def test_unknown_sweeps_are_answered_with_the_nearest_name() -> None:
         spec.read("mine.yaml")
 
 
-def test_grid_is_multiplied_out_and_zip_is_walked_along(write: Write) -> None:
+def test_grid_is_multiplied_out_in_every_part(write: Write) -> None:
     sweep = spec.read(
         write(
             fixed={"image": "astronaut", "rounds": 1},
             grid={"seed": [0, 1], "pruner": ["imp", "random"]},
-            zip={"sigma": [15, 25], "rewind": [0, 20]},
+            parts=[{"fixed": {"sigma": 15}}, {"fixed": {"task": "superres"}, "grid": {"factor": [2, 4]}}],
             profiles={"smoke": {"seeds": 2}},
         )
     )
-    points = {(t.task.sigma, t.rewind, t.seed, t.pruner) for t in sweep.trajectories}  # type: ignore[attr-defined]
+    points = {
+        (getattr(t.task, "sigma", None), getattr(t.task, "factor", None), t.seed, t.pruner) for t in sweep.trajectories
+    }
+    assert len(sweep.trajectories) == len(points)
     assert points == {
-        (sigma, rewind, seed, pruner)
-        for sigma, rewind in [(15, 0), (25, 20)]
+        (sigma, factor, seed, pruner)
+        for sigma, factor in [(15, None), (None, 2), (None, 4)]
         for seed in (0, 1)
         for pruner in ("imp", "random")
     }
+
+
+def test_a_profile_sets_no_rounds_where_levels_are_asked_for(write: Write) -> None:
+    levels = {"image": "astronaut", "sparsities": [0.36, 0.5]}
+    (trajectory,) = spec.read(write(fixed=levels, grid={"pruner": ["imp"]})).trajectories
+    assert [fit.mask.round for fit in trajectory.fits] == [0, 2, None]
 
 
 def test_profiles_override_sizes(write: Write) -> None:

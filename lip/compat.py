@@ -1,0 +1,46 @@
+"""What the released code does otherwise than the paper says, each by a name of its own.
+
+`compat: official` in a sweep file reproduces all of it, a list of names some of it, so that anyone can measure what each
+did to the paper's curves. What each name does where is at the places that ask for it; here they are said once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, get_args
+
+Defect = Literal[
+    "schedule",
+    "imp_target",
+    "z",
+    "noise",
+    "shared_init",
+    "random_double",
+    "unmasked_first",
+    "backtrack",
+    "per_channel",
+    "pad",
+    "rewind_target",
+]
+
+OFFICIAL: tuple[Defect, ...] = get_args(Defect)
+
+SAID: dict[Defect, str] = {
+    "schedule": "steps, learning rate and jitter of the released code where the paper follows deep image prior",
+    "imp_target": "IMP of denoising trains on the clean image",
+    "z": "the code z is drawn anew in every round of IMP and for every mask that is evaluated",
+    "noise": "the observation is drawn anew between IMP and evaluation",
+    "shared_init": "inpainting and super-resolution start every repeat from one theta_0",
+    "random_double": "random pruning lists every layer twice, and removes 36 % a round instead of 20 %",
+    "unmasked_first": "the two convolutions that see the code z are never masked, though their weights count as pruned",
+    "backtrack": "a step is undone by comparing with the step before, except at every hundredth, and its update is "
+    "applied all the same; never with several images",
+    "per_channel": "inpainting draws each channel of a pixel on its own",
+    "pad": "inpainting pads images by one reflected pixel",
+    "rewind_target": "the weights that denoising rewinds to were trained on the clean image",
+}
+
+
+def redrawn(seed: int, *what: object) -> int:
+    """A seed that depends on a seed and on what it is drawn for."""
+    return int.from_bytes(hashlib.sha256(repr((seed, *what)).encode()).digest()[:6], "little")

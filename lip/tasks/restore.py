@@ -1,0 +1,28 @@
+"""Restoring an image that is itself degraded, such as by JPEG artefacts (Fig. 12, snail). There is no reference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from lip.schedule import Schedule
+from lip.tasks.task import Task
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+class Restore(Task):
+    """Fit the image as it is: what the prior takes up first is the restoration, what it takes up late the damage."""
+
+    kind = "restore"
+    has_reference: ClassVar[bool] = False
+
+    def schedules(self) -> dict[str, Schedule]:
+        both = Schedule(steps=2400, lr=0.01, jitter=1 / 30, backtrack=5.0)
+        return {"paper": both, "lip": both}
+
+    def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
+        return clean.clone()
+
+    def loss(self, output: Tensor, observation: Tensor) -> Tensor:
+        return (output - observation).square().mean()
