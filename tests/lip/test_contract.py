@@ -1,0 +1,115 @@
+"""The contract of every pruner on every prior, whatever a mask covers: what makes comparisons between them fair."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from lip.fit import Fit
+from lip.fitting import Trained, train
+from lip.level import Level
+from lip.masks import Mask, kept_after
+from lip.priors import PRIORS, Decoder, Hourglass, Prior
+from lip.priors.unet import Unet
+from lip.problem import Problem
+from lip.pruners import PRUNERS
+from lip.store import Ledger
+from lip.trajectory import Trajectory
+
+SMALL: dict[str, Prior] = {
+    "decoder": Decoder(width=8, scales=2),
+    "hourglass": Hourglass(width=8, scales=2),
+    "unet": Unet(scales=2, depth=4),
+}
+LEVEL = Level(sparsity=0.6)
+
+
+def test_every_prior_is_held_to_the_contract() -> None:
+    assert SMALL.keys() == PRIORS.keys()
+
+
+@pytest.fixture(params=SMALL)
+def prior(request: pytest.FixtureRequest) -> Prior:
+    return SMALL[request.param]
+
+
+@pytest.fixture(params=PRUNERS)
+def made(request: pytest.FixtureRequest, tiny, prior: Prior, covers: str) -> Trajectory:
+    """Two rounds and, on the way to a level, a third."""
+    options = (("search", 2),) if request.param == "oes" else ()
+    return tiny.trajectory(pruner=request.param, prior=prior, covers=covers, options=options, rewind=40.0, steps=4)
+
+
+@pytest.fixture(params=["weights", "all"])
+def covers(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def masks(trajectory: Trajectory, tiny, ledger: Ledger) -> Iterator[tuple[Fit, Problem, Mask]]:
+    for fit in trajectory.fits:
+        for source in fit.sources:
+            tiny.publish(source, ledger)
+        problem = tiny.problem(fit)
+        yield fit, problem, fit.mask.mask(problem, ledger.ticket(fit.mask.source) if fit.mask.source else None)
+
+
+def test_counts_are_exact_and_rounds_nested(made: Trajectory, tiny, ledger: Ledger) -> None:
+    found = [mask for _, _, mask in masks(made, tiny, ledger)]
+    total = found[0].bits.size
+    assert [mask.kept for mask in found] == [kept_after(total, k) for k in range(3)]
+    nested = all((after.bits <= before.bits).all() for before, after in pairwise(found))
+    assert nested or not PRUNERS[made.pruner].nested
+    at_level = made.replace(rounds=0, levels=(LEVEL,), rewind=0.0)
+    *_, (fit, problem, mask) = masks(at_level, tiny, ledger)
+    assert mask.kept == LEVEL.kept(total, problem.theta.numel()) < kept_after(total, 4)
+    assert str(fit.mask) == "60.00% pruned"
+
+
+def test_masks_are_the_same_for_the_same_seed(made: Trajectory, tiny, ledger: Ledger) -> None:
+    once = [mask for _, _, mask in masks(made, tiny, ledger)]
+    assert once == [mask for _, _, mask in masks(made, tiny, ledger)]
+
+
+def test_survivors_start_at_the_rewind_point_and_the_pruned_stay_zero(made: Trajectory, tiny, ledger: Ledger) -> None:
+    *_, (fit, problem, mask) = masks(made, tiny, ledger)
+    start = ledger.weights(fit.start)
+    seen: list[torch.Tensor] = []
+    problem.net.register_forward_pre_hook(lambda net, _: seen.append(problem.theta.detach().clone()))
+    kept = problem.spread(mask).bool()
+    trained = train(problem, mask, start)
+    rewound = tiny.problem(fit)
+    rewound.start_from(start)
+    assert torch.equal(seen[0][kept], rewound.theta.detach()[kept])
+    for theta in (*seen, problem.theta.detach()):
+        assert (theta[~kept] == 0).all()
+    assert not np.array_equal(trained.prunable[mask.bits], seen[0][problem.prunable][torch.tensor(mask.bits)].numpy())
+
+
+def test_a_net_of_hardly_any_weights_is_reported_and_crashes_nothing(prior: Prior, covers: str, tiny, ledger) -> None:
+    trajectory = tiny.trajectory(prior=prior, covers=covers, pruner="random", rounds=0, levels=(Level(sparsity=0.999),))
+    fit = trajectory.fits[-1]
+    tiny.publish(fit, ledger)
+    (row,) = ledger.fits(ids=[fit.id]).to_pylist()
+    assert row["collapsed"]
+    assert row["empty_layers"] == row["layer_kept"].count(0) > 0
+    assert row["covers"] == covers
+
+
+def test_masks_over_all_parameters_count_every_one_of_them(prior: Prior, tiny) -> None:
+    problem = tiny.problem(prior=prior, covers="all")
+    assert problem.prunable.all()
+    assert problem.prunable_count == problem.theta.numel() == sum(layer.size for layer in problem.layers)
+    names = [layer.name for layer in problem.layers]
+    assert len(set(names)) == len(names)
+    assert {name for name, _ in problem.net.prunable()} < set(names)
+
+
+def test_what_survives_of_sgld_is_noised_in_the_convolutions_only(tiny) -> None:
+    problem: Problem = tiny.problem(covers="all", langevin=0.5, lr=1e-12, steps=1, backtrack=None)
+    before = problem.theta.detach().clone()
+    trained: Trained = train(problem, Mask.dense(problem.layers))
+    moved = (problem.theta.detach() - before).abs() > 1e-6
+    assert torch.equal(moved, problem.convolutional)
+    assert trained.weights

@@ -1,0 +1,78 @@
+"""Levels: exact counts, and IMP cut to them between two rounds."""
+
+import pytest
+from pydantic import ValidationError
+
+from lip.level import Level
+from lip.masks import kept_after
+from lip.priors import Hourglass
+from lip.priors.unet import Unet
+from lip.pruners import Imp
+
+HOURGLASS = (2_208_768, 2_217_831)
+
+
+@pytest.mark.parametrize(
+    ("level", "total", "parameters", "kept"),
+    [
+        (Level(sparsity=0.95), 2_217_831, 2_217_831, 110_891),  # Optimal Eye Surgeon's 5 %: int(0.05 * all)
+        (Level(sparsity=0.95), 3_008_867, 3_008_867, 150_443),
+        (Level(sparsity=0.2), *HOURGLASS, kept_after(2_208_768, 1)),
+        (Level(sparsity=0.9), 10, 10, 1),
+        (Level(parameters=100_224), *HOURGLASS, 91_161),  # the deep decoder of width 128, less biases and batch norm
+        (Level(parameters=2_217_831), *HOURGLASS, 2_208_768),
+    ],
+)
+def test_a_level_keeps_an_exact_number_of_weights(level: Level, total: int, parameters: int, kept: int) -> None:
+    assert level.kept(total, parameters) == kept
+
+
+@pytest.mark.parametrize("fields", [{}, {"sparsity": 0.5, "parameters": 3}, {"sparsity": 1.0}, {"parameters": 0}])
+def test_a_level_is_one_of_two(fields: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Level(**fields)
+
+
+def test_a_prior_counts_its_parameters_without_being_built() -> None:
+    assert Hourglass().counts(3, "weights") == HOURGLASS
+    assert Hourglass().counts(3, "all") == (2_217_831, 2_217_831)
+    assert Unet().counts(3, "weights") == (3_003_184, 3_008_867)
+
+
+def test_imp_reaches_a_level_from_the_last_round_that_keeps_more(tiny) -> None:
+    levels = (Level(sparsity=0.3), Level(sparsity=0.5), Level(sparsity=0.52))
+    fits = tiny.trajectory(levels=levels, rounds=0).fits
+    chain = tiny.trajectory(rounds=4).fits
+    assert fits[0] == chain[0]
+    assert [fit.mask for fit in fits[1:]] == [
+        Imp(trained=chain[k].replace(cut=level)) for k, level in zip((1, 3, 3), levels, strict=True)
+    ]
+    assert [str(fit.mask) for fit in fits] == ["round 0", "30.00% pruned", "50.00% pruned", "52.00% pruned"]
+    assert [fit.mask.round for fit in fits] == [0, None, None, None]
+
+
+def test_a_level_that_is_a_whole_number_of_rounds_is_those(tiny) -> None:
+    rounds = tiny.trajectory(rounds=3).fits
+    levels = tiny.trajectory(rounds=0, levels=(Level(sparsity=0.2), Level(sparsity=0.488))).fits
+    assert levels == (rounds[0], rounds[1], rounds[3])
+
+
+def test_a_level_of_as_many_parameters_as_a_round_keeps_is_cut_by_a_fifth(tiny) -> None:
+    """Not from the round itself, which would remove nothing after another training."""
+    prior = tiny.fit().prior
+    total, parameters = prior.counts(3, "weights")
+    level = Level(parameters=kept_after(total, 2) + parameters - total)
+    (_, fit) = tiny.trajectory(rounds=0, levels=(level,)).fits
+    assert fit.mask.source == tiny.trajectory(rounds=1).fits[1].replace(cut=level)
+
+
+def test_a_ticket_cut_to_a_level_is_published_with_its_fit(tiny, ledger) -> None:
+    level = Level(sparsity=0.3)
+    _, fit = tiny.trajectory(rounds=0, levels=(level,)).fits
+    assert tiny.publish(fit, ledger)
+    whole, ticket = ledger.ticket(fit.mask.source.mask.source), ledger.ticket(fit.mask.source)
+    assert ticket.kept == level.kept(ticket.bits.size, 0)
+    assert (ticket.bits <= whole.bits).all()
+    (row,) = ledger.fits(ids=[fit.id]).to_pylist()
+    assert (row["round"], row["sparsity_asked"], row["kept"]) == (None, 0.3, ticket.kept)
+    assert row["sparsity"] == pytest.approx(0.3, abs=1 / ticket.bits.size)
