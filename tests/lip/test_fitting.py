@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lip import metrics
 from lip.fit import Fit
-from lip.fitting import Backtracking, train
+from lip.fitting import Backtracking, ReleasedBacktracking, train
 from lip.masks import Mask
 from lip.problem import Problem, stream
 from lip.tasks.denoise import Denoise
@@ -293,6 +293,30 @@ def test_a_loss_that_is_not_a_number_is_undone() -> None:
     theta[3] = torch.nan
     assert backtracking.check(torch.tensor(torch.nan)) == 1
     assert torch.equal(theta, accepted)
+
+
+def test_the_released_check_is_that_of_the_released_code() -> None:
+    """A literal rendering of it: PSNRs, a counter that stands still, no check at hundredths, the update applied."""
+    losses = 10.0 ** np.random.default_rng(0).uniform(-3, 0, 400)
+    theta = torch.zeros(1)
+    backtracking = ReleasedBacktracking(theta, limit=5.0)
+    ours, weights, last, psnr_last, i, theirs, undone = [], 0.0, 0.0, 0.0, 0, [], 0
+    for loss in losses:
+        assert backtracking.check(torch.tensor(loss)) == 0, "the optimiser is never told to skip"
+        theta += 1
+        ours.append(theta.item())
+        psnr = -10 * np.log10(loss)
+        if i % 100 and psnr - psnr_last < -5:
+            weights = last
+            undone += 1
+        else:
+            if i % 100:
+                last, psnr_last = weights, psnr
+            i += 1
+        weights += 1
+        theirs.append(weights)
+    assert ours == theirs
+    assert backtracking.count == undone > 50
 
 
 def test_adam_does_not_count_an_undone_step() -> None:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lip.priors import PRIORS, Hourglass, Prior
-from lip.priors.networks import ReflectConv
+from lip.priors.networks import ReflectConv, centre
 
 
 def parameters(network: nn.Module) -> int:
@@ -120,6 +120,15 @@ def test_the_hourglass_computes_what_the_paper_describes(skip: int) -> None:
     for parameter in network.parameters():  # so that batch norm's factors and biases are not ones and zeros
         parameter.data += 0.1 * torch.randn_like(parameter)
     assert torch.allclose(network(code), by_hand(code, network), rtol=0, atol=1e-12)
+
+
+def test_an_image_of_odd_size_is_cut_out_of_the_middle_of_what_is_doubled() -> None:
+    """50 pixels go down by 25, 13, 7, 4, 2 and come back through the skip connections, as in the released code."""
+    prior = Hourglass(width=4)
+    for side in (50, 66):
+        assert prior.build(3)(torch.rand(1, 32, side, side)).shape == (1, 3, side, side)
+    x = torch.arange(36.0).view(1, 1, 6, 6)
+    assert torch.equal(centre(x, x[..., :5, :4]), x[..., 0:5, 1:5])
 
 
 def test_without_skip_connections_there_are_fewer_layers() -> None:

@@ -1,4 +1,4 @@
-"""ES-WMV (arXiv 2112.06074) against the published algorithm, written with a queue of whole outputs."""
+"""ES-WMV and ES-EMV (arXiv 2112.06074) against the published algorithms, the first with a queue of whole outputs."""
 
 from collections import deque
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lip.stopping import Best, MovingVariance
+from lip.stopping import Best, ExponentialVariance, MovingVariance
 
 STEPS = 1000
 BLOCK, WINDOW, PATIENCE = 2, 20, 200  # W and P of the published 5000 steps, and what W/10 makes of every step
@@ -110,6 +110,35 @@ def test_grey_outputs_of_the_first_hundred_steps_are_not_a_minimum() -> None:
     moving, _ = followed(outputs(np.where(STEP <= 79, 0.0, VALLEY)))
     assert bool(moving.found)
     assert int(moving.best.step) > 300
+
+
+def exponential(images: list[Tensor]) -> tuple[int | None, list[np.ndarray]]:
+    """The published ES-EMV: where it stops (None: not before the end), and its average at every step."""
+    average, variance, best, wait, stop = images[0].double().numpy(), 0.0, np.inf, 0, None
+    averages, at = [], 0
+    for step, image in enumerate(images, 1):
+        moved = image.double().numpy() - average
+        average = np.clip(average + 0.1 * moved, 0, 1)
+        averages.append(average)
+        variance = 0.9 * (variance + 0.1 * float((moved**2).mean()))
+        if step > 100 and stop is None:
+            at, best, wait = (step, variance, 0) if variance < best else (at, best, wait + 1)
+            stop = at if wait >= PATIENCE else None
+    return stop, averages
+
+
+@pytest.mark.parametrize(("amplitude", "stops"), [(VALLEY, True), (np.linspace(0.1, 0.01, STEPS), False)])
+def test_the_exponential_variance_stops_where_the_published_algorithm_does(amplitude: np.ndarray, stops: bool) -> None:
+    images = outputs(amplitude)
+    moving = ExponentialVariance(STEPS, images[0])
+    for step, image in enumerate(images, 1):
+        moving.see(step, image)
+    stop, averages = exponential(images)
+    assert (stop is not None) == bool(moving.found) == stops
+    assert np.allclose(moving.average.numpy(), averages[-1], atol=1e-6)
+    if stop:
+        assert int(moving.best.step) == stop == pytest.approx(410, abs=30)
+        assert np.allclose(moving.best.images[0].numpy(), averages[stop - 1], atol=1e-6)
 
 
 @pytest.mark.parametrize(

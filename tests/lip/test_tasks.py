@@ -14,6 +14,7 @@ from lip.tasks import TASKS, Task
 from lip.tasks.denoise import Denoise
 from lip.tasks.inpaint import Inpaint
 from lip.tasks.reconstruct import Reconstruct
+from lip.tasks.restore import Restore
 from lip.tasks.superres import SuperResolution, downsample, lanczos2
 
 
@@ -71,6 +72,24 @@ def test_inpainting_knows_half_of_the_pixels_all_channels_alike() -> None:
     assert known.float().mean() == pytest.approx(0.5, abs=0.01)
     assert (known.all(1) == known.any(1)).all()
     assert (~Inpaint(keep=0.1).observe(clean, seeded()).isnan()).float().mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_inpainting_as_released_knows_channels_apart_and_pads() -> None:
+    clean = torch.rand(1, 3, 64, 64, generator=seeded())
+    known = ~Inpaint(per_channel=True).observe(clean, seeded()).isnan()
+    assert known.float().mean() == pytest.approx(0.5, abs=0.02)
+    assert (known.all(1) != known.any(1)).float().mean() == pytest.approx(0.75, abs=0.03)
+    framed = Inpaint(pad=1).frame(clean)
+    assert framed.shape == (1, 3, 66, 66)
+    assert torch.equal(framed[..., 1:-1, 1:-1], clean)
+    assert torch.equal(framed[..., 0, 1:-1], clean[..., 1, :])
+    assert torch.equal(Inpaint().frame(clean), clean)
+
+
+def test_what_is_to_be_restored_is_the_image_as_it_is(smooth: Tensor) -> None:
+    assert torch.equal(Restore().observe(smooth, seeded()), smooth)
+    assert not Restore.has_reference
+    assert Restore().schedules()["paper"].steps == 2400
 
 
 def test_inpainting_learns_nothing_from_unknown_pixels(smooth: Tensor) -> None:
