@@ -15,8 +15,8 @@ from lip.schema import FITS
 from lip.store import Ledger
 from lip.terminal import default_storage
 
-AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "round"]
-"""What a sweep varies. Rows that agree in all of these are the same point of a sweep."""
+AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
+"""What a sweep varies. Rows of whole rounds that agree in all of these are the same point of a sweep."""
 
 _NESTED = [column.name for column in FITS if pa.types.is_list(column.type)]
 _FLAT = [column.name for column in FITS if column.name not in _NESTED]
@@ -37,7 +37,8 @@ class Frames:
     `fits` of a sweep has one row per trajectory and round, so a dense fit stands there once for every trajectory that
     begins with it. Its axes say what the trajectory is: `pruner` is `imp` at round 0 of an IMP trajectory too, and
     `source_image` is the image whose masks it uses, its own unless it is a transfer. What the fit itself is stands in
-    `mask_kind` (`dense` at round 0), `mask_fit` and `mask_image`.
+    `mask_kind` (`dense` at round 0), `mask_fit` and `mask_image`. `round` is <NA> at a level between two rounds, and
+    `compat` is empty unless something is done as the released code does.
 
     Without a sweep `fits` has one row per fit; its image, task, seed and round are the fit's own.
     """
@@ -121,6 +122,8 @@ def load(storage: str | Path | None = None, sweep: str | None = None, profile: s
     points = every[(every["sweep"] == sweep) & (every["profile"] == profile)].reset_index(drop=True)
     for axis in ("image", "task"):
         points[f"source_{axis}"] = points[f"source_{axis}"].fillna(points[axis])
+    points["compat"] = points["compat"].fillna("")
+    points["round"] = points["round"].astype("Int64" if points["round"].hasnans else "int64")
     table = ledger.fits(ids=points["fit"])
     rows = _flat(table).drop(columns=["image", "task", "seed", "round"])
     points["published"] = points["fit"].isin(rows["fit"])

@@ -126,7 +126,7 @@ def _run(chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, devi
 
 def _say(ledger: Ledger, fit: Fit) -> None:
     row = ledger.fits(ids=[fit.id]).to_pylist()[0]
-    console.print(f"{str(fit.mask):<8}  {row['sparsity']:>7.2%} pruned  {terminal.outcome(row)}", highlight=False)
+    console.print(f"{fit.mask!s:<8}  {row['sparsity']:>7.2%} pruned  {terminal.outcome(row)}", highlight=False)
 
 
 def main() -> None:

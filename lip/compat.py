@@ -1,7 +1,7 @@
 """What the released code does otherwise than the paper says, each by a name of its own.
 
-`compat: official` in a sweep file reproduces all of it, a list of names some of it, so that anyone can measure what each
-did to the paper's curves. What each name does where is at the places that ask for it; here they are said once.
+`compat: official` in a sweep file reproduces all of it, a list of names some of it, so that anyone can measure what
+each did to the paper's curves. What a name changes is done where it belongs; here they are said, once.
 """
 
 from __future__ import annotations

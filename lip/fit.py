@@ -16,7 +16,6 @@ from lip.schedule import Schedule
 from lip.spec import Spec
 from lip.tasks import Task
 
-
 Seed = Annotated[int, Field(ge=0)]
 
 

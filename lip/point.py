@@ -135,7 +135,8 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     task_class, prior_class = TASKS[point.task], PRIORS[point.prior]
     owners: list[type[BaseModel]] = [Point, task_class, prior_class, Schedule]
     keys = [key for owner in owners for key in owner.model_fields if key != "hole"]  # that is what `mask` becomes
-    keys += PRUNERS[point.pruner].options
+    options = _options(point.pruner, values)
+    keys += options
     for key in values:
         if key not in keys:
             raise InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
@@ -194,7 +195,7 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
         schedule=schedule,
         prior=prior,
         pruner=point.pruner,
-        options=tuple((key, values[key]) for key in PRUNERS[point.pruner].options if key in values),
+        options=tuple((key, values[key]) for key in options if key in values),
         rounds=0 if levels else 16 if point.rounds is None else point.rounds,
         levels=levels,
         covers=point.covers,
@@ -213,6 +214,13 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     return made
+
+
+def _options(pruner: str, values: Mapping[str, Any]) -> list[str]:
+    """The keys that a pruner understands, with those of the pruner whose counts it takes over."""
+    own = list(PRUNERS[pruner].options)
+    other = values.get("counts_of") if "counts_of" in own else None
+    return own + (_options(other, values) if other in PRUNERS and other != pruner else [])
 
 
 def _levels(point: Point, prior: Prior, channels: int, where: str) -> tuple[Level, ...]:

@@ -130,6 +130,6 @@ POINTS = pa.schema(
 """A sweep is a list of trajectories, and this table lists their fits: one row per (trajectory, round).
 
 `rewind` is the percentage of the dense run's steps that weights are rewound to; `source_image` and `source_task` are
-null where the masks come from the image and task themselves. `compat` names what is done as the released code does, joined
-by +; null for nothing. `round` is null at a level between two rounds.
+null where the masks come from the image and task themselves. `compat` names what is done as the released code does,
+joined by +; null for nothing. `round` is null at a level between two rounds.
 """

@@ -226,9 +226,7 @@ def to_8_bit(image: np.ndarray) -> np.ndarray:
 
 def _found(data: bytes | None, fit: Fit, what: str) -> bytes:
     if data is None:
-        raise LookupError(
-            f"the {what} of fit {fit.id} ({fit.picture.name}, {fit.mask}) is missing or damaged"
-        )
+        raise LookupError(f"the {what} of fit {fit.id} ({fit.picture.name}, {fit.mask}) is missing or damaged")
     return data
 
 

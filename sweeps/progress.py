@@ -108,7 +108,7 @@ class Progress:
         for row in self.ledger.fits(ids=[fit]).to_pylist():  # one, or none yet where the storage lags behind
             place = self.plan.fits[fit].mask
             self.console.print(
-                f"{escape(label(trajectory)):<40} {str(place):<8}  {row['sparsity']:>7.2%} pruned  "
+                f"{escape(label(trajectory)):<40} {place!s:<8}  {row['sparsity']:>7.2%} pruned  "
                 f"{row['seconds']:.1f} s  {terminal.outcome(row)}",
                 highlight=False,
             )

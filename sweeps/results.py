@@ -7,7 +7,7 @@ import pandas as pd
 from lip.store import Ledger
 from sweeps.plan import Plan
 
-AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "round"]
+AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
 RESULTS = ["sparsity", "psnr_peak_ema", "psnr_last_ema", "psnr_stop_ema", "ssim_last_ema", "collapsed"]
 
 

@@ -59,7 +59,8 @@ def lacking(
         return Absent(name, title, f"the sweep has no {what}", remedy)
     if frames.fits[needed(frames.fits)].empty:
         return Absent(name, title, f"there is no {what} among the published fits", frames.command)
-    shared = frames.fits[frames.fits.duplicated(AXES, keep=False)]
+    rounds = frames.fits.dropna(subset="round")
+    shared = rounds[rounds.duplicated(AXES, keep=False)]
     if not shared.empty:
         first = shared[(shared[AXES] == shared[AXES].iloc[0]).all(axis="columns")]
         varied = [column for column in SETTINGS if first[column].nunique(dropna=False) > 1]
@@ -78,8 +79,9 @@ def native(rows: pd.DataFrame) -> pd.Series:
 
 
 def denoising(rows: pd.DataFrame) -> pd.Series:
-    """Marks denoising trajectories with masks found on denoising."""
-    return (rows["task"] == "denoise") & (rows["source_task"] == "denoise")
+    """Marks whole rounds of denoising with masks found on denoising, done as the paper says."""
+    as_in_paper = (rows["compat"] == "") & rows["round"].notna()
+    return (rows["task"] == "denoise") & (rows["source_task"] == "denoise") & as_in_paper
 
 
 def caption(frames: Frames, fits: pd.DataFrame, *sentences: str) -> str:

@@ -46,7 +46,7 @@ class Prior(Spec):
         return torch.rand(1, *self.code_shape(height, width)) * 0.1
 
     def counts(self, channels: int, covers: Covers) -> tuple[int, int]:
-        """How many parameters a mask covers, and how many there are in all. Builds the network, without memory for it."""
+        """How many parameters a mask covers, and how many there are in all."""
         return _counts(self, channels, covers)
 
 

@@ -81,7 +81,7 @@ class AtInitialisation(Recipe):
 
     @classmethod
     def at(cls, place: Place, link: Link, **options: Any) -> Self:
-        return cls(**{"rounds" if isinstance(place, int) else "level": place}, **options)
+        return cls(rounds=place, **options) if isinstance(place, int) else cls(level=place, **options)
 
     def kept(self, problem: Problem) -> int:
         """How many weights the mask keeps."""

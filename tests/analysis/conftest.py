@@ -42,6 +42,7 @@ def trajectory(
             "pruner": pruner,
             "seed": seed,
             "rewind": rewind,
+            "compat": None,
             "round": k,
             "fit": _id(f"{name}-{k}" if k else f"{image}-{seed}-dense"),
         }
@@ -55,7 +56,7 @@ def _id(name: str) -> str:
 
 def row(point: dict[str, Any], psnr: float, **values: Any) -> dict[str, Any]:
     """A fit as the ledger holds it, with this PSNR in all outputs."""
-    k = point["round"]
+    k = point["round"] or 0
     size = 1000
     kept = round(size * 0.8**k)
     return {
@@ -183,6 +184,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "pruner": each.pruner,
                     "seed": each.seed,
                     "rewind": each.rewind,
+                    "compat": None,
                     "round": k,
                     "fit": fit.id,
                 }

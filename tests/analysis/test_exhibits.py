@@ -47,6 +47,28 @@ def test_tickets_match_as_far_as_the_pooled_mean_stays_within_the_tolerance(inve
     assert verdict.note == "worst at 86.58 %; matches up to 89.26 %, on cat up to 67.23 %"
 
 
+def test_levels_and_what_is_done_as_released_disturb_no_round(invented):
+    """They stand in one sweep with what they are compared with, but no average of whole rounds takes them in."""
+    plain = pruners(invented, "imp", rounds=3)
+    other = [
+        [
+            {**point, **change, "trajectory": point["trajectory"] + name, "fit": name * 8 + point["fit"][8:]}
+            for point in part
+        ]
+        for part in plain
+        for name, change in (("a", {"compat": "z"}), ("b", {"round": None}))
+    ]
+    invented.sweep(plain + other, lambda compat, round, **_: 30.0 if round is not None and not compat else 10.0)
+    exhibit = made(invented, "existence")
+    assert isinstance(exhibit, Exhibit)
+    assert set(exhibit.table["psnr_ema"]) == {30.0}
+    assert exhibit.table["round"].max() == 3
+    fits = analysis.load(invented.folder, "invented").fits
+    assert len(fits) == 3 * len(plain) * 4
+    assert fits["round"].isna().sum() == len(plain) * 4
+    assert set(fits["compat"]) == {"", "z"}
+
+
 def test_a_round_that_does_not_match_ends_the_reach(invented):
     invented.sweep(pruners(invented, "imp"), lambda round, seed, **_: 30 + seed - 0.3 * (round == 4))
     verdict = claims(made(invented, "existence"), "match the dense prior")
