@@ -26,7 +26,7 @@ class Best:
 
 
 class LastingMinimum:
-    """The first minimum of a variance that nothing undercuts for a fifth of the schedule (published: 1000 of 5000 steps).
+    """The first minimum of a variance that nothing undercuts for a fifth of the schedule (as 1000 of 5000 published).
 
     Adam takes its first hundred steps at the same pace whatever the schedule, and the still grey outputs before them
     would look like a minimum, so none is looked for earlier.

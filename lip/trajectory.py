@@ -41,8 +41,7 @@ class Origin(Spec):
 class Trajectory(Spec):
     """Round 0 is dense; round k has had 20 % of the remaining weights removed k times, and starts anew.
 
-    With an `origin`, the masks are those that IMP found there (transferred tickets). With `levels`, these stand in place
-    of the rounds.
+    With an `origin`, the masks are those that IMP found there (transferred tickets). `levels` stand in place of rounds.
     """
 
     picture: Picture

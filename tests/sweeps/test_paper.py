@@ -1,4 +1,4 @@
-"""Every experiment of the paper on untrained priors can be declared: what each needs is here as a sweep, and is planned.
+"""Every experiment of the paper on untrained priors can be declared: what each needs stands here, and is planned.
 
 Photographs are stand-ins; sizes are those of the profile smoke.
 """
