@@ -40,6 +40,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "scales": (_int, "hourglass: number of halvings; decoder: of doublings"),
     "skip": (_int, "hourglass: channels of a skip connection"),
     "depth": (_int, "hourglass: channels of the input code"),
+    "net": (_text, "nas: number of the upsampling cell, and which scales are given which sources"),
     "seed": (_int, "draws theta_0, z, observation, jitter and random masks"),
     "steps": (_int, "steps of Adam"),
     "lr": (_float, "learning rate"),
