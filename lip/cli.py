@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -126,14 +126,16 @@ def search_prior(
     from lip.search import check, nas, search
     from lip.store import Ledger
 
-    chosen = dict(terminal.pair(text) for text in more or [])
-    for key in chosen:
+    given = dict(terminal.pair(text) for text in more or [])
+    for key in given:
         if key == "net" or (key in Point.model_fields and key not in ("task", "mask", "schedule")):
             raise InputError(f"--set {key}: a search is of dense fits, with options of its own; remove it")
-    smallest = f"0 {'/'.join(['0' * scales] * scales)}"  # only to say how many scales there are
-    values = {"image": image, "prior": "nas", "net": smallest, "seed": seed, "size": size, "steps": steps, **chosen}
+    if width is not None:
+        given["width"] = width
+    any_net = f"0 {'/'.join(['0' * scales] * scales)}"  # says how many scales there are; each candidate has its own
+    values = {"image": image, "prior": "nas", "net": any_net, "seed": seed, "size": size, "steps": steps, **given}
     album = Album(data)
-    model = trajectory_of(values | ({"width": width} if width else {}), album, "search").fits[0]
+    model = trajectory_of(values, album, "search").fits[0]
     check(model, album.pixels, candidates, fits, metric)
     ledger = Ledger(out or Path(Path(image).stem))
     _check_device(device)
@@ -152,25 +154,27 @@ def search_prior(
             scored=lambda: bars.advance(bar),
             watch=_watch(bars, lambda fit: nas(fit).net),
         )
-    _tell(best, image, chosen)
+    _tell(best, [image, "--seed", str(seed), *(["--width", str(width)] if width else []), *_sets(more or [])])
 
 
-def _tell(best: list[Candidate], image: str, values: Mapping[str, Any]) -> None:
-    """The networks that were fitted as a table, and how to go on with the one that is chosen."""
-    from lip.search import nas
+def _sets(pairs: list[str]) -> list[str]:
+    return [part for pair in pairs for part in ("--set", pair)]
 
-    winner = max(best, key=lambda candidate: candidate.closeness)
+
+def _tell(best: list[Candidate], arguments: list[str]) -> None:
+    """The networks that were fitted as a table, and how to restore with the one that is chosen."""
+    from lip.search import chosen, nas
+
+    winner = chosen(best)
     table = Table("net", "score", "dB to the mean", "")
     for candidate in best:
         mark = "chosen" if candidate is winner else ""
         table.add_row(nas(candidate.fit).net, f"{candidate.score:.4g}", f"{candidate.closeness:.2f}", mark)
     console.print(table)
-    keys = {"prior": "nas", "net": nas(winner.fit).net}
-    file = ", ".join(f"{key}: {value}" for key, value in keys.items())
-    line = shlex.join(
-        [image, *(part for key, value in {**values, **keys}.items() for part in ("--set", f"{key}={value}"))]
-    )
-    console.print(f"in a sweep file: {file}\nto restore: python -m lip fit {line}", highlight=False, markup=False)
+    net = nas(winner.fit).net
+    line = shlex.join([*arguments, *_sets(["prior=nas", f"net={net}"])])
+    for said in (f"in a sweep file: prior: nas, net: {net}", f"to restore: python -m lip fit {line}"):
+        console.print(said, highlight=False, markup=False)
 
 
 def _check_device(device: str) -> None:

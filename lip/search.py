@@ -66,7 +66,7 @@ METRICS = {"psd": squares, "histogram": transport}
 
 
 def check(model: Fit, images: Mapping[str, np.ndarray], candidates: int, fits: int, metric: str) -> None:
-    """Raises InputError for a search that cannot be: see `search`."""
+    """Raises InputError for a `search` that cannot be."""
     from lip.problem import Problem
 
     if metric not in METRICS:
@@ -92,7 +92,7 @@ def search(
     scored: Callable[[], None] = lambda: None,
     watch: Callable[[Fit], Watch] | None = None,
 ) -> list[Candidate]:
-    """The networks with the best scores, best first, each fitted as `model` says. Chosen is the one of most closeness.
+    """The networks with the best scores, best first, each fitted as `model` says. Arguments must pass `check`.
 
     Draws `candidates` networks with as many scales as the model's, by the model's seed, and publishes `fits` of them
     with their outputs; what is published is not fitted again. `scored` is called for each network drawn.
@@ -106,6 +106,11 @@ def search(
         publish(fit, images, ledger, device, watch, outputs=True)
     near = closeness(model, [ledger.outputs(fit)["last_ema"] for fit in best], [scores[fit] for fit in best])
     return [Candidate(fit, scores[fit], dB) for fit, dB in zip(best, near, strict=True)]
+
+
+def chosen(candidates: Sequence[Candidate]) -> Candidate:
+    """The one to restore with."""
+    return max(candidates, key=lambda candidate: candidate.closeness)
 
 
 def drawn(model: Fit, count: int) -> list[Fit]:
@@ -141,7 +146,7 @@ def score(fit: Fit, images: Mapping[str, np.ndarray], metric: str, device: str =
 def spectrum(image: np.ndarray) -> np.ndarray:
     """Power in dB of the frequencies in the annulus, of all channels of a (channels, height, width) image, flat."""
     power = np.abs(np.fft.fft2(image, norm="forward")) ** 2
-    return 10 * np.log10(np.maximum(power[:, annulus(*image.shape[1:])], DARKEST))
+    return 10 * np.log10(np.maximum(power[:, annulus(*image.shape[1:])], DARKEST)).ravel()
 
 
 def annulus(height: int, width: int) -> np.ndarray:
@@ -158,7 +163,7 @@ def closeness(model: Fit, outputs: Sequence[np.ndarray], scores: Sequence[float]
     import torch
 
     worst, range_ = max(scores), max(scores) - min(scores)
-    weights = torch.tensor([(worst - score) / range_ if range_ else 1.0 for score in scores])
-    restored = torch.stack([torch.from_numpy(output).permute(2, 0, 1) / 255 for output in outputs])
+    weights = torch.tensor([(worst - score) / range_ if range_ else 1.0 for score in scores], dtype=torch.float64)
+    restored = torch.stack([torch.from_numpy(output).permute(2, 0, 1).double() / 255 for output in outputs])
     mean = torch.einsum("n,nchw->chw", weights / weights.sum(), restored)[None]
     return [psnr(float(model.task.error(image[None], mean))) for image in restored]
