@@ -2,7 +2,10 @@
 
 Random networks of NAS-DIP's search space are ranked, untrained, by how much the spectrum of what they output is that of
 the degraded observation. The best few are fitted; chosen is the one whose output is closest to the mean of all of
-theirs, so nothing here looks at the clean image. Published are 5,000 networks and 15 fits.
+theirs, so nothing here looks at the clean image.
+
+Published are 5,000 networks and 15 fits, codes with as many channels as the image (`depth`), and scores at full size;
+here scores and fits are of one image, the small one.
 """
 
 from __future__ import annotations
