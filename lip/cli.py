@@ -1,8 +1,9 @@
-"""`python -m lip fit IMAGE`: one trajectory without Ray."""
+"""`python -m lip fit IMAGE`: one trajectory without Ray. `python -m lip search IMAGE`: a prior for one image."""
 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn
+from rich.table import Table
 
 from lip import terminal
 from lip.errors import InputError
@@ -18,8 +20,23 @@ if TYPE_CHECKING:
     import numpy as np
 
     from lip.fit import Fit
+    from lip.fitting import Watch
+    from lip.search import Candidate
     from lip.store import Ledger
     from lip.trajectory import Trajectory
+
+ImageArgument = Annotated[
+    str, typer.Argument(help="an image file, an embedded photograph, or a set's member (set5/baby)")
+]
+Out = Annotated[Path | None, typer.Option(help="folder for the images and the ledger; default: IMAGE's name")]
+Width = Annotated[int | None, typer.Option(help="channels of the network; default: the prior's own")]
+Data = Annotated[Path | None, typer.Option(help="folder with the standard image sets")]
+More = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="any other key of a sweep file, as task=inpaint or mask=text; may be repeated"),
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console(soft_wrap=True)
@@ -32,10 +49,8 @@ def lip() -> None:
 
 @app.command()
 def fit(
-    image: Annotated[str, typer.Argument(help="an image file, an embedded photograph, or a set's member (set5/baby)")],
-    out: Annotated[
-        Path | None, typer.Option(help="folder for the images and the ledger; default: IMAGE's name")
-    ] = None,
+    image: ImageArgument,
+    out: Out = None,
     sigma: Annotated[float | None, typer.Option(help="noise in 8-bit grey levels, 25 if not given")] = None,
     pruner: Annotated[
         str, typer.Option(help="imp, random, layerwise, shuffled, magnitude, snip, synflow, grasp or oes")
@@ -47,15 +62,12 @@ def fit(
     steps: Annotated[
         int | None, typer.Option(help="training steps; default: those of the task, 3000 to denoise")
     ] = None,
-    width: Annotated[int | None, typer.Option(help="channels of the network; default: the prior's own")] = None,
+    width: Width = None,
     scales: Annotated[int | None, typer.Option(help="scales of the network; default: the prior's own")] = None,
-    data: Annotated[Path | None, typer.Option(help="folder with the standard image sets")] = None,
-    more: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="any other key of a sweep file, as task=inpaint or mask=text; may be repeated"),
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")] = None,
+    data: Data = None,
+    more: More = None,
+    device: Device = "cpu",
+    threads: Threads = None,
 ) -> None:
     """Degrade IMAGE, restore it with the dense prior and with each round's ticket, and save what comes out.
 
@@ -85,6 +97,86 @@ def fit(
     _run(chosen, album.pixels, ledger, device, threads or os.cpu_count() or 1)
 
 
+@app.command("search")
+def search_prior(
+    image: ImageArgument,
+    out: Out = None,
+    candidates: Annotated[int, typer.Option(min=1, help="networks to draw; published: 5000")] = 200,
+    fits: Annotated[int, typer.Option(min=1, help="how many of them to fit; published: 15")] = 5,
+    metric: Annotated[str, typer.Option(help="psd or histogram: how spectra are compared")] = "psd",
+    seed: int = 0,
+    size: Annotated[int, typer.Option(help="cut and scale the image to so many pixels square")] = 64,
+    steps: Annotated[int, typer.Option(help="training steps of each fit; published: 1200, 9500, 4500 by task")] = 1200,
+    width: Width = None,
+    scales: Annotated[int, typer.Option(min=1, max=8, help="scales of the networks; published: 5")] = 5,
+    data: Data = None,
+    more: More = None,
+    device: Device = "cpu",
+    threads: Threads = None,
+) -> None:
+    """Search a prior for IMAGE among the networks of NAS-DIP, without looking at the clean image (ISNAS-DIP).
+
+    Draws networks, ranks them untrained by how much their spectrum is that of the degraded image, fits the best few at
+    a small size, and chooses the one whose output is closest to the mean of theirs. The same command again fits only
+    what is missing.
+    """
+    import torch
+
+    from lip.point import Album, Point, trajectory_of
+    from lip.search import check, nas, search
+    from lip.store import Ledger
+
+    given = dict(terminal.pair(text) for text in more or [])
+    for key in given:
+        if key == "net" or (key in Point.model_fields and key not in ("task", "mask", "schedule")):
+            raise InputError(f"--set {key}: a search is of dense fits, with options of its own; remove it")
+    if width is not None:
+        given["width"] = width
+    any_net = f"0 {'/'.join(['0' * scales] * scales)}"  # says how many scales there are; each candidate has its own
+    values = {"image": image, "prior": "nas", "net": any_net, "seed": seed, "size": size, "steps": steps, **given}
+    album = Album(data)
+    model = trajectory_of(values, album, "search").fits[0]
+    check(model, album.pixels, candidates, fits, metric)
+    ledger = Ledger(out or Path(Path(image).stem))
+    _check_device(device)
+    ledger.check_writable()
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    with _progress() as bars:
+        bar = bars.add_task("untrained nets", total=candidates, psnr="")
+        best = search(
+            model,
+            album.pixels,
+            ledger,
+            candidates,
+            fits,
+            metric,
+            device,
+            scored=lambda: bars.advance(bar),
+            watch=_watch(bars, lambda fit: nas(fit).net),
+        )
+    _tell(best, [image, "--seed", str(seed), *(["--width", str(width)] if width else []), *_sets(more or [])])
+
+
+def _sets(pairs: list[str]) -> list[str]:
+    return [part for pair in pairs for part in ("--set", pair)]
+
+
+def _tell(best: list[Candidate], arguments: list[str]) -> None:
+    """The networks that were fitted as a table, and how to restore with the one that is chosen."""
+    from lip.search import chosen, nas
+
+    winner = chosen(best)
+    table = Table("net", "score", "dB to the mean", "")
+    for candidate in best:
+        mark = "chosen" if candidate is winner else ""
+        table.add_row(nas(candidate.fit).net, f"{candidate.score:.4g}", f"{candidate.closeness:.2f}", mark)
+    console.print(table)
+    net = nas(winner.fit).net
+    line = shlex.join([*arguments, *_sets(["prior=nas", f"net={net}"])])
+    for said in (f"in a sweep file: prior: nas, net: {net}", f"to restore: python -m lip fit {line}"):
+        console.print(said, highlight=False, markup=False)
+
+
 def _check_device(device: str) -> None:
     import torch
 
@@ -109,19 +201,28 @@ def _run(chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, devi
     problem = Problem(chosen.fits[0], pixels)
     save("clean", pixels[chosen.picture.pixels])
     save("degraded", to_8_bit(problem.observation[0].nan_to_num(0).numpy()))
-    with Progress(*Progress.get_default_columns(), TextColumn("{task.fields[psnr]}"), console=console) as bars:
-
-        def watch(fit: Fit) -> Callable[[int, float], None]:
-            name = str(fit.mask) + ", to rewind to" * fit.keeps_weights
-            bar: Any = bars.add_task(name, total=fit.schedule.steps, psnr="")
-            return lambda step, psnr: bars.update(bar, completed=step, psnr=f"{psnr:.2f} dB")
-
+    with _progress() as bars:
+        watch = _watch(bars, lambda fit: f"{fit.mask}" + ", to rewind to" * fit.keeps_weights)
         for fit in chosen.fits:
             publish(fit, pixels, ledger, device, watch, outputs=True)
             name = str(fit.mask).replace(" ", "-") if fit.mask.round is None else f"round-{fit.mask.round:02}"
             save(name, ledger.outputs(fit)["last_ema"])
             _say(ledger, fit)
     console.print(f"images and ledger in {ledger.root}", highlight=False, markup=False)
+
+
+def _progress() -> Progress:
+    return Progress(*Progress.get_default_columns(), TextColumn("{task.fields[psnr]}"), console=console)
+
+
+def _watch(bars: Progress, name: Callable[[Fit], str]) -> Callable[[Fit], Watch]:
+    """A bar for every fit that begins."""
+
+    def watch(fit: Fit) -> Watch:
+        bar: Any = bars.add_task(name(fit), total=fit.schedule.steps, psnr="")
+        return lambda step, psnr: bars.update(bar, completed=step, psnr=f"{psnr:.2f} dB")
+
+    return watch
 
 
 def _say(ledger: Ledger, fit: Fit) -> None:

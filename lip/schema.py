@@ -42,6 +42,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "scales": (_int, "hourglass: number of halvings; decoder: of doublings"),
     "skip": (_int, "hourglass: channels of a skip connection"),
     "depth": (_int, "hourglass: channels of the input code"),
+    "net": (_text, "nas: number of the upsampling cell, and which scales are given which sources"),
     "seed": (_int, "draws theta_0, z, observation, jitter and random masks"),
     "theta_seed": (_int, "draws theta_0 instead; null: seed does"),
     "z_seed": (_int, "draws z instead; null: seed does"),

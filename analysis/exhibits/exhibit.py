@@ -14,7 +14,21 @@ from analysis.plots import DEPTH, OUTPUTS, percent
 from analysis.stats import Verdict
 from lip.errors import InputError
 
-SETTINGS = ["pixels", "sigma", "prior", "width", "scales", "skip", "depth", "steps", "lr", "jitter", "ema", "backtrack"]
+SETTINGS = [
+    "pixels",
+    "sigma",
+    "prior",
+    "width",
+    "scales",
+    "skip",
+    "depth",
+    "net",
+    "steps",
+    "lr",
+    "jitter",
+    "ema",
+    "backtrack",
+]
 """What else may differ between fits; a figure mixes no two values of these at one point."""
 
 LABELS = {"imp": "IMP", "random": "random", "snip": "SNIP"}

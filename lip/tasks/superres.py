@@ -47,8 +47,11 @@ class SuperResolution(Task):
         values = torch.from_numpy(np.array(small, dtype=np.float32) / 255)
         return values.reshape(*values.shape[:2], -1).permute(2, 0, 1)[None].contiguous()
 
+    def project(self, output: Tensor) -> Tensor:
+        return downsample(output, self.factor)
+
     def loss(self, output: Tensor, observation: Tensor) -> Tensor:
-        return (downsample(output, self.factor) - observation).square().mean()
+        return (self.project(output) - observation).square().mean()
 
     def error(self, output: Tensor, clean: Tensor) -> Tensor:
         inner = slice(SHAVE_BEFORE, -SHAVE_AFTER)

@@ -43,6 +43,10 @@ class Task(Spec):
     def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
         """The degraded observation of a clean image; nan where nothing is known."""
 
+    def project(self, output: Tensor) -> Tensor:
+        """A restoration at the size of the observation."""
+        return output
+
     @abstractmethod
     def loss(self, output: Tensor, observation: Tensor) -> Tensor:
         """The scalar that training minimises; it sees the observation, never the clean image."""

@@ -12,6 +12,7 @@ from lip.fitting import Trained, train
 from lip.level import Level
 from lip.masks import Mask, kept_after
 from lip.priors import PRIORS, Decoder, Hourglass, Prior
+from lip.priors.nas import Nas
 from lip.priors.unet import Unet
 from lip.problem import Problem
 from lip.pruners import PRUNERS
@@ -21,6 +22,7 @@ from lip.trajectory import Trajectory
 SMALL: dict[str, Prior] = {
     "decoder": Decoder(width=8, scales=2),
     "hourglass": Hourglass(width=8, scales=2),
+    "nas": Nas(net="80 11/01", width=16),  # bicubic, and a transposed convolution
     "unet": Unet(scales=2, depth=4),
 }
 LEVEL = Level(sparsity=0.6)

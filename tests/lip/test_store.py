@@ -109,6 +109,7 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
         "hole",
         "factor",
         "target",
+        "net",
         "theta_seed",
         "z_seed",
         "noise_seed",

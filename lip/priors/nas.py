@@ -1,0 +1,128 @@
+"""The networks of NAS-DIP's search space (arXiv 2008.11713): three published ones, and all others."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from lip.priors.prior import Prior
+
+if TYPE_CHECKING:
+    from lip.priors.nas_networks import NasNet
+
+PUBLISHED = {
+    "denoise": "158 11111/01111/00111/00011/00001",
+    "inpaint": "86 11000/01100/10110/01011/00101",
+    "superres": "119 10010/11001/01100/00110/00011",
+}
+"""The best networks that were found, by the task they were found for."""
+
+CELLS = 324
+RESIZES = ("bilinear", "bicubic", "nearest", "shuffle", "late shuffle")
+CONVS = ("conv", "transposed", "stacked", "separable", "depthwise", "identity")
+KERNELS = (1, 3, 5, 7)
+ACTIVATIONS = ("none", "relu", "leaky")
+MOST_SCALES = 8
+
+
+class Cell(NamedTuple):
+    """How a map is doubled: resized, convolved, each followed by the activation."""
+
+    resize: str
+    """One of RESIZES; a late shuffle comes after the convolution. `strided`: a transposed convolution of stride 2."""
+    conv: str
+    """One of CONVS, of stride 1. Stacked: of the sum of four groups of channels; separable: depthwise, then 1x1."""
+    kernel: int
+    """Side of the convolution in pixels, be it the strided one."""
+    activation: str
+    """One of ACTIVATIONS."""
+
+    @property
+    def can_be_built(self) -> bool:
+        """Shuffling leaves a quarter of the channels, which only a convolution that mixes channels makes up for."""
+        return "shuffle" not in self.resize or self.conv not in ("depthwise", "identity")
+
+
+def cell(number: int) -> Cell:
+    """The cell of a number from 0 to 323, as the released code counts them.
+
+    63 for each resize, of which 12 (4 kernels by 3 activations) for each convolution and 3 without one; with the late
+    shuffle there are 12 strided convolutions instead of these.
+    """
+    resize = min(number // 63, 4)
+    conv, rest = divmod(number - 63 * resize, 12)
+    kernel, activation = divmod(rest, 3)
+    strided = RESIZES[resize] == "late shuffle" and CONVS[conv] == "identity"
+    return Cell("strided" if strided else RESIZES[resize], CONVS[conv], KERNELS[kernel], ACTIVATIONS[activation])
+
+
+BUILDABLE = tuple(number for number in range(CELLS) if cell(number).can_be_built)
+"""297 of the 324."""
+
+
+def _spelled_out(net: str) -> str:
+    """A published network as what it consists of, so that it is one network under either name."""
+    net = PUBLISHED.get(net, net)
+    match = re.fullmatch(r"(\d{1,3}) ([01]+(?:/[01]+)*)", net)
+    if match is None:
+        known = ", ".join(PUBLISHED)
+        raise PydanticCustomError("net", f"should be {known} or a cell and its links, such as {PUBLISHED['denoise']!r}")
+    number, rows = int(match[1]), match[2].split("/")
+    if number >= CELLS:
+        raise PydanticCustomError("net", f"cells have the numbers 0 to {CELLS - 1}")
+    if not cell(number).can_be_built:
+        raise PydanticCustomError("net", f"cell {number} cannot be built (it shuffles but does not mix channels)")
+    if {len(row) for row in rows} != {len(rows)} or len(rows) > MOST_SCALES:
+        raise PydanticCustomError("net", f"links should be as many rows as columns, at most {MOST_SCALES}")
+    return f"{number} {match[2]}"
+
+
+class Nas(Prior):
+    """Down as the hourglass; up by cells, each scale adding what its row of links says to what comes from below.
+
+    At the defaults and three channels 3,924,867 parameters. The released module declares 4,405,635, of which the
+    forward pass never uses the rest. The nets for inpainting and super-resolution use all that is declared: 10,710,273
+    for one channel, and 3,512,835 for three.
+    """
+
+    kind = "nas"
+
+    net: Annotated[str, AfterValidator(_spelled_out)] = PUBLISHED["denoise"]
+    """`denoise`, `inpaint` or `superres` for a published network; or the number of a cell, a space, and the links.
+
+    A row of links for each scale on the way up, the finest first; in each a bit for each source: the code, then what
+    the encoder makes of it scale by scale. As many scales as rows.
+    """
+    width: Annotated[int, Field(ge=16, multiple_of=16)] = 128
+    """Channels of every layer on the way down and up; some cells take the fourth part of a fourth part."""
+    depth: Annotated[int, Field(ge=1)] = 32
+    """Channels of the input code."""
+
+    @property
+    def cell(self) -> Cell:
+        """How maps are doubled."""
+        return cell(int(self.net.split()[0]))
+
+    @property
+    def links(self) -> tuple[tuple[bool, ...], ...]:
+        """Whether a scale (row) is given a source (column)."""
+        return tuple(tuple(bit == "1" for bit in row) for row in self.net.split()[1].split("/"))
+
+    @property
+    def multiple(self) -> int:
+        return 2 ** len(self.links)
+
+    @property
+    def smallest(self) -> int:
+        return 2 * self.multiple  # reflection padding by one needs two pixels at the deepest scale
+
+    def build(self, channels: int) -> NasNet:
+        from lip.priors.nas_networks import NasNet
+
+        return NasNet(self.depth, channels, self.width, self.cell, self.links)
+
+    def code_shape(self, height: int, width: int) -> tuple[int, int, int]:
+        return self.depth, height, width
