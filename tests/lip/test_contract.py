@@ -1,6 +1,5 @@
 """The contract of every pruner on every prior, whatever a mask covers: what makes comparisons between them fair."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -49,33 +48,29 @@ def covers(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def masks(trajectory: Trajectory, tiny, ledger: Ledger) -> Iterator[tuple[Fit, Problem, Mask]]:
-    for fit in trajectory.fits:
-        for source in fit.sources:
-            tiny.publish(source, ledger)
-        problem = tiny.problem(fit)
-        yield fit, problem, fit.mask.mask(problem, ledger.ticket(fit.mask.source) if fit.mask.source else None)
+def mask_of(fit: Fit, tiny, ledger: Ledger) -> tuple[Problem, Mask]:
+    for source in fit.sources:
+        tiny.publish(source, ledger)
+    problem = tiny.problem(fit)
+    return problem, fit.mask.mask(problem, ledger.ticket(fit.mask.source) if fit.mask.source else None)
 
 
-def test_counts_are_exact_and_rounds_nested(made: Trajectory, tiny, ledger: Ledger) -> None:
-    found = [mask for _, _, mask in masks(made, tiny, ledger)]
+def test_counts_are_exact_rounds_nested_and_seeds_repeatable(made: Trajectory, tiny, ledger: Ledger) -> None:
+    found = [mask_of(fit, tiny, ledger)[1] for fit in made.fits]
     total = found[0].bits.size
     assert [mask.kept for mask in found] == [kept_after(total, k) for k in range(3)]
     nested = all((after.bits <= before.bits).all() for before, after in pairwise(found))
     assert nested or not PRUNERS[made.pruner].nested
-    at_level = made.replace(rounds=0, levels=(LEVEL,), rewind=0.0)
-    *_, (fit, problem, mask) = masks(at_level, tiny, ledger)
+    assert found[-1] == mask_of(made.fits[-1], tiny, ledger)[1]
+    _, fit = made.replace(rounds=0, levels=(LEVEL,), rewind=0.0).fits
+    problem, mask = mask_of(fit, tiny, ledger)
     assert mask.kept == LEVEL.kept(total, problem.theta.numel()) < kept_after(total, 4)
     assert str(fit.mask) == "60.00% pruned"
 
 
-def test_masks_are_the_same_for_the_same_seed(made: Trajectory, tiny, ledger: Ledger) -> None:
-    once = [mask for _, _, mask in masks(made, tiny, ledger)]
-    assert once == [mask for _, _, mask in masks(made, tiny, ledger)]
-
-
 def test_survivors_start_at_the_rewind_point_and_the_pruned_stay_zero(made: Trajectory, tiny, ledger: Ledger) -> None:
-    *_, (fit, problem, mask) = masks(made, tiny, ledger)
+    fit = made.fits[-1]
+    problem, mask = mask_of(fit, tiny, ledger)
     start = ledger.weights(fit.start)
     seen: list[torch.Tensor] = []
     problem.net.register_forward_pre_hook(lambda net, _: seen.append(problem.theta.detach().clone()))

@@ -1,6 +1,4 @@
-"""What every pruner promises: exact counts, nested rounds, the same mask for the same seed."""
-
-from itertools import pairwise
+"""Each pruner against what defines it; what they all promise is in test_contract.py."""
 
 import numpy as np
 import pytest
@@ -30,7 +28,8 @@ def masks(tiny):
     """The masks of a trajectory's rounds; IMP is handed the tickets of a training that drew weights at random."""
 
     def rounds(pruner: str, rounds: int = 5, **changes: object) -> list[Mask]:
-        fits = tiny.trajectory(pruner=pruner, rounds=rounds, **changes).fits
+        quick = {"options": (("search", 2),)} if pruner == "oes" else {}
+        fits = tiny.trajectory(pruner=pruner, rounds=rounds, **quick, **changes).fits
         random = np.random.default_rng(fits[0].seed)
         found: list[Mask] = []
         for fit in fits:
@@ -43,19 +42,8 @@ def masks(tiny):
     return rounds
 
 
-def test_every_round_keeps_exactly_four_fifths(masks, pruner: str) -> None:
-    found = masks(pruner)
-    assert [mask.kept for mask in found] == [kept_after(found[0].bits.size, k) for k in range(6)]
-
-
-def test_what_is_pruned_once_stays_pruned(masks, pruner: str) -> None:
-    found = masks(pruner)
-    assert all((after.bits <= before.bits).all() for before, after in pairwise(found)) == PRUNERS[pruner].nested
-
-
-def test_a_seed_gives_one_mask_and_another_seed_another(masks, pruner: str) -> None:
-    assert masks(pruner) == masks(pruner)
-    assert masks(pruner, seed=1)[1:] != masks(pruner)[1:]
+def test_another_seed_gives_another_mask(masks, pruner: str) -> None:
+    assert masks(pruner, rounds=1)[1] != masks(pruner, rounds=1, seed=1)[1]
 
 
 def test_a_recipe_knows_its_round(tiny, pruner: str) -> None:
