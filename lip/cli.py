@@ -199,7 +199,8 @@ def _run(chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, devi
 
     torch.set_num_threads(threads)
     problem = Problem(chosen.fits[0], pixels)
-    save("clean", pixels[chosen.picture.pixels])
+    if chosen.task.has_reference:
+        save("clean", pixels[chosen.picture.pixels])
     save("degraded", to_8_bit(problem.observation[0].nan_to_num(0).numpy()))
     with _progress() as bars:
         watch = _watch(bars, lambda fit: f"{fit.mask}" + ", to rewind to" * fit.keeps_weights)

@@ -32,7 +32,7 @@ class Level(Spec):
         return floor((1 - self.sparsity) * total + 1e-6)  # 1 - 0.9 is a little less than a tenth
 
     def __str__(self) -> str:
-        return f"{self.sparsity:.2%} pruned" if self.sparsity else f"{self.parameters:,} parameters"
+        return f"level {self.sparsity:g}" if self.sparsity else f"{self.parameters:,} parameters"
 
 
 Place = int | Level

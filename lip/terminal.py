@@ -45,7 +45,7 @@ def outcome(row: Mapping[str, Any]) -> str:
         )
         said += " dB"
     if row["empty_layers"]:
-        said += f"  [yellow]{row['empty_layers']} layers empty[/]"
+        said += f"  [yellow]empty layers: {row['empty_layers']}[/]"
     return said + "  [red]collapsed[/]" * row["collapsed"]
 
 

@@ -163,7 +163,7 @@ def show(
     shown = axes(frame)
     table = Table(*shown.columns, title=_title(made), title_justify="left")
     for row in shown.itertuples(index=False):
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else escape(str(value)) for value in row))
+        table.add_row(*map(_shown, row))
     console.print(table)
 
 
@@ -175,6 +175,12 @@ def _planned(spec, profile, storage, data, only):  # type: ignore[no-untyped-def
     sweep = read(spec, profile, data, dict(terminal.pair(text) for text in only or []))
     ledger = Ledger(storage or terminal.default_storage())
     return Plan.make(sweep, ledger), ledger
+
+
+def _shown(value: object) -> str:
+    if value is None or value != value:  # not a number: not there
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
 
 
 def _slots(cpus: float = 1) -> int:

@@ -87,7 +87,13 @@ def needed(trajectory: Trajectory) -> list[Fit]:
 
 def label(trajectory: Trajectory) -> str:
     """A trajectory in a few words, for people."""
-    parts = [trajectory.picture.name, trajectory.pruner, f"seed {trajectory.seed}"]
+    kinds = (trajectory.task.kind, trajectory.prior.kind)
+    unusual = [kind for kind in kinds if kind and kind not in ("denoise", "hourglass")]
+    parts = [trajectory.picture.name, *unusual, trajectory.pruner, f"seed {trajectory.seed}"]
+    if trajectory.covers == "all":
+        parts.append("all parameters")
+    if trajectory.levels:
+        parts.append("levels")
     if sources := [name for name in (trajectory.source_image, trajectory.source_task) if name]:
         parts.insert(1, f"masks of {' '.join(sources)}")
     if trajectory.compat:

@@ -65,7 +65,7 @@ def test_counts_are_exact_rounds_nested_and_seeds_repeatable(made: Trajectory, t
     _, fit = made.replace(rounds=0, levels=(LEVEL,), rewind=0.0).fits
     problem, mask = mask_of(fit, tiny, ledger)
     assert mask.kept == LEVEL.kept(total, problem.theta.numel()) < kept_after(total, 4)
-    assert str(fit.mask) == "60.00% pruned"
+    assert str(fit.mask) == "level 0.6"
 
 
 def test_survivors_start_at_the_rewind_point_and_the_pruned_stay_zero(made: Trajectory, tiny, ledger: Ledger) -> None:

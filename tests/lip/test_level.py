@@ -47,7 +47,7 @@ def test_imp_reaches_a_level_from_the_last_round_that_keeps_more(tiny) -> None:
     assert [fit.mask for fit in fits[1:]] == [
         Imp(trained=chain[k].replace(cut=level)) for k, level in zip((1, 3, 3), levels, strict=True)
     ]
-    assert [str(fit.mask) for fit in fits] == ["round 0", "30.00% pruned", "50.00% pruned", "52.00% pruned"]
+    assert [str(fit.mask) for fit in fits] == ["round 0", "level 0.3", "level 0.5", "level 0.52"]
     assert [fit.mask.round for fit in fits] == [0, None, None, None]
 
 
