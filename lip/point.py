@@ -157,14 +157,7 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     own = picture(point.image)
     names = [point.source_image] if isinstance(point.source_image, str) else point.source_image or []
     sources = tuple(picture(name) for name in names) or (own,)
-    for source in sources:
-        if source.channels != own.channels:
-            raise InputError(
-                f"{where}: source_image: masks of {source.name} ({source.channels} channels) do not fit the network "
-                f"for {own.name} ({own.channels}); use images that are both grey or both in colour"
-            )
-        if (source.height, source.width) != (sources[0].height, sources[0].width):
-            raise InputError(f"{where}: source_image: images fitted together must be of one size; give one with size")
+    _check_sources(sources, own, where)
     if point.mask and "hole" not in task_class.model_fields:
         raise InputError(f"{where}: mask: {point.task} has no use for one; use task: inpaint, or remove it")
     hole = point.mask and _taken(where, album.mask, point.mask, point.size, prior.multiple, own)
@@ -174,14 +167,13 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     if objection := task.check(own.height, own.width):
         raise InputError(f"{where}: {objection}")
     schedule = _schedule(task, point, values, where)
-    codes = point.codes if len(sources) > 1 else "shared"
-    there = Origin(pictures=sources, task=task, schedule=schedule, codes=codes)
+    here = Origin(pictures=(own,), task=task, schedule=schedule)
+    there = here.replace(pictures=sources, codes=point.codes if len(sources) > 1 else "shared")
     if point.source_task and point.source_task != point.task:
         other = _made(TASKS[point.source_task], released, where)
         there = there.replace(task=other, schedule=_schedule(other, point, values, where))
     if "backtrack" in defects and len(sources) > 1:
         there = there.replace(schedule=there.schedule.replace(backtrack=None))
-    here = Origin(pictures=(own,), task=task, schedule=schedule)
     if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
         least = 100 / schedule.steps
         raise InputError(
@@ -189,25 +181,25 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
         )
     levels = _levels(point, prior, own.channels, where)
     theta_seed = 0 if "shared_init" in defects and point.task in ("inpaint", "superres") else point.theta_seed
-    made = Trajectory(
-        picture=own,
-        task=task,
-        schedule=schedule,
-        prior=prior,
-        pruner=point.pruner,
-        options=tuple((key, values[key]) for key in options if key in values),
-        rounds=0 if levels else 16 if point.rounds is None else point.rounds,
-        levels=levels,
-        covers=point.covers,
-        seed=point.seed,
-        theta_seed=theta_seed,
-        z_seed=point.z_seed,
-        noise_seed=point.noise_seed,
-        rewind=point.rewind,
-        origin=there if there.id != here.id else None,
-        compat=defects,
-    )
     try:
+        made = Trajectory(
+            picture=own,
+            task=task,
+            schedule=schedule,
+            prior=prior,
+            pruner=point.pruner,
+            options=tuple((key, values[key]) for key in options if key in values),
+            rounds=0 if levels else 16 if point.rounds is None else point.rounds,
+            levels=levels,
+            covers=point.covers,
+            seed=point.seed,
+            theta_seed=theta_seed,
+            z_seed=point.z_seed,
+            noise_seed=point.noise_seed,
+            rewind=point.rewind,
+            origin=there if there.id != here.id else None,
+            compat=defects,
+        )
         _ = made.fits  # made here, so that what a pruner has to say against its options comes before any work
     except ValidationError as error:
         raise explained(where, error, keys) from error
@@ -216,11 +208,23 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     return made
 
 
+def _check_sources(sources: tuple[Picture, ...], own: Picture, where: str) -> None:
+    for source in sources:
+        if source.channels != own.channels:
+            raise InputError(
+                f"{where}: source_image: masks of {source.name} ({source.channels} channels) do not fit the network "
+                f"for {own.name} ({own.channels}); use images that are both grey or both in colour"
+            )
+        if (source.height, source.width) != (sources[0].height, sources[0].width):
+            raise InputError(f"{where}: source_image: images fitted together must be of one size; give one with size")
+
+
 def _options(pruner: str, values: Mapping[str, Any]) -> list[str]:
     """The keys that a pruner understands, with those of the pruner whose counts it takes over."""
-    own = list(PRUNERS[pruner].options)
-    other = values.get("counts_of") if "counts_of" in own else None
-    return own + (_options(other, values) if other in PRUNERS and other != pruner else [])
+    own, other = list(PRUNERS[pruner].options), values.get("counts_of")
+    if "counts_of" in own and isinstance(other, str) and other in PRUNERS and other != pruner:
+        return own + _options(other, values)
+    return own
 
 
 def _levels(point: Point, prior: Prior, channels: int, where: str) -> tuple[Level, ...]:

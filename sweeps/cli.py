@@ -35,6 +35,7 @@ def plan(
     spec: Spec, profile: ProfileName = None, storage: Storage = None, data: Data = None, only: Only = None
 ) -> None:
     """Show what a sweep consists of, what of it is published or shared, and how long the rest will take."""
+    from lip.compat import SAID
     from sweeps.estimate import estimate
     from sweeps.plan import label, needed
 
@@ -51,6 +52,9 @@ def plan(
     console.print(table)
     for note in made.sweep.notes:
         console.print(f"image {note}", highlight=False, markup=False)
+    for defect, said in SAID.items():
+        if any(defect in trajectory.compat for trajectory in made.sweep.trajectories):
+            console.print(f"as released, {defect}: {said}", highlight=False, markup=False)
     console.print(
         f"{len(made.sweep.trajectories)} trajectories need {made.naive} fits, {len(made.fits)} distinct ones "
         f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"

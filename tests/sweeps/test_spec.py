@@ -58,6 +58,10 @@ BAD = {
         {"fixed": {"image": "astronaut", "search": 0}, "grid": {"pruner": ["oes"]}},
         "search: input should be greater than or equal to 1, not 0",
     ),
+    "counts of a list": (
+        {"fixed": {"image": "astronaut", "counts_of": ["imp"]}, "grid": {"pruner": ["shuffled"]}},
+        "input should be a valid",
+    ),
     "unknown defect": ({"fixed": {"image": "astronaut", "compat": ["imp"]}}, "compat"),
     "duplicate points": ({"grid": {"pruner": ["imp", "imp"]}}, "the same trajectory stands here twice"),
     "rewind out of range": ({"grid": {"rewind": [101]}}, "rewind: input should be less than or equal to 100, not 101"),
