@@ -1,7 +1,8 @@
 """What the released code does otherwise than the paper says, each by a name of its own.
 
 `compat: official` in a sweep file reproduces all of it, a list of names some of it, so that anyone can measure what
-each did to the paper's curves. What a name changes is done where it belongs; here they are said, once.
+each did to the paper's curves. What a name changes is done where it belongs; here they are said, once. No names are
+needed for how many seeds it takes, nor for its PSNRs being oracle peaks: every row holds those beside the others.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class Album:
     @property
     def notes(self) -> list[str]:
         """What was done to the images, for the user to know."""
-        return [f"{image.name}: {note}" for image in self._images.values() for note in image.notes]
+        return list(dict.fromkeys(f"{image.name}: {note}" for image in self._images.values() for note in image.notes))
 
 
 def text_mask(height: int, width: int) -> np.ndarray:
