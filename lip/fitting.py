@@ -20,6 +20,7 @@ from torch import Tensor
 from lip.masks import Mask
 from lip.metrics import mean_ssim, psnr
 from lip.problem import Problem
+from lip.fast.backend import choose
 from lip.stopping import Best, MovingVariance
 
 CURVE_POINTS = 50
@@ -90,6 +91,8 @@ class Trained:
     parameters: int
     """All parameters of the network, pruned ones included."""
     device: str
+    backend: str
+    """What computed the pruned convolutions, "dense" or "numba" (`lip.fast`)."""
 
 
 class Backtracking:
@@ -113,18 +116,23 @@ class Backtracking:
 
 
 def train(
-    problem: Problem, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None
+    problem: Problem,
+    mask: Mask,
+    start: Mapping[str, Tensor] | None = None,
+    watch: Watch | None = None,
+    backend: str = "auto",
 ) -> Trained:
     """Fit the masked prior from theta_0, or from the weights `start`, for the whole schedule.
 
-    Raises ValueError when the mask was cut for another network.
+    Raises ValueError when the mask was cut for another network, InputError when `backend` (`lip.fast.backend`)
+    cannot be had.
     """
     schedule = problem.fit.schedule
-    kept = problem.spread(mask)
+    chosen = choose(backend, problem.device).name
     if start is not None:
         problem.start_from(start)
+    kept = problem.prune(mask, sparse=chosen == "numba")
     theta = problem.theta
-    theta.data.mul_(kept)
     adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True)
     backtracking = Backtracking(theta, schedule.backtrack) if schedule.backtrack else None
     jitter = problem.stream("jitter", problem.device)
@@ -142,13 +150,14 @@ def train(
         problem.slope.zero_()
         if langevin:
             noise = torch.empty_like(theta.data).normal_(0, schedule.langevin, generator=langevin)
-            theta.data.add_(noise.mul_(problem.prunable))
+            theta.data.add_(noise.mul_(problem.prunable[problem.there]))
         theta.data.mul_(kept)
         if watch and record.samples(step):
             watch(step, record.psnr_now())
     return record.result(
         backtracks=int(backtracking.count) if backtracking else 0,
         seconds=time.perf_counter() - started,
+        backend=chosen,
     )
 
 
@@ -204,7 +213,7 @@ class Recorder:
         error = float(self._error(mean))
         return Score(self.steps, psnr(error), mean_ssim(mean.cpu().numpy(), self.problem.clean.cpu().numpy()))
 
-    def result(self, backtracks: int, seconds: float) -> Trained:
+    def result(self, backtracks: int, seconds: float, backend: str) -> Trained:
         clean = self.problem.clean.cpu().numpy()
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
         stop_found = bool(self.stop.found)
@@ -243,7 +252,8 @@ class Recorder:
             collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat()))) + COLLAPSE_MARGIN,
             seconds=seconds,
             weights=self.problem.weights(),
-            prunable=self.problem.theta.detach()[self.problem.prunable].cpu().numpy(),
-            parameters=self.problem.theta.numel(),
+            prunable=self.problem.whole()[self.problem.prunable].cpu().numpy(),
+            parameters=self.problem.there.numel(),
             device=self.problem.device,
+            backend=backend,
         )

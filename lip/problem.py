@@ -24,7 +24,8 @@ class Problem:
     """Everything a training needs but the mask. `images` maps hashes to pixels, uint8 (height, width, channels).
 
     All parameters are views of one flat vector `theta`, their gradients of `slope`, so that masking, optimising and
-    undoing a step are single operations. `prunable` (bool, like theta) marks what a mask covers.
+    undoing a step are single operations. Of all parameters the network was built with, `prunable` (bool) marks what a
+    mask covers, and `there` (bool) what theta still holds.
     """
 
     def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
@@ -45,14 +46,16 @@ class Problem:
             self.code = torch.cat(codes).to(device)
         self.net.to(device).train()
         self.layers = tuple(Layer(name, tuple(weight.shape)) for name, weight in self.net.prunable())
+        covered = {id(weight) for _, weight in self.net.prunable()}
+        parts = [torch.full((p.numel(),), id(p) in covered) for p in self.net.parameters()]
+        self.prunable = torch.cat(parts).to(device)
+        self.there = torch.ones_like(self.prunable)
         self._flatten()
 
     def _flatten(self) -> None:
         parameters = list(self.net.parameters())
-        covered = {id(weight) for _, weight in self.net.prunable()}
         self.theta = torch.cat([p.detach().flatten() for p in parameters]).requires_grad_()
         self.theta.grad = self.slope = torch.zeros_like(self.theta)
-        self.prunable = torch.cat([torch.full((p.numel(),), id(p) in covered) for p in parameters]).to(self.device)
         start = 0
         for p in parameters:
             part = slice(start, start := start + p.numel())
@@ -97,6 +100,27 @@ class Problem:
         kept = torch.ones_like(self.theta.data)
         kept[self.prunable] = torch.tensor(mask.bits).to(kept)
         return kept
+
+    def prune(self, mask: Mask, sparse: bool) -> Tensor:
+        """Set what a mask prunes to zero; returns the mask over theta, as ones and zeros.
+
+        With `sparse`, layers that are faster for it hold their non-zeros only, and theta is shorter by the others.
+        Raises ValueError when the mask was cut for another network.
+        """
+        kept = self.spread(mask)
+        self.theta.data.mul_(kept)
+        if sparse:
+            from lip.fast.thin import thin
+
+            self.there = thin(self.net, self.code, kept)
+            self._flatten()
+        return kept[self.there]
+
+    def whole(self) -> Tensor:
+        """A copy of all parameters the network was built with, flat; what theta no longer holds is zero."""
+        whole = torch.zeros_like(self.there, dtype=self.theta.dtype)
+        whole[self.there] = self.theta.detach()
+        return whole
 
     def weights(self) -> dict[str, Tensor]:
         """The present parameters and buffers by name, as copies on the CPU."""
