@@ -13,6 +13,8 @@ from rich.progress import Progress, TextColumn
 
 from lip import terminal
 from lip.errors import InputError
+from lip.fast.backend import HELP as BACKEND
+from lip.fast.backend import choose
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +58,7 @@ def fit(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")] = None,
+    backend: Annotated[str, typer.Option(help=BACKEND)] = "auto",
 ) -> None:
     """Degrade IMAGE, restore it with the dense prior and with each round's ticket, and save what comes out.
 
@@ -79,10 +82,12 @@ def fit(
     chosen = trajectory_of(values, album, "fit")
     ledger = Ledger(out or Path(Path(image).stem))
     _check_device(device)
+    used = choose(backend, device)
     ledger.check_writable()
     for note in album.notes:
         console.print(f"image {note}", highlight=False, markup=False)
-    _run(chosen, album.pixels, ledger, device, threads or os.cpu_count() or 1)
+    console.print(f"backend {used.name}: {used.why}", highlight=False, markup=False)
+    _run(chosen, album.pixels, ledger, device, threads or os.cpu_count() or 1, used.name)
 
 
 def _check_device(device: str) -> None:
@@ -94,7 +99,9 @@ def _check_device(device: str) -> None:
         raise InputError(f"--device {device} cannot be used here: {str(error).splitlines()[0]}") from error
 
 
-def _run(chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, device: str, threads: int) -> None:
+def _run(
+    chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, device: str, threads: int, backend: str
+) -> None:
     import torch
     from PIL import Image
 
@@ -117,7 +124,7 @@ def _run(chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, devi
             return lambda step, psnr: bars.update(bar, completed=step, psnr=f"{psnr:.2f} dB")
 
         for fit in chosen.fits:
-            publish(fit, pixels, ledger, device, watch, outputs=True)
+            publish(fit, pixels, ledger, device, watch, outputs=True, backend=backend)
             save(f"round-{fit.mask.round:02}", ledger.outputs(fit)["last_ema"])
             _say(ledger, fit)
     console.print(f"images and ledger in {ledger.root}", highlight=False, markup=False)

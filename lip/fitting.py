@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lip.fast.backend import choose
 from lip.masks import Mask
 from lip.metrics import mean_ssim, psnr
 from lip.problem import Problem
-from lip.fast.backend import choose
 from lip.stopping import Best, MovingVariance
 
 CURVE_POINTS = 50
@@ -92,7 +92,7 @@ class Trained:
     """All parameters of the network, pruned ones included."""
     device: str
     backend: str
-    """What computed the pruned convolutions, "dense" or "numba" (`lip.fast`)."""
+    """What computed it: "dense" is PyTorch alone, "numba" has the modules of `lip.fast`."""
 
 
 class Backtracking:

@@ -101,17 +101,18 @@ def publish(
     device: str = "cpu",
     watch: Callable[[Fit], Watch] | None = None,
     outputs: bool = False,
+    backend: str = "auto",
 ) -> bool:
     """See to it that a fit is in the ledger, and before it whatever it builds on; returns whether it was trained now.
 
     `images` maps hashes of pixels to uint8 arrays (height, width, channels). `watch` is told which fit begins and
-    returns what is to follow it. `outputs` keeps the restored images too. Safe to repeat, to interrupt and to run
-    twice at once.
+    returns what is to follow it. `outputs` keeps the restored images too. `backend` is that of `lip.fast.backend`.
+    Safe to repeat, to interrupt and to run twice at once.
     """
     if fit in ledger and (ledger.has_outputs(fit) or not outputs):
         return False
     for source in fit.sources:
-        publish(source, images, ledger, device, watch, outputs)
+        publish(source, images, ledger, device, watch, outputs, backend)
 
     from lip.fitting import train
     from lip.problem import Problem
@@ -121,7 +122,7 @@ def publish(
     problem = Problem(fit, images, device)
     mask = fit.mask.mask(problem, ledger.ticket(fit.mask.source) if fit.mask.source else None)
     start = ledger.weights(fit.start) if fit.start else None
-    trained = train(problem, mask, start, watch and watch(fit))
+    trained = train(problem, mask, start, watch and watch(fit), backend)
     ticket = cut(mask, trained.prunable) if fit.yields_ticket else None
     ledger.publish(fit, mask, trained, ticket, started, outputs)
     return True

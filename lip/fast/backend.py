@@ -8,6 +8,7 @@ from functools import cache
 from lip.errors import InputError, nearest
 
 BACKENDS = ["auto", "dense", "numba"]
+HELP = "dense: PyTorch alone; numba: compiled modules that leave out pruned weights; auto: numba where it works"
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,13 @@ def obstacle() -> str | None:
         import torch
         from torch import nn
 
+        from lip.fast.double import Double
+        from lip.fast.norm import LeakyNorm
         from lip.fast.sparse_conv import SparseConv
 
-        conv = nn.Conv2d(1, 1, 1)
-        SparseConv(conv, torch.ones(1, 1, 1, 1, dtype=torch.bool))(torch.ones(1, 1, 1, 1, requires_grad=True)).backward()
+        conv = SparseConv(nn.Conv2d(1, 1, 1), torch.ones(1, 1, 1, 1, dtype=torch.bool))
+        every = nn.Sequential(Double(), conv, LeakyNorm(nn.BatchNorm2d(1), 0.2))
+        every(torch.ones(1, 1, 2, 2, requires_grad=True)).sum().backward()
     except ModuleNotFoundError as error:
         return f"{error.name} is not installed (pip install '.[fast]')"
     except Exception as error:  # numba fails in many ways on a CPU, or with a folder, that it cannot work with

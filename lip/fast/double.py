@@ -71,7 +71,7 @@ def backward(y, x):
 
 class _Double(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         images, channels, height, width = x.shape
         y = x.new_empty(images, channels, 2 * height, 2 * width)
         forward(x.flatten(0, 1).numpy(), y.flatten(0, 1).numpy())
@@ -79,7 +79,7 @@ class _Double(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
         images, channels, height, width = slope.shape
         x_slope = slope.new_zeros(images, channels, height // 2, width // 2)
         backward(slope.contiguous().flatten(0, 1).numpy(), x_slope.flatten(0, 1).numpy())

@@ -45,7 +45,7 @@ def reflected(i, size):
 @compiled
 def pad(x, margin, stride, pitch, planes):
     """Fill planes from x."""
-    channels, height, width = x.shape
+    _, height, width = x.shape
     for p in range(len(planes)):
         channel, top, left = p // stride**2, p // stride % stride - margin, p % stride - margin
         first, last = -(left // stride), (width - 1 - left) // stride + 1  # between them nothing is reflected
@@ -65,7 +65,7 @@ def pad(x, margin, stride, pitch, planes):
 @compiled
 def pad_back(band, p, begin, margin, stride, pitch, x):
     """The adjoint of `pad`, for a band of plane p from row `begin` on: each number is added to where it came from."""
-    channels, height, width = x.shape
+    _, height, width = x.shape
     channel, top, left = p // stride**2, p // stride % stride - margin, p % stride - margin
     first, last = -(left // stride), (width - 1 - left) // stride + 1
     for r in range(len(band) // pitch):

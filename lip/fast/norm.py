@@ -15,13 +15,17 @@ from lip.fast.kernels import compiled
 class LeakyNorm(nn.BatchNorm2d):
     """Takes the place of a batch norm in training, and of a leaky ReLU of slope `leak` behind it; 1 for none."""
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
     def __init__(self, norm: nn.BatchNorm2d, leak: float) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum)
         self._parameters, self._buffers = norm._parameters, norm._buffers
         self.leak = leak
 
     def forward(self, x: Tensor) -> Tensor:
-        self.num_batches_tracked.add_(1)  # type: ignore[operator]
+        self.num_batches_tracked.add_(1)
         return _LeakyNorm.apply(x, self.weight, self.bias, self)
 
 
@@ -81,7 +85,7 @@ def backward(y_slope, x, weight, bias, leak, mean, scale, x_slope, weight_slope,
 
 class _LeakyNorm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: LeakyNorm) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: LeakyNorm) -> Tensor:
         y, mean, scale = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
         number = x.numpy().dtype.type
         ctx.leak = number(norm.leak)
@@ -92,8 +96,8 @@ class _LeakyNorm(torch.autograd.Function):
             ctx.leak,
             number(norm.eps),
             number(norm.momentum),
-            norm.running_mean.numpy(),  # type: ignore[union-attr]
-            norm.running_var.numpy(),  # type: ignore[union-attr]
+            norm.running_mean.numpy(),
+            norm.running_var.numpy(),
             mean.numpy(),
             scale.numpy(),
             y.flatten(2).numpy(),
@@ -103,7 +107,7 @@ class _LeakyNorm(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, weight, bias, mean, scale = ctx.saved_tensors
         slopes = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(bias)
         backward(

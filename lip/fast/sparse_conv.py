@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lip.priors.networks import ReflectConv
 from lip.fast import kernels
+from lip.priors.networks import ReflectConv
 
 CACHE_LINE = 16
 """Numbers in 64 bytes."""
@@ -49,7 +49,7 @@ def supports(conv: nn.Module) -> bool:
     """Whether a module is a convolution that a SparseConv can take the place of."""
     return (
         isinstance(conv, nn.Conv2d)
-        and (isinstance(conv, ReflectConv) or not any(conv.padding))  # type: ignore[arg-type]
+        and (isinstance(conv, ReflectConv) or not any(conv.padding))
         and conv.stride[0] == conv.stride[1]
         and (conv.groups, conv.dilation) == (1, (1, 1))
     )
@@ -114,7 +114,7 @@ def _odd(numbers: int) -> int:
 
 class _Convolution(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, values: Tensor, bias: Tensor, layout: Layout) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor, values: Tensor, bias: Tensor, layout: Layout) -> Tensor:
         planes, y = x.new_empty(len(x), *layout.planes), x.new_empty(len(x), *layout.y)
         for image in range(len(x)):
             kernels.forward(
@@ -135,7 +135,7 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         planes, values = ctx.saved_tensors
         layout, slope = ctx.layout, slope.contiguous()
         lines, values_slope = slope.new_empty(layout.lines), torch.zeros_like(values)

@@ -1,4 +1,4 @@
-"""Making a network faster: the weights that a mask prunes are left out, and normalisation is fused with what follows."""
+"""Making a network faster: weights that a mask prunes are left out, and what only moves memory is fused."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def _fuse(net: nn.Module) -> None:
 
 
 def _children(net: nn.Module, kind: type[nn.Module]) -> list[tuple[nn.Module, str, Any]]:
-    return [(parent, *child) for parent in net.modules() for child in parent.named_children() if isinstance(child[1], kind)]
+    """The modules of a kind, each with its parent and its name there."""
+    children = ((parent, *child) for parent in net.modules() for child in parent.named_children())
+    return [child for child in children if isinstance(child[2], kind)]
 
 
 def _pixels(net: nn.Module, code: Tensor) -> dict[nn.Module, int]:
