@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lip.fast.backend import choose
 from lip.masks import Mask
 from lip.metrics import mean_ssim, psnr
 from lip.problem import Problem
@@ -120,18 +119,17 @@ def train(
     mask: Mask,
     start: Mapping[str, Tensor] | None = None,
     watch: Watch | None = None,
-    backend: str = "auto",
+    backend: str = "dense",
 ) -> Trained:
     """Fit the masked prior from theta_0, or from the weights `start`, for the whole schedule.
 
-    Raises ValueError when the mask was cut for another network, InputError when `backend` (`lip.fast.backend`)
-    cannot be had.
+    With `backend` "numba" by the compiled modules of `lip.fast`. Raises ValueError when the mask was cut for another
+    network.
     """
     schedule = problem.fit.schedule
-    chosen = choose(backend, problem.device).name
     if start is not None:
         problem.start_from(start)
-    kept = problem.prune(mask, sparse=chosen == "numba")
+    kept = problem.prune(mask, sparse=backend == "numba")
     theta = problem.theta
     adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True)
     backtracking = Backtracking(theta, schedule.backtrack) if schedule.backtrack else None
@@ -157,7 +155,7 @@ def train(
     return record.result(
         backtracks=int(backtracking.count) if backtracking else 0,
         seconds=time.perf_counter() - started,
-        backend=chosen,
+        backend=backend,
     )
 
 

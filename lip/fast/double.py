@@ -74,7 +74,7 @@ class _Double(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         images, channels, height, width = x.shape
         y = x.new_empty(images, channels, 2 * height, 2 * width)
-        forward(x.flatten(0, 1).numpy(), y.flatten(0, 1).numpy())
+        forward(x.contiguous().flatten(0, 1).numpy(), y.flatten(0, 1).numpy())
         return y
 
     @staticmethod

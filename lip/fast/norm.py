@@ -86,6 +86,7 @@ def backward(y_slope, x, weight, bias, leak, mean, scale, x_slope, weight_slope,
 class _LeakyNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: LeakyNorm) -> Tensor:
+        x = x.contiguous()
         y, mean, scale = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
         number = x.numpy().dtype.type
         ctx.leak = number(norm.leak)

@@ -115,6 +115,7 @@ def _odd(numbers: int) -> int:
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, values: Tensor, bias: Tensor, layout: Layout) -> Tensor:
+        x = x.contiguous()
         planes, y = x.new_empty(len(x), *layout.planes), x.new_empty(len(x), *layout.y)
         for image in range(len(x)):
             kernels.forward(

@@ -21,7 +21,7 @@ def thin(net: nn.Module, code: Tensor, kept: Tensor) -> Tensor:
     """
     parameters = list(net.parameters())
     sizes = [parameter.numel() for parameter in parameters]
-    pixels = _pixels(net, code)
+    pixels = output_pixels(net, code)
     masks = dict(zip(parameters, kept.bool().split(sizes), strict=True))
     there = {parameter: torch.ones_like(mask) for parameter, mask in masks.items()}
     for parent, name, conv in _children(net, nn.Conv2d):
@@ -66,7 +66,7 @@ def _children(net: nn.Module, kind: type[nn.Module]) -> list[tuple[nn.Module, st
     return [child for child in children if isinstance(child[2], kind)]
 
 
-def _pixels(net: nn.Module, code: Tensor) -> dict[nn.Module, int]:
+def output_pixels(net: nn.Module, code: Tensor) -> dict[nn.Module, int]:
     """How many pixels each convolution puts out, over all images."""
     seen: dict[nn.Module, int] = {}
 
