@@ -116,8 +116,10 @@ def bench(
     used, ledger = choose(backend, "cpu"), Ledger(storage or terminal.default_storage())
     ledger.check_writable()
     console.print(f"backend {used.name}: {used.why}", highlight=False, markup=False)
-    table = Table("sparsity", *(f"{loop}, ms" for loop in LOOPS), "× reference", "× plain", "of peak")
-    table.title = f"{size} px, width {width}, n = {turns} turns of {steps} steps, masks of IMP at {masks} steps a round"
+    table = Table("sparsity", *LOOPS, "× reference", "× plain", "of peak")
+    table.title = (
+        f"ms a step at {size} px, width {width}, n = {turns} turns of {steps} steps; IMP of {masks} steps a fit"
+    )
     work = timings(size, width, steps, turns, masks, ledger, used.name)
     timed = list(track(work, "timing", total=len(ROUNDS), console=Console(stderr=True)))
     best = peak()
