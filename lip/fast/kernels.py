@@ -15,10 +15,10 @@ rows 0, s, 2s, ... and columns 0, s, 2s, ... Within a plane, a tap is again one 
 The gradients take no other idea. That of a weight is the sum of products of the two things it connects. That of the
 input is the same sum of copies backwards: from targets to planes, by minus the shift.
 
-    x       (channels, height, width), one image
-    planes  (channels * s * s, ...), x padded by reflection, each plane flat, with zeros behind
-    y       (outputs, rows, columns)
-    lines   (outputs, ...), the gradient of y in rows of `pitch` numbers, with `lead` zeros before and others behind
+    x       (images, channels, height, width)
+    planes  (images, channels * s * s, ...), x padded by reflection, each plane flat, with zeros behind
+    y       (images, outputs, rows, columns)
+    lines   (images, outputs, ...), the gradient of y in rows of `pitch` numbers, `lead` zeros before and others behind
     starts  the non-zeros of target t are number starts[t] up to starts[t + 1]
     places  for each of them, where its copy for pixel 0 begins, the planes (or lines) being one long array
     values  for each of them, the weight
@@ -44,7 +44,7 @@ def reflected(i, size):
 
 @compiled
 def pad(x, margin, stride, pitch, planes):
-    """Fill planes from x."""
+    """Fill the planes of one image."""
     _, height, width = x.shape
     for p in range(len(planes)):
         channel, top, left = p // stride**2, p // stride % stride - margin, p % stride - margin
@@ -134,46 +134,51 @@ def add_products(target, begin, sources, places, values, first, last):
 @compiled
 def forward(x, bias, values, starts, places, margin, stride, pitch, planes, y):
     """The convolution of x: fills planes, which the gradients need again, and y."""
-    outputs, rows, columns = y.shape
-    pad(x, margin, stride, pitch, planes)
+    images, outputs, rows, columns = y.shape
     height = max(1, BAND // pitch)
     space = np.empty(height * pitch, y.dtype)
-    for top in range(0, rows, height):
-        band = space[: min(height, rows - top) * pitch]
-        for t in range(outputs):
-            band[:] = bias[t]
-            add_copies(band, top * pitch, planes.ravel(), places, values, starts[t], starts[t + 1])
-            for r in range(len(band) // pitch):
-                y[t, top + r] = band[r * pitch : r * pitch + columns]
+    for n in range(images):
+        pad(x[n], margin, stride, pitch, planes[n])
+        for top in range(0, rows, height):
+            band = space[: min(height, rows - top) * pitch]
+            for t in range(outputs):
+                band[:] = bias[t]
+                add_copies(band, top * pitch, planes[n].ravel(), places, values, starts[t], starts[t + 1])
+                for r in range(len(band) // pitch):
+                    y[n, t, top + r] = band[r * pitch : r * pitch + columns]
 
 
 @compiled
 def backward_values(slope, starts, places, planes, pitch, lead, lines, values):
     """The gradient of the non-zero weights from that of y, `slope`; fills lines, which `backward_input` needs."""
-    outputs, rows, columns = slope.shape
-    for t in range(outputs):
-        lines[t, :lead] = 0
-        for r in range(rows):
-            line = lines[t, lead + r * pitch : lead + (r + 1) * pitch]
-            line[:columns], line[columns:] = slope[t, r], 0
-        lines[t, lead + rows * pitch :] = 0
+    images, outputs, rows, columns = slope.shape
     height = max(1, BAND // pitch)
-    for top in range(0, rows, height):
-        begin, end = top * pitch, min(rows, top + height) * pitch
+    values[:] = 0
+    for n in range(images):
         for t in range(outputs):
-            band = lines[t, lead + begin : lead + end]
-            add_products(band, begin, planes.ravel(), places, values, starts[t], starts[t + 1])
+            lines[n, t, :lead] = 0
+            for r in range(rows):
+                line = lines[n, t, lead + r * pitch : lead + (r + 1) * pitch]
+                line[:columns], line[columns:] = slope[n, t, r], 0
+            lines[n, t, lead + rows * pitch :] = 0
+        for top in range(0, rows, height):
+            begin, end = top * pitch, min(rows, top + height) * pitch
+            for t in range(outputs):
+                band = lines[n, t, lead + begin : lead + end]
+                add_products(band, begin, planes[n].ravel(), places, values, starts[t], starts[t + 1])
 
 
 @compiled
 def backward_input(lines, values, starts, places, margin, stride, pitch, x):
-    """Add the gradient of x to `x`; the non-zeros are those of the planes, not of the outputs."""
-    rows = (x.shape[1] + 2 * margin - 1) // stride + 1
+    """Fill x with its gradient; the non-zeros are those of the planes, not of the outputs."""
+    rows = (x.shape[2] + 2 * margin - 1) // stride + 1
     height = max(1, BAND // pitch)
     space = np.empty(height * pitch, x.dtype)
-    for top in range(0, rows, height):
-        band = space[: min(height, rows - top) * pitch]
-        for p in range(len(starts) - 1):
-            band[:] = 0
-            add_copies(band, top * pitch, lines.ravel(), places, values, starts[p], starts[p + 1])
-            pad_back(band, p, top, margin, stride, pitch, x)
+    for n in range(len(x)):
+        x[n] = 0
+        for top in range(0, rows, height):
+            band = space[: min(height, rows - top) * pitch]
+            for p in range(len(starts) - 1):
+                band[:] = 0
+                add_copies(band, top * pitch, lines[n].ravel(), places, values, starts[p], starts[p + 1])
+                pad_back(band, p, top, margin, stride, pitch, x[n])

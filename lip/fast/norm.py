@@ -31,20 +31,21 @@ class LeakyNorm(nn.BatchNorm2d):
 
 @compiled
 def forward(x, weight, bias, leak, eps, momentum, running_mean, running_variance, mean, scale, y):
-    """Fill y, mean and scale, the inverse of the standard deviation; x and y are (images, channels, pixels)."""
-    images, channels, pixels = x.shape
+    """Fill y, mean and scale, the inverse of the standard deviation, and move the running statistics."""
+    images, channels, height, width = x.shape
+    pixels = height * width
     number = x.dtype.type
     count = number(images * pixels)
     for c in range(channels):
         total = number(0)
         for n in range(images):
-            line = x[n, c]
+            line = x[n, c].ravel()
             for i in range(pixels):
                 total += line[i]
         mean[c] = middle = total / count
         total = number(0)
         for n in range(images):
-            line = x[n, c]
+            line = x[n, c].ravel()
             for i in range(pixels):
                 total += (line[i] - middle) ** 2
         scale[c] = 1 / np.sqrt(total / count + eps)
@@ -52,7 +53,7 @@ def forward(x, weight, bias, leak, eps, momentum, running_mean, running_variance
         running_variance[c] += momentum * (total / (count - 1) - running_variance[c])
         slope, offset = weight[c] * scale[c], bias[c] - middle * weight[c] * scale[c]
         for n in range(images):
-            line, out = x[n, c], y[n, c]
+            line, out = x[n, c].ravel(), y[n, c].ravel()
             for i in range(pixels):
                 z = slope * line[i] + offset
                 out[i] = z if z > 0 else leak * z
@@ -61,7 +62,8 @@ def forward(x, weight, bias, leak, eps, momentum, running_mean, running_variance
 @compiled
 def backward(y_slope, x, weight, bias, leak, mean, scale, x_slope, weight_slope, bias_slope):
     """Fill the gradients of x, weight and bias from that of y."""
-    images, channels, pixels = x.shape
+    images, channels, height, width = x.shape
+    pixels = height * width
     number = x.dtype.type
     count = number(images * pixels)
     for c in range(channels):
@@ -69,7 +71,7 @@ def backward(y_slope, x, weight, bias, leak, mean, scale, x_slope, weight_slope,
         offset = bias[c] - middle * factor
         total, along = number(0), number(0)
         for n in range(images):
-            line, given, out = x[n, c], y_slope[n, c], x_slope[n, c]
+            line, given, out = x[n, c].ravel(), y_slope[n, c].ravel(), x_slope[n, c].ravel()
             for i in range(pixels):
                 g = given[i] if factor * line[i] + offset > 0 else leak * given[i]
                 out[i] = g
@@ -78,7 +80,7 @@ def backward(y_slope, x, weight, bias, leak, mean, scale, x_slope, weight_slope,
         bias_slope[c], weight_slope[c] = total, along * scale[c]
         total, along = total / count, along * scale[c] ** 2 / count
         for n in range(images):
-            line, out = x[n, c], x_slope[n, c]
+            line, out = x[n, c].ravel(), x_slope[n, c].ravel()
             for i in range(pixels):
                 out[i] = factor * (out[i] - total - along * (line[i] - middle))
 
@@ -91,7 +93,7 @@ class _LeakyNorm(torch.autograd.Function):
         number = x.numpy().dtype.type
         ctx.leak = number(norm.leak)
         forward(
-            x.flatten(2).numpy(),
+            x.numpy(),
             weight.numpy(),
             bias.numpy(),
             ctx.leak,
@@ -101,7 +103,7 @@ class _LeakyNorm(torch.autograd.Function):
             norm.running_var.numpy(),
             mean.numpy(),
             scale.numpy(),
-            y.flatten(2).numpy(),
+            y.numpy(),
         )
         ctx.save_for_backward(x, weight, bias, mean, scale)
         return y
@@ -112,14 +114,14 @@ class _LeakyNorm(torch.autograd.Function):
         x, weight, bias, mean, scale = ctx.saved_tensors
         slopes = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(bias)
         backward(
-            slope.contiguous().flatten(2).numpy(),
-            x.flatten(2).numpy(),
+            slope.contiguous().numpy(),
+            x.numpy(),
             weight.numpy(),
             bias.numpy(),
             ctx.leak,
             mean.numpy(),
             scale.numpy(),
-            slopes[0].flatten(2).numpy(),
+            slopes[0].numpy(),
             slopes[1].numpy(),
             slopes[2].numpy(),
         )

@@ -69,7 +69,7 @@ class Layout:
     pitch: int
     lead: int
     planes: tuple[int, int]
-    """Shape of the planes."""
+    """Shape of the planes of one image; so of lines and y."""
     lines: tuple[int, int]
     y: tuple[int, int, int]
     starts: np.ndarray
@@ -115,21 +115,19 @@ def _odd(numbers: int) -> int:
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, values: Tensor, bias: Tensor, layout: Layout) -> Tensor:
-        x = x.contiguous()
         planes, y = x.new_empty(len(x), *layout.planes), x.new_empty(len(x), *layout.y)
-        for image in range(len(x)):
-            kernels.forward(
-                x[image].numpy(),
-                bias.numpy(),
-                values.numpy(),
-                layout.starts,
-                layout.places,
-                layout.margin,
-                layout.stride,
-                layout.pitch,
-                planes[image].numpy(),
-                y[image].numpy(),
-            )
+        kernels.forward(
+            x.contiguous().numpy(),
+            bias.numpy(),
+            values.numpy(),
+            layout.starts,
+            layout.places,
+            layout.margin,
+            layout.stride,
+            layout.pitch,
+            planes.numpy(),
+            y.numpy(),
+        )
         ctx.save_for_backward(planes, values)
         ctx.layout, ctx.shape = layout, x.shape
         return y
@@ -137,31 +135,28 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
-        planes, values = ctx.saved_tensors
-        layout, slope = ctx.layout, slope.contiguous()
-        lines, values_slope = slope.new_empty(layout.lines), torch.zeros_like(values)
-        x_slope = slope.new_zeros(ctx.shape) if ctx.needs_input_grad[0] else None
-        back = values.numpy()[layout.back]
-        for image in range(len(slope)):
-            kernels.backward_values(
-                slope[image].numpy(),
-                layout.starts,
-                layout.places,
-                planes[image].numpy(),
-                layout.pitch,
-                layout.lead,
+        (planes, values), layout = ctx.saved_tensors, ctx.layout
+        lines, values_slope, x_slope = slope.new_empty(len(slope), *layout.lines), torch.empty_like(values), None
+        kernels.backward_values(
+            slope.contiguous().numpy(),
+            layout.starts,
+            layout.places,
+            planes.numpy(),
+            layout.pitch,
+            layout.lead,
+            lines.numpy(),
+            values_slope.numpy(),
+        )
+        if ctx.needs_input_grad[0]:
+            x_slope = slope.new_empty(ctx.shape)
+            kernels.backward_input(
                 lines.numpy(),
-                values_slope.numpy(),
+                values.numpy()[layout.back],
+                layout.back_starts,
+                layout.back_places,
+                layout.margin,
+                layout.stride,
+                layout.pitch,
+                x_slope.numpy(),
             )
-            if x_slope is not None:
-                kernels.backward_input(
-                    lines.numpy(),
-                    back,
-                    layout.back_starts,
-                    layout.back_places,
-                    layout.margin,
-                    layout.stride,
-                    layout.pitch,
-                    x_slope[image].numpy(),
-                )
         return x_slope, values_slope, slope.sum(dim=(0, 2, 3)), None
