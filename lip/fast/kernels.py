@@ -29,7 +29,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-BAND = 1024
+BAND = 1536
 """Targets are filled about so many numbers at a time: the sources of a band stay in the cache for all targets."""
 
 # Sums may be reordered and fused with products, or nothing would run in vectors; nan and infinity stay what they are.
@@ -92,8 +92,10 @@ def add_copies(target, begin, sources, places, values, first, last):
     size = len(target)
     n = first
     while n + 4 <= last:
-        at = begin + places[n : n + 4]
-        a, b, c, d = sources[at[0] :][:size], sources[at[1] :][:size], sources[at[2] :][:size], sources[at[3] :][:size]
+        a = sources[begin + places[n] :][:size]
+        b = sources[begin + places[n + 1] :][:size]
+        c = sources[begin + places[n + 2] :][:size]
+        d = sources[begin + places[n + 3] :][:size]
         u, v, w, z = values[n], values[n + 1], values[n + 2], values[n + 3]
         for i in range(size):
             target[i] += u * a[i] + v * b[i] + w * c[i] + z * d[i]
@@ -111,8 +113,10 @@ def add_products(target, begin, sources, places, values, first, last):
     zero = target.dtype.type(0)
     n = first
     while n + 4 <= last:
-        at = begin + places[n : n + 4]
-        a, b, c, d = sources[at[0] :][:size], sources[at[1] :][:size], sources[at[2] :][:size], sources[at[3] :][:size]
+        a = sources[begin + places[n] :][:size]
+        b = sources[begin + places[n + 1] :][:size]
+        c = sources[begin + places[n + 2] :][:size]
+        d = sources[begin + places[n + 3] :][:size]
         u = v = w = z = zero
         for i in range(size):
             u += target[i] * a[i]
