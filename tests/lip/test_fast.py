@@ -246,8 +246,8 @@ def test_a_dense_mask_leaves_all_convolutions_dense(tiny) -> None:
 
 def test_layers_go_sparse_where_that_is_measured_to_be_faster() -> None:
     weights = 128 * 128 * 9
-    assert is_faster(int(0.38 * weights), weights, pixels=64 * 64)
-    assert not is_faster(int(0.45 * weights), weights, pixels=64 * 64)
+    assert is_faster(int(0.45 * weights), weights, pixels=64 * 64)
+    assert not is_faster(int(0.5 * weights), weights, pixels=64 * 64)
     assert not is_faster(int(0.2 * weights), weights, pixels=4 * 4)
     assert is_faster(int(0.05 * weights), weights, pixels=4 * 4)
     assert not is_faster(1, 3 * 64, pixels=64 * 64)
