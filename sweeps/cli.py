@@ -82,10 +82,11 @@ def run(
     Exit status 0: all published. 1: something failed. 130: interrupted.
     """
     made, ledger = _planned(spec, profile, storage, data, only)
+    if made.missing:
+        used = choose(backend, "cpu")  # which compiles what is needed, once here rather than in every trial
     ledger.check_writable()
     ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
     if made.missing:
-        used = choose(backend, "cpu")  # and compiled here once, rather than by every trial
         from sweeps.execute import Resources, execute
         from sweeps.plan import Plan
         from sweeps.progress import Progress
