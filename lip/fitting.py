@@ -130,7 +130,7 @@ def train(
     if start is not None:
         problem.start_from(start)
     kept = problem.prune(mask, sparse=backend == "numba")
-    theta = problem.theta
+    theta, prunable = problem.theta, problem.prunable[problem.there]
     adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True)
     backtracking = Backtracking(theta, schedule.backtrack) if schedule.backtrack else None
     jitter = problem.stream("jitter", problem.device)
@@ -148,7 +148,7 @@ def train(
         problem.slope.zero_()
         if langevin:
             noise = torch.empty_like(theta.data).normal_(0, schedule.langevin, generator=langevin)
-            theta.data.add_(noise.mul_(problem.prunable[problem.there]))
+            theta.data.add_(noise.mul_(prunable))
         theta.data.mul_(kept)
         if watch and record.samples(step):
             watch(step, record.psnr_now())

@@ -84,7 +84,7 @@ class Layout:
         outputs, inputs, size, _ = kept.shape
         rows, columns = ((side + 2 * margin - size) // stride + 1 for side in (height, width))
         plane_rows, pitch = (-(-(side + 2 * margin) // stride) for side in (height, width))
-        lead = (size - 1) // stride * (pitch + 1)  # the furthest tap
+        lead = (size - 1) // stride * (pitch + 1)  # the furthest shift
         planes = (inputs * stride**2, _odd(plane_rows * pitch + lead))
         lines = (outputs, _odd(lead + plane_rows * pitch))
         target, channel, v, u = kept.nonzero()
