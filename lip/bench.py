@@ -41,12 +41,10 @@ class Timing:
     """Multiplications of a step, forward and backward, by weights that are kept in convolutions."""
     seconds: dict[str, list[float]]
 
-    def median(self, loop: str) -> float:
-        return median(self.seconds[loop])
 
-    def gain(self, loop: str) -> float:
-        """How many times faster than another loop ours is: the median over turns."""
-        return median(there / ours for there, ours in zip(self.seconds[loop], self.seconds["ours"], strict=True))
+def gain(there: list[float], ours: list[float]) -> float:
+    """How many times faster ours is: the median over turns, for a machine's speed wanders."""
+    return median(a / b for a, b in zip(there, ours, strict=True))
 
 
 def timings(
@@ -129,6 +127,7 @@ def peak() -> float:
     return 1024**3 / best
 
 
-def trajectory(timed: list[Timing], loop: str) -> float:
-    """Seconds that one step of every round of a trajectory takes."""
-    return float(np.interp(range(17), [timing.round for timing in timed], [t.median(loop) for t in timed]).sum())
+def trajectory(timed: list[Timing], loop: str) -> list[float]:
+    """Seconds that one step of every round of a trajectory takes, once per turn."""
+    turns = zip(*(timing.seconds[loop] for timing in timed), strict=True)
+    return [float(np.interp(range(17), [timing.round for timing in timed], seconds).sum()) for seconds in turns]
