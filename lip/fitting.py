@@ -94,6 +94,8 @@ class Trained:
     parameters: int
     """All parameters of the network, pruned ones included."""
     device: str
+    backend: str
+    """What computed it: "dense" is PyTorch alone, "numba" has the modules of `lip.fast`."""
 
 
 class Backtracking:
@@ -140,19 +142,23 @@ class ReleasedBacktracking(Backtracking):
 
 
 def train(
-    problem: Problem, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None
+    problem: Problem,
+    mask: Mask,
+    start: Mapping[str, Tensor] | None = None,
+    watch: Watch | None = None,
+    backend: str = "dense",
 ) -> Trained:
     """Fit the masked prior from theta_0, or from the weights `start`, for the whole schedule.
 
-    Raises ValueError when the mask was cut for another network.
+    With `backend` "numba" by the compiled modules of `lip.fast`. Raises ValueError when the mask was cut for another
+    network.
     """
     schedule = problem.fit.schedule
     undoing = Backtracking if schedule.undo == "checked" else ReleasedBacktracking
-    kept = problem.spread(mask)
     if start is not None:
         problem.start_from(start)
-    theta = problem.theta
-    theta.data.mul_(kept)
+    kept = problem.prune(mask, sparse=backend == "numba")
+    theta, noised = problem.theta, problem.convolutional[problem.there]
     adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True)
     backtracking = undoing(theta, schedule.backtrack) if schedule.backtrack else None
     jitter = problem.stream("jitter", problem.device)
@@ -170,13 +176,14 @@ def train(
         problem.slope.zero_()
         if langevin:
             noise = torch.empty_like(theta.data).normal_(0, schedule.langevin, generator=langevin)
-            theta.data.add_(noise.mul_(problem.convolutional))
+            theta.data.add_(noise.mul_(noised))
         theta.data.mul_(kept)
         if watch and record.samples(step):
             watch(step, record.psnr_now())
     return record.result(
         backtracks=int(backtracking.count) if backtracking else 0,
         seconds=time.perf_counter() - started,
+        backend=backend,
     )
 
 
@@ -236,7 +243,7 @@ class Recorder:
         ssim = mean_ssim(image.cpu().numpy(), self.problem.clean.cpu().numpy())
         return Score(step, psnr(float(self._error(image))), ssim)
 
-    def result(self, backtracks: int, seconds: float) -> Trained:
+    def result(self, backtracks: int, seconds: float, backend: str) -> Trained:
         clean = self.problem.clean.cpu().numpy()
         scored = self.problem.fit.task.has_reference
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
@@ -280,7 +287,8 @@ class Recorder:
             collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat()))) + COLLAPSE_MARGIN,
             seconds=seconds,
             weights=self.problem.weights(),
-            prunable=self.problem.theta.detach()[self.problem.prunable].cpu().numpy(),
-            parameters=self.problem.theta.numel(),
+            prunable=self.problem.whole()[self.problem.prunable].cpu().numpy(),
+            parameters=self.problem.there.numel(),
             device=self.problem.device,
+            backend=backend,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,7 +24,8 @@ class Problem:
     """Everything a training needs but the mask. `images` maps hashes to pixels, uint8 (height, width, channels).
 
     All parameters are views of one flat vector `theta`, their gradients of `slope`, so that masking, optimising and
-    undoing a step are single operations. `prunable` (bool, like theta) marks what a mask covers.
+    undoing a step are single operations. Of all parameters the network was built with, `prunable` (bool) marks what a
+    mask covers, `convolutional` the weights of convolutions, and `there` what theta still holds.
     """
 
     def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
@@ -47,9 +47,11 @@ class Problem:
             self.code = torch.cat(codes).to(device)
         self.net.to(device).train()
         self.layers = tuple(Layer(name, tuple(p.shape)) for name, p in self.net.covered(fit.covers))
-        self._flatten()
         self.prunable = self._marks(self.net.covered(fit.covers))
+        self.convolutional = self._marks(self.net.prunable())
         self.prunable_count = sum(layer.size for layer in self.layers)
+        self.there = torch.ones_like(self.prunable)
+        self._flatten()
 
     def _flatten(self) -> None:
         parameters = list(self.net.parameters())
@@ -64,11 +66,6 @@ class Problem:
     def _marks(self, named: Iterable[tuple[str, Tensor]]) -> Tensor:
         covered = {id(p) for _, p in named}
         return torch.cat([torch.full((p.numel(),), id(p) in covered) for p in self.net.parameters()]).to(self.device)
-
-    @cached_property
-    def convolutional(self) -> Tensor:
-        """Marks (bool, like theta) the weights of the convolutions, whatever a mask covers."""
-        return self._marks(self.net.prunable())
 
     def stream(self, name: str, device: str = "cpu") -> torch.Generator:
         """The fit's generator of that name, at its start."""
@@ -109,6 +106,27 @@ class Problem:
         kept = torch.ones_like(self.theta.data)
         kept[self.prunable] = torch.tensor(mask.bits).to(kept)
         return kept
+
+    def prune(self, mask: Mask, sparse: bool) -> Tensor:
+        """Set what a mask prunes to zero; returns the mask over theta, as ones and zeros.
+
+        With `sparse`, layers that are faster for it hold their non-zeros only, and theta is shorter by the others.
+        Raises ValueError when the mask was cut for another network.
+        """
+        kept = self.spread(mask)
+        self.theta.data.mul_(kept)
+        if sparse:
+            from lip.fast.thin import thin
+
+            self.there = thin(self.net, self.code, kept)
+            self._flatten()
+        return kept[self.there]
+
+    def whole(self) -> Tensor:
+        """A copy of all parameters the network was built with, flat; what theta no longer holds is zero."""
+        whole = torch.zeros_like(self.there, dtype=self.theta.dtype)
+        whole[self.there] = self.theta.detach()
+        return whole
 
     def weights(self) -> dict[str, Tensor]:
         """The present parameters and buffers by name, as copies on the CPU."""

@@ -93,6 +93,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "peak_memory_mb": (_float, "MiB: peak of the process, or of the CUDA device"),
     "device": (_text, "cpu, or the GPU's name"),
     "threads": (_int, "CPU threads of the fit"),
+    "backend": (_text, "dense: PyTorch alone; numba: compiled modules that leave out pruned weights (lip.fast)"),
     "host": (_text, "machine"),
     "version_lip": (_text, ""),
     "version_python": (_text, ""),

@@ -167,18 +167,20 @@ def publish(
     device: str = "cpu",
     watch: Callable[[Fit], Watch] | None = None,
     outputs: bool = False,
+    backend: str = "auto",
 ) -> bool:
     """See to it that a fit is in the ledger, and before it whatever it builds on; returns whether it was trained now.
 
     `images` maps hashes of pixels to uint8 arrays (height, width, channels). `watch` is told which fit begins and
-    returns what is to follow it. `outputs` keeps the restored images too. Safe to repeat, to interrupt and to run
-    twice at once.
+    returns what is to follow it. `outputs` keeps the restored images too. `backend` is for `lip.fast.backend`.
+    Safe to repeat, to interrupt and to run twice at once.
     """
     if fit in ledger and (ledger.has_outputs(fit) or not outputs):
         return False
     for source in fit.sources:
-        publish(source, images, ledger, device, watch, outputs)
+        publish(source, images, ledger, device, watch, outputs, backend)
 
+    from lip.fast.backend import choose
     from lip.fitting import train
     from lip.problem import Problem
     from lip.pruners.imp import cut
@@ -187,8 +189,8 @@ def publish(
     problem = Problem(fit, images, device)
     mask = fit.mask.mask(problem, ledger.ticket(fit.mask.source) if fit.mask.source else None)
     start = ledger.weights(fit.start) if fit.start else None
-    trained = train(problem, mask, start, watch and watch(fit))
-    kept = fit.cut.kept(problem.prunable_count, problem.theta.numel()) if fit.cut else kept_after(mask.kept, 1)
+    trained = train(problem, mask, start, watch and watch(fit), choose(backend, device).name)
+    kept = fit.cut.kept(mask.bits.size, trained.parameters) if fit.cut else kept_after(mask.kept, 1)
     ticket = cut(mask, trained.prunable, kept) if fit.yields_ticket else None
     ledger.publish(fit, mask, trained, ticket, started, outputs)
     return True

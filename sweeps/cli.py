@@ -13,6 +13,7 @@ from rich.table import Table
 
 from lip import terminal
 from lip.errors import InputError
+from lip.fast.backend import HELP, choose
 
 app = typer.Typer(
     help="Plan, run and watch sweeps: SPEC is the name of a sweep that ships with the package, or a YAML file.",
@@ -78,12 +79,15 @@ def run(
         float | None, typer.Option(min=0, help="GPUs per trial, may be a fraction; default: 1 where there are any")
     ] = None,
     address: Annotated[str, typer.Option(help="local, auto, or the address of a Ray cluster")] = "local",
+    backend: Annotated[str, typer.Option(help=HELP)] = "auto",
 ) -> None:
     """Run what is missing of a sweep and nothing else; the same command again resumes.
 
     Exit status 0: all published. 1: something failed. 130: interrupted.
     """
     made, ledger = _planned(spec, profile, storage, data, only)
+    if made.missing:
+        used = choose(backend, "cpu")  # which compiles what is needed, once here rather than in every trial
     ledger.check_writable()
     ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
     if made.missing:
@@ -96,8 +100,9 @@ def run(
             highlight=False,
             markup=False,
         )
+        console.print(f"backend {used.name}: {used.why}", highlight=False, markup=False)
         with Progress(made, ledger, console) as progress:
-            execute(made, ledger, Resources(address, slots or _slots(cpus), cpus, gpus), progress)
+            execute(made, ledger, Resources(address, slots or _slots(cpus), cpus, gpus, backend), progress)
         left = len(Plan.make(made.sweep, ledger).missing)
         if left:
             remedy = "`python -m sweeps status` says why" if progress.failures else "the same command goes on"

@@ -51,13 +51,15 @@ RESTARTS = 3
 class Resources:
     """Where to run. `cpus` and `gpus` are per trial; `slots` limits the trials at a time on this machine.
 
-    `gpus` None means one if the cluster has any at the start, else none.
+    `gpus` None means one if the cluster has any at the start, else none. `backend` (`lip.fast.backend`) is chosen
+    where the trial runs.
     """
 
     address: str = "local"
     slots: int = 1
     cpus: float = 1
     gpus: float | None = None
+    backend: str = "auto"
 
 
 def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress) -> None:
@@ -72,7 +74,8 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress
     _connect(resources, sum(pixels.nbytes for pixels in plan.sweep.pixels.values()))
     scratch = tempfile.mkdtemp(prefix="lip-tune-")
     try:
-        trial = tune.with_parameters(_trial, work=work, pixels=plan.sweep.pixels, storage=str(ledger.root))
+        shared = {"pixels": plan.sweep.pixels, "storage": str(ledger.root), "backend": resources.backend}
+        trial = tune.with_parameters(_trial, work=work, **shared)
         gpus = min(1.0, ray.cluster_resources().get("GPU", 0)) if resources.gpus is None else resources.gpus
         bundle = {"CPU": resources.cpus} | ({"GPU": gpus} if gpus else {})
         tune.Tuner(
@@ -173,7 +176,11 @@ class _Follow(_Disposable, tune.Callback):
 
 
 def _trial(
-    config: dict[str, str], work: dict[str, tuple[Trajectory, list[Fit]]], pixels: dict[str, Any], storage: str
+    config: dict[str, str],
+    work: dict[str, tuple[Trajectory, list[Fit]]],
+    pixels: dict[str, Any],
+    storage: str,
+    backend: str,
 ) -> None:
     """One trial: what one trajectory lacks, fit by fit. Runs in a worker process, which serves many trials."""
     import torch
@@ -187,7 +194,7 @@ def _trial(
         torch.cuda.empty_cache()
     for fit in fits:
         try:
-            trained = publish(fit, pixels, ledger, device, _report_now_and_then)
+            trained = publish(fit, pixels, ledger, device, _report_now_and_then, backend=backend)
         except Exception as error:  # a bug or a full disk would fail again: say so and leave the slot to others
             cause = f"{type(error).__name__} in {fit.mask}: {error}"
             ledger.record_failure(trajectory.id, cause)

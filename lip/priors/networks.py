@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -32,6 +31,11 @@ def block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequent
     )
 
 
+def doubling() -> nn.Upsample:
+    """Bilinear interpolation to twice the height and width."""
+    return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+
+
 class Down(nn.Module):
     """One scale on the way down: what it passes across the skip connection, and the halved map."""
 
@@ -50,12 +54,13 @@ class Up(nn.Module):
 
     def __init__(self, width: int, skip: int) -> None:
         super().__init__()
+        self.enlarge = doubling()
         self.norm = nn.BatchNorm2d(skip + width)
         self.up = block(skip + width, width, 3)
         self.mix = block(width, width, 1)
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        x = self.enlarge(x)
         joined = x if skip is None else torch.cat([skip, centre(x, skip)], dim=1)
         return self.mix(self.up(self.norm(joined)))
 
@@ -134,6 +139,7 @@ class DecoderNet(Network):
     def __init__(self, channels: int, width: int, scales: int) -> None:
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(width, width, 1, bias=False) for _ in range(scales + 1))
+        self.enlarge = doubling()
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(scales + 1))
         self.out = nn.Conv2d(width, channels, 1, bias=False)
 
@@ -141,7 +147,7 @@ class DecoderNet(Network):
         for k, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             z = conv(z)
             if k < len(self.convs) - 1:
-                z = F.interpolate(z, scale_factor=2, mode="bilinear", align_corners=False)
+                z = self.enlarge(z)
             z = norm(z.relu())
         return self.out(z)
 

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from lip import cli, fitting
+from lip import bench, cli, fitting
 from lip.store import Ledger
 from lip.tasks.denoise import Denoise
 
@@ -86,6 +86,23 @@ def test_again_nothing_is_trained_and_more_rounds_train_only_those(lip: Lip, mon
     assert trained == [0, 1, 2]
 
 
+def test_the_backend_is_said_and_recorded(lip: Lip, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, said in (("dense", "backend dense: as asked"), ("numba", "backend numba: pruned convolutions cost")):
+        assert lip("fit", "cat.png", *TINY, "--backend", name, "--out", name) == 0
+        assert capsys.readouterr().out.count(said) == 1
+        assert Ledger(name).fits(["backend"])["backend"].to_pylist() == [name]
+
+
+def test_the_benchmark_prints_a_row_for_every_round_it_times(
+    lip: Lip, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "ROUNDS", (0, 1))
+    assert lip("bench", "--width", "4", "--steps", "1", "--turns", "1", "--masks", "2", "--storage", "kept") == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("reference", "plain", "ours", "0.0%", "20.0%", "17 rounds"))
+    assert Ledger("kept").fits().num_rows == 1
+
+
 def test_a_grey_image_stays_grey(lip: Lip, photo: np.ndarray) -> None:
     PIL.Image.fromarray(photo[..., 0]).save("grey.png")
     assert lip("fit", "grey.png", *TINY) == 0
@@ -105,6 +122,7 @@ BAD = [
     (["cat.png", "--scales", "5"], "error: fit: image cat.png is 32x32 pixels, the net needs at least 64x64"),
     (["cat.png", "--out", "cat.png/below"], "below cannot be written (Not a directory); choose another folder\n"),
     (["cat.png", "--device", "quantum"], "error: --device quantum cannot be used here"),
+    (["cat.png", "--backend", "nunba"], "error: there is no backend 'nunba'; did you mean 'numba'?"),
     (["missing.png"], "error: fit: no file matches 'missing.png'"),
 ]
 

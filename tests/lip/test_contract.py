@@ -110,3 +110,22 @@ def test_what_survives_of_sgld_is_noised_in_the_convolutions_only(tiny) -> None:
     moved = (problem.theta.detach() - before).abs() > 1e-6
     assert torch.equal(moved, problem.convolutional)
     assert trained.weights
+
+
+@pytest.mark.parametrize("sparsity", [0.3, 0.9])
+def test_every_prior_is_the_same_on_both_backends(
+    prior: Prior, covers: str, sparsity: float, tiny, ledger: Ledger
+) -> None:
+    """To rounding in the first steps; training amplifies the difference later."""
+    trajectory = tiny.trajectory(
+        prior=prior, covers=covers, pruner="random", rounds=0, levels=(Level(sparsity=sparsity),), steps=3
+    )
+    losses = []
+    for backend in ("dense", "numba"):
+        problem, mask = mask_of(trajectory.fits[-1], tiny, ledger)
+        trained = train(problem, mask, backend=backend)
+        assert (trained.prunable[~mask.bits] == 0).all()
+        assert trained.prunable.shape == mask.bits.shape
+        assert trained.weights.keys() == tiny.problem(trajectory.fits[-1]).weights().keys()
+        losses.append(trained.curve.loss)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)

@@ -81,6 +81,7 @@ def test_a_run_publishes_every_fit_and_tells_each_round(undisturbed: Path, spec:
     ledger = Ledger(undisturbed)
     assert wanted <= set(ledger.fits(["id"])["id"].to_pylist())
     assert len(ledger.fits(["id"])) == len(wanted) + 1, "and the short dense run that is rewound to"
+    assert set(ledger.fits(["backend"])["backend"].to_pylist()) == {"numba"}
     assert set(ledger.sweeps()["fit"].to_pylist()) == wanted
     code, output = finish("status", spec, "--storage", str(undisturbed))
     assert (code, output.splitlines()[-1]) == (0, "4 done, 0 running, 0 failed, 0 waiting")
@@ -162,6 +163,7 @@ def test_a_trial_that_raises_is_listed_with_its_cause_and_the_others_go_on(spec:
     ("arguments", "sentence"),
     [
         (["run", "existance"], "there is no sweep 'existance'; did you mean 'existence'?"),
+        (["run", "smoke", "--backend", "nunba"], "there is no backend 'nunba'; did you mean 'numba'?"),
         (["run", "smoke", "--profile", "mino"], "there is no profile 'mino'; did you mean 'mini'?"),
         (["plan", "smoke", "--only", "x"], "'x' is not understood; give it as key=value, for example task=inpaint"),
     ],

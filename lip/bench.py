@@ -1,0 +1,133 @@
+"""What a training step costs on this machine, by sparsity: a loop as the paper's code has it, a plain one, and ours.
+
+The reference loop is our own re-creation of the work that the released code does beside training: two PSNRs by
+scikit-image and a copy of all parameters at every step. The plain loop does nothing but train. Both train the dense
+network and set its pruned weights to zero.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lip.fast.thin import output_pixels
+from lip.fitting import train
+from lip.masks import Mask
+from lip.point import Album, trajectory_of
+from lip.problem import Problem
+from lip.store import Ledger
+from lip.trajectory import publish
+
+LOOPS = ("reference", "plain", "ours")
+ROUNDS = (0, 5, 10, 15)
+"""The rounds that are timed, of a trajectory of 17; what lies between is interpolated."""
+MASK_SIZE = 64
+"""The masks are those that IMP finds at so many pixels, whatever the size that is timed."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The mask of one round: seconds a step of each loop, once per turn, all loops within a turn side by side."""
+
+    round: int
+    sparsity: float
+    products: int
+    """Multiplications of a step, forward and backward, by weights that are kept in convolutions."""
+    seconds: dict[str, list[float]]
+
+
+def gain(there: list[float], ours: list[float]) -> float:
+    """How many times faster ours is: the median over turns, for a machine's speed wanders."""
+    return median(a / b for a, b in zip(there, ours, strict=True))
+
+
+def timings(
+    size: int, width: int, steps: int, turns: int, imp_steps: int, ledger: Ledger, backend: str
+) -> Iterator[Timing]:
+    """Time the loops on one thread, in turns. The masks come from the ledger, and are put there if need be."""
+    torch.set_num_threads(1)
+    album, net = Album(), {"image": "astronaut", "width": width}
+    imp = trajectory_of({**net, "size": MASK_SIZE, "steps": imp_steps, "rounds": max(ROUNDS)}, album, "bench")
+    fit = trajectory_of({**net, "size": size, "steps": steps}, album, "bench").fits[0]
+    loops: dict[str, Callable[[Problem, Mask], float]] = {
+        "reference": reference,
+        "plain": plain,
+        "ours": lambda problem, mask: train(problem, mask, backend=backend).seconds,
+    }
+    for k in ROUNDS:
+        problem = Problem(fit, album.pixels)
+        mask = Mask.dense(problem.layers)
+        if k:
+            source = imp.fits[k - 1]
+            publish(source, album.pixels, ledger, backend=backend)
+            mask = ledger.ticket(source)
+        seconds: dict[str, list[float]] = {name: [] for name in loops}
+        for _ in range(1 + turns):
+            for name, loop in loops.items():
+                seconds[name].append(loop(Problem(fit, album.pixels), mask) / steps)
+        warm = {name: values[1:] for name, values in seconds.items()}
+        yield Timing(k, mask.sparsity, products(problem, mask), warm)
+
+
+def plain(problem: Problem, mask: Mask, watch: Callable[[Tensor], None] | None = None) -> float:
+    """Seconds of the plain loop; `watch` is shown every output."""
+    parameters = list(problem.net.parameters())
+    parts = problem.spread(mask).split([p.numel() for p in parameters])
+    adam = torch.optim.Adam(parameters, lr=problem.fit.schedule.lr)
+    jitter = problem.stream("jitter")
+    started = time.perf_counter()
+    for _ in range(problem.fit.schedule.steps):
+        for p, part in zip(parameters, parts, strict=True):
+            p.data.mul_(part.view_as(p))
+        output = problem.net(problem.jittered(jitter))
+        problem.loss(output).backward()
+        if watch:
+            watch(output.detach())
+        adam.step()
+        adam.zero_grad(set_to_none=False)
+    return time.perf_counter() - started
+
+
+def reference(problem: Problem, mask: Mask) -> float:
+    """Seconds of the reference loop."""
+    from skimage.metrics import peak_signal_noise_ratio
+
+    noisy, clean = problem.observation[0].numpy(), problem.clean[0].numpy()
+    copies: list[Tensor] = []
+
+    def watch(output: Tensor) -> None:
+        for image in (noisy, clean):
+            peak_signal_noise_ratio(image, output[0].numpy(), data_range=1.0)
+        copies[:] = [p.detach().clone() for p in problem.net.parameters()]
+
+    return plain(problem, mask, watch)
+
+
+def products(problem: Problem, mask: Mask) -> int:
+    """See `Timing`: each kept weight once per output pixel, forward and in the gradients of weights and of inputs."""
+    pixels = output_pixels(problem.net, problem.code)
+    in_order = [pixels[module] for module in problem.net.modules() if module in pixels]
+    return 3 * sum(kept * n for kept, n in zip(mask.kept_per_layer, in_order, strict=True))
+
+
+def peak() -> float:
+    """Multiplications a second of the library's matrix product, the best of many."""
+    a, b = torch.rand(2, 1024, 1024)
+    best = float("inf")
+    for _ in range(30):
+        started = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - started)
+    return 1024**3 / best
+
+
+def trajectory(timed: list[Timing], loop: str) -> list[float]:
+    """Seconds that one step of every round of a trajectory takes, once per turn."""
+    turns = zip(*(timing.seconds[loop] for timing in timed), strict=True)
+    return [float(np.interp(range(17), [timing.round for timing in timed], seconds).sum()) for seconds in turns]

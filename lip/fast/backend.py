@@ -1,0 +1,57 @@
+"""What computes pruned convolutions: PyTorch, zeros and all ("dense"), or kernels over the non-zeros ("numba")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from lip.errors import InputError, nearest
+
+BACKENDS = ["auto", "dense", "numba"]
+HELP = "dense: PyTorch alone; numba: compiled modules that leave out pruned weights; auto: numba where it works"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The backend that was chosen, "dense" or "numba", and why."""
+
+    name: str
+    why: str
+
+
+def choose(asked: str, device: str) -> Backend:
+    """What to use on a device when `auto`, `dense` or `numba` is asked for; `auto` takes numba where it works.
+
+    Raises InputError when numba is asked for and does not work.
+    """
+    if asked not in BACKENDS:
+        raise InputError(f"there is no backend {asked!r}; {nearest(asked, BACKENDS)}")
+    if asked == "dense":
+        return Backend("dense", "as asked")
+    reason = obstacle() if device == "cpu" else f"the kernels are for the CPU, not for {device}"
+    if reason is None:
+        return Backend("numba", "pruned convolutions cost what their weights cost")
+    if asked == "numba":
+        raise InputError(f"backend numba cannot be used here: {reason}; use auto or dense")
+    return Backend("dense", reason)
+
+
+@cache
+def obstacle() -> str | None:
+    """What keeps the kernels from working on this machine; None if nothing does. Compiles them if need be."""
+    try:
+        import torch
+        from torch import nn
+
+        from lip.fast.double import Double
+        from lip.fast.norm import LeakyNorm
+        from lip.fast.sparse_conv import SparseConv
+
+        conv = SparseConv(nn.Conv2d(1, 1, 1), torch.ones(1, 1, 1, 1, dtype=torch.bool))
+        every = nn.Sequential(Double(), conv, LeakyNorm(nn.BatchNorm2d(1), 0.2))
+        every(torch.ones(1, 1, 2, 2, requires_grad=True)).sum().backward()
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed (pip install '.[fast]')"
+    except Exception as error:  # numba fails in many ways on a CPU, or with a folder, that it cannot work with
+        return f"the kernels cannot be compiled ({type(error).__name__}: {str(error).splitlines()[0]})"
+    return None

@@ -1,0 +1,163 @@
+"""A convolution that has its non-zero weights only, and costs what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from lip.fast import kernels
+from lip.priors.networks import ReflectConv
+
+CACHE_LINE = 16
+"""Numbers in 64 bytes."""
+
+
+class SparseConv(nn.Module):
+    """Takes the place of a convolution whose weights `kept` (bool, outputs x inputs x size x size) marks the survivors.
+
+    `values` are the kept weights, flat, in the order of the weight tensor; there are no others. In the state dict
+    stands `weight`, with zeros, so that nobody else need know.
+    """
+
+    def __init__(self, conv: nn.Conv2d, kept: Tensor) -> None:
+        super().__init__()
+        self.stride, self.margin = conv.stride[0], margin(conv)
+        self.kept = kept
+        self.values = nn.Parameter(conv.weight.detach()[kept])
+        self.bias = conv.bias
+        self.layouts: dict[torch.Size, Layout] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = x.shape[2:]
+        if size not in self.layouts:
+            self.layouts[size] = Layout.of(self.kept.numpy(), self.margin, self.stride, *size)
+        bias = self.values.new_zeros(len(self.kept)) if self.bias is None else self.bias
+        return _Convolution.apply(x, self.values, bias, self.layouts[size])
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        values = destination.pop(f"{prefix}values")
+        destination[f"{prefix}weight"] = values.new_zeros(self.kept.shape).masked_scatter_(self.kept, values)
+
+
+def supports(conv: nn.Module) -> bool:
+    """Whether a module is a convolution that a SparseConv can take the place of."""
+    return (
+        isinstance(conv, nn.Conv2d)
+        and type(conv) in (nn.Conv2d, ReflectConv)  # what else is derived from one computes something else
+        and (isinstance(conv, ReflectConv) or not any(conv.padding))
+        and conv.stride[0] == conv.stride[1]
+        and (conv.groups, conv.dilation) == (1, (1, 1))
+    )
+
+
+def margin(conv: nn.Conv2d) -> int:
+    """By how much a convolution pads its input by reflection."""
+    return conv.kernel_size[0] // 2 if isinstance(conv, ReflectConv) else 0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The non-zeros of a layer as the kernels want them (see there), for inputs of one size."""
+
+    margin: int
+    stride: int
+    pitch: int
+    lead: int
+    planes: tuple[int, int]
+    """Shape of the planes of one image; so of lines and y."""
+    lines: tuple[int, int]
+    y: tuple[int, int, int]
+    starts: np.ndarray
+    places: np.ndarray
+    back: np.ndarray
+    """The non-zeros in the order of the planes that they read, for the way back, with their own `starts`, `places`."""
+    back_starts: np.ndarray
+    back_places: np.ndarray
+
+    @classmethod
+    def of(cls, kept: np.ndarray, margin: int, stride: int, height: int, width: int) -> Layout:
+        outputs, inputs, size, _ = kept.shape
+        rows, columns = ((side + 2 * margin - size) // stride + 1 for side in (height, width))
+        plane_rows, pitch = (-(-(side + 2 * margin) // stride) for side in (height, width))
+        lead = (size - 1) // stride * (pitch + 1)  # the furthest shift
+        planes = (inputs * stride**2, _odd(plane_rows * pitch + lead))
+        lines = (outputs, _odd(lead + plane_rows * pitch))
+        target, channel, v, u = kept.nonzero()
+        plane = (channel * stride + v % stride) * stride + u % stride
+        shift = v // stride * pitch + u // stride
+        back = np.argsort(plane, kind="stable")
+        return cls(
+            margin=margin,
+            stride=stride,
+            pitch=pitch,
+            lead=lead,
+            planes=planes,
+            lines=lines,
+            y=(outputs, rows, columns),
+            starts=np.searchsorted(target, np.arange(outputs + 1)),
+            places=plane * planes[1] + shift,
+            back=back,
+            back_starts=np.searchsorted(plane[back], np.arange(planes[0] + 1)),
+            back_places=(target * lines[1] + lead - shift)[back],
+        )
+
+
+def _odd(numbers: int) -> int:
+    """An odd number of cache lines with room for them: rows an even number apart would compete for the same places."""
+    return (-(-numbers // CACHE_LINE) | 1) * CACHE_LINE
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, values: Tensor, bias: Tensor, layout: Layout) -> Tensor:
+        planes, y = x.new_empty(len(x), *layout.planes), x.new_empty(len(x), *layout.y)
+        kernels.forward(
+            x.contiguous().numpy(),
+            bias.numpy(),
+            values.numpy(),
+            layout.starts,
+            layout.places,
+            layout.margin,
+            layout.stride,
+            layout.pitch,
+            planes.numpy(),
+            y.numpy(),
+        )
+        ctx.save_for_backward(planes, values)
+        ctx.layout, ctx.shape = layout, x.shape
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+        (planes, values), layout = ctx.saved_tensors, ctx.layout
+        lines, values_slope, x_slope = slope.new_empty(len(slope), *layout.lines), torch.empty_like(values), None
+        kernels.backward_values(
+            slope.contiguous().numpy(),
+            layout.starts,
+            layout.places,
+            planes.numpy(),
+            layout.pitch,
+            layout.lead,
+            lines.numpy(),
+            values_slope.numpy(),
+        )
+        if ctx.needs_input_grad[0]:
+            x_slope = slope.new_empty(ctx.shape)
+            kernels.backward_input(
+                lines.numpy(),
+                values.numpy()[layout.back],
+                layout.back_starts,
+                layout.back_places,
+                layout.margin,
+                layout.stride,
+                layout.pitch,
+                x_slope.numpy(),
+            )
+        return x_slope, values_slope, slope.sum(dim=(0, 2, 3)), None

@@ -1,0 +1,336 @@
+"""The compiled modules against PyTorch's own, and fits on either backend against each other."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import lip.fast
+from lip.errors import InputError
+from lip.fast import backend
+from lip.fast.backend import choose
+from lip.fast.double import Double, doubles
+from lip.fast.norm import LeakyNorm
+from lip.fast.sparse_conv import SparseConv, supports
+from lip.fast.thin import is_faster, thin
+from lip.fitting import train
+from lip.masks import Mask
+from lip.priors import Hourglass
+from lip.priors.networks import ReflectConv, doubling
+from lip.problem import Problem
+
+exactly = {"rtol": 1e-10, "atol": 1e-10}
+"""float64, sums in another order."""
+
+
+def sides(module: nn.Module, x: Tensor, *parameters: Tensor, slope: Tensor) -> list[Tensor]:
+    """The output and the gradients of x and of the parameters."""
+    y = module(x)
+    return [y.detach(), *torch.autograd.grad(y, [x, *parameters], slope[..., : y.shape[-2], : y.shape[-1]])]
+
+
+def compare(conv: nn.Conv2d, kept: Tensor, x: Tensor) -> None:
+    """A SparseConv computes what the convolution computes with zeros for weights."""
+    conv.weight.data *= kept
+    sparse = SparseConv(conv, kept)
+    slope = torch.randn_like(conv(x))
+    bias = [] if conv.bias is None else [conv.bias]
+    y, x_slope, weight_slope, *rest = sides(conv, x, conv.weight, *bias, slope=slope)
+    ours = sides(sparse, x, sparse.values, *bias, slope=slope)
+    for expected, got in zip([y, x_slope, weight_slope[kept], *rest], ours, strict=True):
+        torch.testing.assert_close(got, expected, **exactly)
+
+
+def drawn(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("density", [0.0, 0.05, 0.5, 1.0])
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (3, 2), (5, 1), (5, 2), (3, 3), (4, 2)])
+def test_a_sparse_convolution_is_the_dense_one_with_zeros(kernel: int, stride: int, density: float) -> None:
+    for height, width in ((3, 3), (4, 4), (5, 8), (9, 7), (40, 6)):
+        conv = ReflectConv(6, 5, kernel, stride).double()
+        compare(conv, torch.rand(conv.weight.shape) < density, drawn(2, 6, height, width))
+
+
+def test_every_layer_of_the_hourglass_is_what_the_dense_one_is() -> None:
+    net, code = Hourglass(width=12, scales=3).build(3).double(), drawn(1, 32, 24, 40)
+    inputs: dict[nn.Conv2d, Tensor] = {}
+    convs = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
+    for conv in convs:
+        conv.register_forward_hook(lambda module, given, _: inputs.update({module: given[0]}))
+    net(code)
+    assert len(inputs) == len(convs) == 16
+    for conv, x in list(inputs.items()):
+        assert supports(conv)
+        compare(conv, torch.rand(conv.weight.shape) < 0.2, x.detach().requires_grad_())
+
+
+@pytest.mark.parametrize("emptied", ["outputs", "inputs", "taps", "all but one"])
+def test_what_a_mask_empties_whole_is_no_special_case(emptied: str) -> None:
+    conv = ReflectConv(5, 7, 3).double()
+    kept = torch.rand(conv.weight.shape) < 0.6
+    kept[{"outputs": (0, 3), "inputs": (slice(None), 4), "taps": (..., 1, 1), "all but one": (...,)}[emptied]] = False
+    kept[1, 2, 0, 2] = True
+    compare(conv, kept, drawn(1, 5, 6, 6))
+
+
+def test_a_convolution_may_do_without_bias_and_without_padding() -> None:
+    for conv in (nn.Conv2d(4, 3, 1, bias=False), nn.Conv2d(4, 3, 3)):
+        compare(conv.double(), torch.rand(conv.weight.shape) < 0.5, drawn(1, 4, 5, 7))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1, groups=2), nn.ConvTranspose2d(4, 4, 4), nn.Linear(4, 4)],
+    ids=repr,
+)
+def test_what_the_kernels_do_not_compute_stays_dense(module: nn.Module) -> None:
+    assert not supports(module)
+
+
+def test_a_nan_passes_through_so_that_backtracking_sees_it() -> None:
+    conv = ReflectConv(2, 2, 3)
+    x = torch.zeros(1, 2, 4, 4)
+    x[0, 0, 1, 1] = torch.nan
+    assert SparseConv(conv, torch.ones_like(conv.weight, dtype=torch.bool))(x)[0].isnan().any()
+    assert LeakyNorm(nn.BatchNorm2d(2), 0.2)(x)[0, 0].isnan().all()
+
+
+def test_in_the_state_dict_a_sparse_convolution_is_a_dense_one() -> None:
+    conv = ReflectConv(3, 2, 3)
+    kept = torch.rand(conv.weight.shape) < 0.5
+    conv.weight.data *= kept
+    expected, got = conv.state_dict(), SparseConv(conv, kept).state_dict()
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(expected[name], got[name]) for name in expected)
+
+
+@pytest.mark.parametrize("leak", [0.2, 1.0])
+@pytest.mark.parametrize("shape", [(1, 3, 2, 2), (1, 4, 7, 9), (3, 2, 5, 4)])
+def test_a_leaky_norm_is_batch_norm_and_leaky_relu(shape: tuple[int, ...], leak: float) -> None:
+    theirs = nn.BatchNorm2d(shape[1]).double()
+    theirs.weight.data.normal_()
+    theirs.bias.data.normal_()
+    twin = nn.BatchNorm2d(shape[1]).double()
+    twin.load_state_dict(theirs.state_dict())
+    ours, x, slope = LeakyNorm(twin, leak), drawn(*shape), torch.randn(shape, dtype=torch.float64)
+    expected = sides(nn.Sequential(theirs, nn.LeakyReLU(leak)), x, theirs.weight, theirs.bias, slope=slope)
+    got = sides(ours, x, ours.weight, ours.bias, slope=slope)
+    torch.testing.assert_close(got, expected, **exactly)
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
+    torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()), **exactly)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2, 2), (2, 3, 5, 4), (1, 1, 3, 8)])
+def test_doubling_is_pytorchs(shape: tuple[int, ...]) -> None:
+    x, slope = drawn(*shape), torch.randn(*shape[:2], 2 * shape[2], 2 * shape[3], dtype=torch.float64)
+    assert doubles(doubling())
+    torch.testing.assert_close(sides(Double(), x, slope=slope), sides(doubling(), x, slope=slope), **exactly)
+
+
+def test_other_enlargements_are_left_alone() -> None:
+    assert not doubles(nn.Upsample(scale_factor=2))
+    assert not doubles(nn.Upsample(scale_factor=3, mode="bilinear", align_corners=False))
+    assert not doubles(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True))
+
+
+# A network thinned by a mask
+
+
+def sparse(problem: Problem, density: float = 0.05) -> Mask:
+    rng = np.random.default_rng(0)
+    return Mask(problem.layers, rng.random(int(problem.prunable.sum())) < density)
+
+
+@pytest.fixture
+def every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even tiny layers go sparse."""
+    monkeypatch.setattr(lip.fast.thin, "is_faster", lambda kept, weights, pixels: kept < weights)
+
+
+@pytest.mark.usefixtures("every_layer")
+def test_a_thinned_network_has_the_loss_and_the_gradient_of_the_dense_one(tiny) -> None:
+    dense, thinned = tiny.problem(), tiny.problem()
+    for problem in (dense, thinned):
+        problem.net.double()
+        problem.code, problem.observation = problem.code.double(), problem.observation.double()
+        problem._flatten()
+    mask = sparse(dense)
+    kept = dense.prune(mask, sparse=False)
+    assert thinned.prune(mask, sparse=True).all()
+    assert thinned.theta.numel() == kept.count_nonzero() < dense.theta.numel() / 2
+    losses = [problem.loss(problem.net(problem.code)) for problem in (dense, thinned)]
+    torch.testing.assert_close(losses[0], losses[1], **exactly)
+    for loss in losses:
+        loss.backward()
+    torch.testing.assert_close(thinned.slope, dense.slope[kept.bool()], **exactly)
+    assert torch.equal(thinned.whole(), dense.theta)
+    assert dense.weights().keys() == thinned.weights().keys()
+
+
+@pytest.mark.usefixtures("every_layer")
+@pytest.mark.parametrize("schedule", [{}, {"decay": 0.1, "langevin": 0.05, "backtrack": None}])
+def test_pruned_weights_stay_exactly_zero_whatever_moves_the_others(tiny, schedule: dict[str, Any]) -> None:
+    problem = tiny.problem(steps=12, **schedule)
+    mask = sparse(problem)
+    trained = train(problem, mask, backend="numba")
+    assert trained.backend == "numba"
+    assert np.array_equal(trained.prunable != 0, mask.bits)
+    weights = torch.cat([trained.weights[name].flatten() for name in trained.weights if name.endswith("weight")])
+    assert weights.count_nonzero() == mask.kept + sum(norm.numel() for norm in norms(problem))
+    assert trained.parameters == 6339
+
+
+def norms(problem: Problem) -> list[Tensor]:
+    return [module.weight for module in problem.net.modules() if isinstance(module, LeakyNorm)]
+
+
+@pytest.mark.usefixtures("every_layer")
+def test_langevin_noise_leaves_biases_and_norms_alone_on_either_backend(tiny) -> None:
+    """With a learning rate of next to nothing, all that moves is what the noise moves."""
+    for name in ("dense", "numba"):
+        problem = tiny.problem(steps=1, lr=1e-12, langevin=0.5)
+        before, mask = problem.theta.detach().clone(), sparse(problem)
+        kept = problem.spread(mask).bool()
+        train(problem, mask, backend=name)
+        moved = (problem.whole() - before * kept).abs() > 1e-6
+        assert torch.equal(moved, kept & problem.prunable), name
+
+
+@pytest.mark.usefixtures("every_layer")
+@pytest.mark.parametrize("prior", [{}, {"skip": 0}, {"scales": 1}])
+def test_the_first_steps_are_those_of_the_dense_path(tiny, prior: dict[str, Any]) -> None:
+    fits = {}
+    for name in ("dense", "numba"):
+        problem = tiny.problem(steps=2, **prior)
+        fits[name] = train(problem, sparse(problem, 0.2), backend=name)
+    assert fits["numba"].curve.loss == pytest.approx(fits["dense"].curve.loss, rel=1e-3)
+    assert fits["numba"].curve.loss[0] == pytest.approx(fits["dense"].curve.loss[0], rel=1e-5)
+    assert {key: value.shape for key, value in fits["numba"].weights.items()} == {
+        key: value.shape for key, value in fits["dense"].weights.items()
+    }
+
+
+@pytest.mark.usefixtures("every_layer")
+def test_two_runs_on_numba_are_equal_bit_for_bit(tiny) -> None:
+    one, two = (train(problem, sparse(problem), backend="numba") for problem in (tiny.problem(), tiny.problem()))
+    assert one.curve == two.curve
+    assert all(torch.equal(value, two.weights[name]) for name, value in one.weights.items())
+
+
+@pytest.mark.usefixtures("every_layer")
+def test_a_thinned_fit_can_start_from_weights_and_several_codes(tiny) -> None:
+    problem = tiny.problem(also=(tiny.pictures["other"],), codes="per_image", steps=1, lr=1e-9)
+    mask, source = sparse(problem), tiny.problem(seed=1)
+    trained = train(problem, mask, start=source.weights(), backend="numba")
+    assert trained.prunable == pytest.approx(source.theta.detach()[source.prunable].numpy() * mask.bits, abs=1e-7)
+
+
+def test_a_dense_mask_leaves_all_convolutions_dense(tiny) -> None:
+    problem = tiny.problem()
+    assert problem.prune(Mask.dense(problem.layers), sparse=True).all()
+    assert problem.there.all()
+    assert not [module for module in problem.net.modules() if isinstance(module, SparseConv)]
+
+
+def test_layers_go_sparse_where_that_is_measured_to_be_faster() -> None:
+    weights = 128 * 128 * 9
+    assert is_faster(int(0.45 * weights), weights, pixels=64 * 64)
+    assert not is_faster(int(0.5 * weights), weights, pixels=64 * 64)
+    assert not is_faster(int(0.2 * weights), weights, pixels=4 * 4)
+    assert is_faster(int(0.05 * weights), weights, pixels=4 * 4)
+    assert not is_faster(1, 3 * 64, pixels=64 * 64)
+
+
+def test_more_threads_speak_for_the_dense_path() -> None:
+    weights = 128 * 128 * 9
+    try:
+        torch.set_num_threads(4)
+        assert not is_faster(int(0.2 * weights), weights, pixels=64 * 64)
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_finding_out_the_sizes_of_the_maps_moves_no_statistics(tiny) -> None:
+    problem = tiny.problem()
+    before = problem.weights()
+    thin(problem.net, problem.code, torch.ones_like(problem.theta))
+    assert problem.net.training
+    assert all(torch.equal(value, before[name]) for name, value in problem.weights().items())
+
+
+def test_the_dense_path_computes_bit_for_bit_what_a_plain_loop_does(tiny) -> None:
+    problem, plain = tiny.problem(steps=20, backtrack=None), tiny.problem(steps=20, backtrack=None)
+    mask = sparse(problem)
+    trained = train(problem, mask, backend="dense")
+    kept, theta, jitter = plain.spread(mask), plain.theta, plain.stream("jitter")
+    adam = torch.optim.Adam([theta], lr=0.01, fused=True)
+    losses = []
+    for _ in range(20):
+        theta.data.mul_(kept)
+        loss = plain.loss(plain.net(plain.jittered(jitter)))
+        losses.append(loss.item())
+        loss.backward()
+        adam.step()
+        adam.zero_grad(set_to_none=False)
+    assert trained.curve.loss == losses
+    assert np.array_equal(trained.prunable, (theta.data * kept)[plain.prunable].numpy())
+
+
+# The choice
+
+
+def test_auto_takes_numba_where_it_works_and_says_why_if_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose("auto", "cpu").name == choose("numba", "cpu").name == "numba"
+    assert choose("dense", "cpu") == backend.Backend("dense", "as asked")
+    assert choose("auto", "cuda:1") == backend.Backend("dense", "the kernels are for the CPU, not for cuda:1")
+    monkeypatch.setattr(backend, "obstacle", lambda: "it rains")
+    assert choose("auto", "cpu") == backend.Backend("dense", "it rains")
+    with pytest.raises(InputError, match="backend numba cannot be used here: it rains; use auto or dense"):
+        choose("numba", "cpu")
+    with pytest.raises(InputError, match="there is no backend 'nunba'; did you mean 'numba'"):
+        choose("nunba", "cpu")
+
+
+def chosen(preparation: str, where: Path | None = None) -> str:
+    """The backend and the reason in a fresh process, after some statements."""
+    code = f"{preparation}\nfrom lip.fast.backend import choose\nprint(choose('auto', 'cpu'))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_without_numba_the_dense_path_is_taken() -> None:
+    said = chosen("import sys; sys.modules['numba'] = None")
+    assert "name='dense'" in said
+    assert "numba is not installed (pip install '.[fast]')" in said
+
+
+def test_without_a_folder_for_compiled_code_the_dense_path_is_taken() -> None:
+    said = chosen("from numba.core.caching import _CacheLocator as L\nL.ensure_cache_path = lambda self: open('/no/x')")
+    assert "name='dense'" in said
+    assert "the kernels cannot be compiled" in said
+
+
+def test_a_fit_has_one_id_on_every_backend_and_its_row_says_which(tiny, tmp_path: Path) -> None:
+    from lip.store import Ledger
+
+    rows = {}
+    for name in ("dense", "numba"):
+        ledger = Ledger(tmp_path / name)
+        tiny.publish(tiny.fit(), ledger, backend=name)
+        (rows[name],) = ledger.fits().to_pylist()
+        assert rows[name]["backend"] == name
+    assert rows["dense"]["id"] == rows["numba"]["id"]
+    assert rows["dense"].keys() == rows["numba"].keys()
