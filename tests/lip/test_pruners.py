@@ -218,7 +218,8 @@ def test_synflow_never_empties_a_layer_while_others_have_weights_to_give(tiny) -
 def test_oes_learns_masks_under_which_theta_0_is_closer_to_the_observation_than_under_random_ones(tiny) -> None:
     losses = {}
     for pruner in ("oes", "random"):
-        fit = tiny.trajectory(pruner=pruner, rounds=2, steps=60).fits[2]
+        quick = (("search", 8),) if pruner == "oes" else ()
+        fit = tiny.trajectory(pruner=pruner, rounds=2, steps=60, options=quick).fits[2]
         problem = tiny.problem(fit)
         problem.theta.data.mul_(problem.spread(fit.mask.mask(problem, None)))
         with torch.no_grad():
