@@ -166,12 +166,12 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     task = _made(task_class, {**released, **values, "hole": hole}, where)
     if objection := task.check(own.height, own.width):
         raise InputError(f"{where}: {objection}")
-    schedule = _schedule(task, point, values, where)
+    schedule = _schedule(task, prior, point, values, where)
     here = Origin(pictures=(own,), task=task, schedule=schedule)
     there = here.replace(pictures=sources, codes=point.codes if len(sources) > 1 else "shared")
     if point.source_task and point.source_task != point.task:
         other = _made(TASKS[point.source_task], released, where)
-        there = there.replace(task=other, schedule=_schedule(other, point, values, where))
+        there = there.replace(task=other, schedule=_schedule(other, prior, point, values, where))
     if "backtrack" in defects and len(sources) > 1:
         there = there.replace(schedule=there.schedule.replace(backtrack=None))
     if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
@@ -246,10 +246,10 @@ def _levels(point: Point, prior: Prior, channels: int, where: str) -> tuple[Leve
     return tuple(levels + [Level(parameters=count) for count in point.parameters])
 
 
-def _schedule(task: Task, point: Point, values: Mapping[str, Any], where: str) -> Schedule:
+def _schedule(task: Task, prior: Prior, point: Point, values: Mapping[str, Any], where: str) -> Schedule:
     named = task.schedules() | {"sgld": task.schedules()["paper"].sgld()}
     name = "lip" if "schedule" in point.defects and point.schedule == "paper" else point.schedule
-    chosen = named[name]
+    chosen = prior.schedule(named[name])
     if chosen.backtrack and "backtrack" in point.defects:
         chosen = chosen.replace(undo="official")
     return _made(Schedule, {**dict(chosen), **values}, where)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from lip.priors.prior import Prior
+from lip.schedule import Schedule
 
 if TYPE_CHECKING:
     from lip.priors.networks import DecoderNet
@@ -21,6 +22,10 @@ class Decoder(Prior):
     """Channels of every layer and of the input code."""
     scales: Annotated[int, Field(ge=1, le=8)] = 5
     """How often the code is doubled."""
+
+    def schedule(self, usual: Schedule) -> Schedule:
+        """Without jitter, as published: on a code of this size it costs the decoder several dB."""
+        return usual.replace(jitter=0.0)
 
     @property
     def multiple(self) -> int:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
+from lip.schedule import Schedule
 from lip.spec import Spec
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class Prior(Spec):
         import torch
 
         return torch.rand(1, *self.code_shape(height, width)) * 0.1
+
+    def schedule(self, usual: Schedule) -> Schedule:
+        """How this prior is trained where a task says how an hourglass is."""
+        return usual
 
     def counts(self, channels: int, covers: Covers) -> tuple[int, int]:
         """How many parameters a mask covers, and how many there are in all."""
