@@ -57,7 +57,7 @@ def fit(
     pruner: Annotated[
         str, typer.Option(help="imp, random, layerwise, shuffled, magnitude, snip, synflow, grasp or oes")
     ] = "imp",
-    rounds: Annotated[int, typer.Option(help="rounds of pruning; 0 fits the dense prior only")] = 0,
+    rounds: Annotated[int | None, typer.Option(help="rounds of pruning; default: none, the dense prior only")] = None,
     rewind: Annotated[float, typer.Option(help="percentage of the dense run's steps to rewind to")] = 0.0,
     seed: int = 0,
     size: Annotated[int | None, typer.Option(help="cut and scale the image to so many pixels square")] = None,
@@ -83,13 +83,14 @@ def fit(
     values: dict[str, Any] = {
         "image": image,
         "pruner": pruner,
-        "rounds": rounds,
         "rewind": rewind,
         "seed": seed,
     }
-    given = {"size": size, "sigma": sigma, "steps": steps, "width": width, "scales": scales}
+    given = {"size": size, "sigma": sigma, "steps": steps, "width": width, "scales": scales, "rounds": rounds}
     values |= {key: value for key, value in given.items() if value is not None}
     values |= dict(terminal.pair(text) for text in more or [])
+    if not values.keys() & {"rounds", "sparsities", "parameters"}:
+        values["rounds"] = 0
     album = Album(data)
     chosen = trajectory_of(values, album, "fit")
     ledger = Ledger(out or Path(Path(image).stem))

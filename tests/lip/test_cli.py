@@ -37,6 +37,26 @@ def pixels(path: str) -> np.ndarray:
     return np.asarray(PIL.Image.open(path))
 
 
+def test_fit_takes_levels_in_place_of_rounds(lip: Lip, capsys) -> None:
+    assert lip("fit", "cat.png", *TINY, "--set", "sparsities=[0.5, 0.36]") == 0
+    assert {path.name for path in Path("cat").glob("*.png")} >= {"round-00.png", "round-02.png", "level-0.5.png"}
+    assert "level 0.5" in capsys.readouterr().out
+    assert lip("fit", "cat.png", *TINY, "--rounds", "2", "--set", "sparsities=[0.5]") == 2
+    assert "remove one of the two" in capsys.readouterr().err
+
+
+def test_an_image_without_reference_is_restored_and_never_called_clean(lip: Lip, capsys) -> None:
+    assert lip("fit", "cat.png", *TINY, "--set", "task=restore") == 0
+    assert {path.name for path in Path("cat").glob("*.png")} == {"degraded.png", "round-00.png"}
+    assert "no reference; early stop at step" in capsys.readouterr().out
+    (row,) = Ledger("cat").fits().to_pylist()
+    silent = {name for name, value in row.items() if value is None}
+    assert {"psnr_peak", "psnr_last_ema", "ssim_stop", "psnr_emv", "step_peak", "curve_psnr_ema"} <= silent
+    assert None not in (row["loss"], row["step_stop"], row["step_emv"], row["curve_loss"], row["collapsed"])
+    outputs = Ledger("cat")._outputs.items()
+    assert all(b"peak" not in data for _, data in outputs)
+
+
 def test_fit_writes_the_clean_the_degraded_and_each_rounds_image(lip: Lip, tiny, photo: np.ndarray, capsys) -> None:
     assert lip("fit", "cat.png", *TINY, "--rounds", "2", "--rewind", "50", "--sigma", "50") == 0
     assert sorted(path.name for path in Path("cat").glob("*.png")) == [
