@@ -123,7 +123,6 @@ def bench(
     from statistics import median
 
     from rich.progress import track
-    from rich.table import Table
 
     from lip.bench import LOOPS, ROUNDS, gain, peak, timings, trajectory
     from lip.store import Ledger
@@ -294,7 +293,7 @@ def _watch(bars: Progress, name: Callable[[Fit], str]) -> Callable[[Fit], Watch]
 
 
 def _say(ledger: Ledger, fit: Fit) -> None:
-    row = ledger.fits(ids=[fit.id]).to_pylist()[0]
+    (row,) = ledger.fits(["sparsity", *terminal.OUTCOME], [fit.id]).to_pylist()
     console.print(f"{fit.mask!s:<8}  {row['sparsity']:>7.2%} pruned  {terminal.outcome(row)}", highlight=False)
 
 

@@ -210,7 +210,7 @@ def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str,
         "layer_kept": mask.kept_per_layer,
     }
     if not fit.task.has_reference:
-        flat |= {name: None for name in COLUMNS if re.match(r"(curve_)?(psnr|ssim)_|step_peak|curve_(psnr|ssim)", name)}
+        flat |= {name: None for name in COLUMNS if re.match(r"(curve_)?(psnr|ssim)|step_peak", name)}
     if unknown := flat.keys() - COLUMNS.keys():
         raise KeyError(f"lip.schema.COLUMNS lacks {sorted(unknown)}")
     return flat

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 OUTPUTS = {"last": "last", "stop": "early stop", "peak": "oracle peak"}
+OUTCOME = [*(f"psnr_{output}_ema" for output in OUTPUTS), "step_stop_ema", "empty_layers", "collapsed"]
+"""The columns of a row that `outcome` reads."""
 
 
 def default_storage() -> Path:
@@ -36,7 +38,7 @@ def pair(text: str) -> tuple[str, Any]:
 
 
 def outcome(row: Mapping[str, Any]) -> str:
-    """How a fit came out, given its row, as rich markup."""
+    """How a fit came out, given the columns OUTCOME of its row, as rich markup."""
     if row["psnr_last_ema"] is None:
         said = f"no reference; early stop at step {row['step_stop_ema']}"
     else:

@@ -100,8 +100,8 @@ class Trajectory(Spec):
         if isinstance(place, int):
             return there._chain(place - 1)
         total, parameters = self.prior.counts(self.picture.channels, self.covers)
-        last = 0  # the last round that keeps more than the level does
-        while kept_after(total, last + 1) > place.kept(total, parameters):
+        kept, last = place.kept(total, parameters), 0  # the last round that keeps more than the level does
+        while kept_after(total, last + 1) > kept:
             last += 1
         return there._chain(last).replace(cut=place)
 

@@ -105,7 +105,8 @@ class Progress:
         )
 
     def _line(self, trajectory: Trajectory, fit: str) -> None:
-        for row in self.ledger.fits(ids=[fit]).to_pylist():  # one, or none yet where the storage lags behind
+        columns = ["sparsity", "seconds", *terminal.OUTCOME]
+        for row in self.ledger.fits(columns, [fit]).to_pylist():  # one, or none yet where the storage lags behind
             place = self.plan.fits[fit].mask
             self.console.print(
                 f"{escape(label(trajectory)):<40} {place!s:<8}  {row['sparsity']:>7.2%} pruned  "

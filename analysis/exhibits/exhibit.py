@@ -28,6 +28,10 @@ SETTINGS = [
     "jitter",
     "ema",
     "backtrack",
+    "covers",
+    "theta_seed",
+    "z_seed",
+    "noise_seed",
 ]
 """What else may differ between fits; a figure mixes no two values of these at one point."""
 
