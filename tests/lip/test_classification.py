@@ -302,7 +302,7 @@ def test_compat_names_what_applies_to_it_and_nothing_else() -> None:
         ({"prior": "decoder", "scales": 2}, "prior: decoder cannot classify; use prior: hourglass"),
         ({"data_size": 4}, "data_size: a net of 2 scales needs at least 5 pixels, not 4"),
         ({"schedule": "sgld"}, "schedule: there is no schedule 'sgld' for classify; use paper or lip"),
-        ({"source_task": "denoise"}, "the key 'source_image' is missing; say which image denoise"),
+        ({"source_task": "denoise"}, "the key 'source_image' is missing; say which image denoise is of"),
         ({"source_task": "denoise", "source_data": "faces"}, "source_data: denoise is fitted to source_image; remove"),
         ({"source_image": "astronaut"}, "source_image: classify is fitted to source_data; remove it"),
         ({"mask": "text"}, "mask: classify has no use for one"),
@@ -325,7 +325,7 @@ def test_what_makes_no_sense_is_refused(change: dict[str, Any], said: str) -> No
     [
         ({"data": "faces"}, "data: denoise is fitted to image; remove it"),
         ({"epochs": 5}, "there is no key 'epochs'"),
-        ({"source_task": "classify"}, "the key 'source_data' is missing; say which data classify"),
+        ({"source_task": "classify"}, "the key 'source_data' is missing; say which data classify is of"),
         ({"source_data": "faces"}, "source_data: denoise is fitted to source_image; remove it"),
         ({"source_task": "classify", "source_data": "faces", "prior": "decoder"}, "prior: decoder cannot classify"),
     ],
@@ -356,4 +356,4 @@ def test_the_id_of_a_classification_is_the_same_in_every_release() -> None:
     one = Fit(picture=CIFAR, task=Classify(), schedule=Sgd(), prior=Hourglass())
     assert one.canonical() == {"picture": CIFAR.pixels, "task": {"kind": "classify"}, "schedule": {}}
     assert one.id == "ad7977cdd246f45c"
-    assert one.replace(mask=Imp(trained=one), schedule=Sgd(epochs=20)).id == "x"
+    assert one.replace(mask=Imp(trained=one), schedule=Sgd(epochs=20)).id == "6a06759d1c081901"

@@ -106,7 +106,7 @@ def test_the_digits_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_digits_without_scikit_learn_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(InputError, match="scikit-learn, which is not installed: .* or use faces"):
+    with pytest.raises(InputError, match=r"scikit-learn, which is not installed: .* or use faces"):
         load("digits", 8)
 
 
