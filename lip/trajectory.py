@@ -146,7 +146,8 @@ class Trajectory(Spec):
     @property
     def whole_layers(self) -> tuple[str, ...]:
         """The layers that masks taken over from another network leave whole, by name."""
-        if not (there := self.lender):
+        there = self.lender
+        if there is None or type(there.task).network is type(self.task).network:  # which spares planning torch
             return ()
         own, theirs = (t.task.layers(t.prior, t.picture, t.covers) for t in (self, there))
         return tuple(layer.name for layer in own if layer not in theirs)
