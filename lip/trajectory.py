@@ -172,13 +172,13 @@ def publish(
     """See to it that a fit is in the ledger, and before it whatever it builds on; returns whether it was trained now.
 
     `images` maps hashes of pixels to uint8 arrays (height, width, channels). `watch` is told which fit begins and
-    returns what is to follow it. `outputs` keeps the restored images too. `backend` is for `lip.fast.backend`.
+    returns what is to follow it. `outputs` keeps its restored images too. `backend` is for `lip.fast.backend`.
     Safe to repeat, to interrupt and to run twice at once.
     """
     if fit in ledger and (ledger.has_outputs(fit) or not outputs):
         return False
     for source in fit.sources:
-        publish(source, images, ledger, device, watch, outputs, backend)
+        publish(source, images, ledger, device, watch, backend=backend)
 
     from lip.fast.backend import choose
     from lip.fitting import train

@@ -5,11 +5,26 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
+
+from lip import images
+
+
+@pytest.fixture(scope="session")
+def standard_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a small stand-in for every member of the standard sets: no test needs the network."""
+    folder = tmp_path_factory.mktemp("data")
+    for number, member in enumerate(images._MEMBERS.values()):
+        path = folder / member.files[0]
+        path.parent.mkdir(exist_ok=True)
+        grey = Image.effect_noise((64, 64), 20 + number)
+        (grey if member.set in ("set12", "bm3d") or member.role == "mask" else grey.convert("RGB")).save(path)
+    return folder
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., str]:
-    """Writes a sweep file named tiny.yaml with blocks replaced, and gives its path."""
+    """Writes a sweep file tiny.yaml with blocks replaced, and gives its path; a block that has a name is a file too."""
 
     def make(**blocks: object) -> str:
         content: dict[str, object] = {
@@ -18,6 +33,8 @@ def write(tmp_path: Path) -> Callable[..., str]:
             "fixed": {"image": "astronaut", "rounds": 2},
             "grid": {"pruner": ["imp", "random"], "seed": [0]},
         }
+        for name in [name for name, block in blocks.items() if isinstance(block, dict) and "name" in block]:
+            (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(blocks.pop(name)))
         path = tmp_path / "tiny.yaml"
         path.write_text(yaml.safe_dump({key: value for key, value in (content | blocks).items() if value is not None}))
         return str(path)
