@@ -184,13 +184,13 @@ def publish(
     """See to it that a fit is in the ledger, and before it whatever it builds on; returns whether it was trained now.
 
     `images` maps the hashes of pictures to arrays (`lip.picture`). `watch` is told which fit begins and
-    returns what is to follow it. `outputs` keeps the restored images too. `backend` is for `lip.fast.backend`.
+    returns what is to follow it. `outputs` keeps its restored images too. `backend` is for `lip.fast.backend`.
     Safe to repeat, to interrupt and to run twice at once.
     """
     if fit in ledger and (ledger.has_outputs(fit) or not outputs):
         return False
     for source in fit.sources:
-        publish(source, images, ledger, device, watch, outputs, backend)
+        publish(source, images, ledger, device, watch, backend=backend)
 
     from lip.fast.backend import choose
     from lip.pruners.imp import cut
