@@ -22,13 +22,16 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "schema": (_int, "version of this list of columns"),
     "spec": (_text, "the canonical spec, as JSON"),
     # the problem
-    "image": (_text, "name of the image; of several fitted at once, joined by +"),
-    "pixels": (_text, "hash of the (first) image's pixels"),
+    "image": (_text, "name of the image or the data set; of several fitted at once, joined by +"),
+    "pixels": (_text, "hash of the (first) image's pixels, or of all of a data set"),
     "codes": (_text, "whether several images share one code or have one each"),
     "image_height": (_int, "pixels"),
     "image_width": (_int, "pixels"),
     "channels": (_int, "1 grey, 3 RGB"),
-    "task": (_text, "restoration task"),
+    "classes": (_int, "classify: classes of the data set"),
+    "train_images": (_int, "classify: pictures trained on"),
+    "test_images": (_int, "classify: pictures that accuracies are measured on"),
+    "task": (_text, "restoration task, or classify"),
     "sigma": (_float, "denoise, reconstruct: noise standard deviation in 8-bit grey levels"),
     "keep": (_float, "inpaint: probability that a pixel is known, unless a mask is given"),
     "per_channel": (_bool, "inpaint: whether each channel of a pixel is known or not on its own"),
@@ -36,19 +39,23 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "hole": (_text, "inpaint: name of the mask"),
     "factor": (_int, "superres: how often the image is enlarged"),
     "target": (_text, "reconstruct: clean, noisy, shuffled or noise"),
+    "head": (_text, "classify: linear, or sigmoid: as the released code has it"),
+    "rewinds": (_bool, "classify: whether IMP goes back to theta_0"),
     # the prior and its training
     "prior": (_text, "network"),
     "width": (_int, "channels of every layer"),
     "scales": (_int, "hourglass: number of halvings; decoder: of doublings"),
     "skip": (_int, "hourglass: channels of a skip connection"),
-    "depth": (_int, "hourglass: channels of the input code"),
+    "depth": (_int, "hourglass: channels of the input code, which a classifier has pictures in place of"),
     "net": (_text, "nas: number of the upsampling cell, and which scales are given which sources"),
     "seed": (_int, "draws theta_0, z, observation, jitter and random masks"),
     "theta_seed": (_int, "draws theta_0 instead; null: seed does"),
     "z_seed": (_int, "draws z instead; null: seed does"),
     "noise_seed": (_int, "draws the observation instead; null: seed does"),
-    "steps": (_int, "steps of Adam"),
+    "steps": (_int, "steps of Adam; classify: epochs of SGD"),
     "lr": (_float, "learning rate"),
+    "batch": (_int, "classify: pictures per update"),
+    "momentum": (_float, "classify: of SGD"),
     "jitter": (_float, "standard deviation of the input noise"),
     "ema": (_float, "weight of the past in the average of outputs"),
     "backtrack": (_float, "dB of loss in a step that undo it; null: never"),
@@ -82,10 +89,12 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "emv_found": (_bool, "whether ES-EMV found a minimum"),
     "psnr_mean": (_float, "dB, SGLD's posterior mean: of the outputs after burn-in"),
     "ssim_mean": (_float, "SGLD's posterior mean"),
-    "loss": (_float, "training loss, mean of the last 100 steps"),
+    "accuracy_last": (_float, "classify: share of the test pictures that is told right after the last epoch"),
+    "accuracy_peak": (_float, "classify: oracle, the best of all epochs; step_peak is the first that has it"),
+    "loss": (_float, "training loss, mean of the last 100 steps; classify: of the last epoch"),
     "stop_found": (_bool, "whether ES-WMV found a minimum"),
     "backtracks": (_int, "steps undone"),
-    "collapsed": (_bool, "best output less than 1 dB better than a flat colour"),
+    "collapsed": (_bool, "best output less than 1 dB better than a flat colour; classify: never better than one class"),
     # provenance
     "started": (pa.timestamp("s", tz="UTC"), "when training began"),
     "seconds": (_float, "training time with its records"),
@@ -103,7 +112,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "curve_step": (pa.list_(pa.int32()), "sampled steps"),
     **{
         f"curve_{name}": (pa.list_(pa.float32()), "per sampled step")
-        for name in ("loss", "psnr", "psnr_ema", "ssim", "ssim_ema")
+        for name in ("loss", "psnr", "psnr_ema", "ssim", "ssim_ema", "accuracy")
     },
     "layer_name": (pa.list_(_text), "prunable layers in module order, scale 0 is full resolution"),
     "layer_size": (pa.list_(pa.int64()), "weights of the layer"),
@@ -116,6 +125,7 @@ POINTS = pa.schema(
     [
         ("sweep", _text),
         ("profile", _text),
+        ("experiment", _text),
         ("trajectory", _text),
         ("image", _text),
         ("source_image", _text),
@@ -129,8 +139,9 @@ POINTS = pa.schema(
         ("fit", _text),
     ]
 )
-"""A sweep is a list of trajectories, and this table lists their fits: one row per (trajectory, round).
+"""A sweep is a list of trajectories, and this table lists their fits: one row per (experiment, trajectory, round).
 
+`experiment` is the sweep itself or one that it includes; null in older files, which include none.
 `rewind` is the percentage of the dense run's steps that weights are rewound to; `source_image` and `source_task` are
 null where the masks come from the image and task themselves. `compat` names what is done as the released code does,
 joined by +; null for nothing. `round` is null at a level between two rounds.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lip.compat import OFFICIAL
 from lip.fit import Fit
 from lip.store import Ledger
 from lip.trajectory import Trajectory
@@ -24,7 +23,12 @@ class Plan:
 
     @classmethod
     def make(cls, sweep: Sweep, ledger: Ledger) -> Plan:
-        return cls(sweep, frozenset(key for key, fit in cls(sweep, frozenset()).fits.items() if fit in ledger))
+        published = (
+            key
+            for key, fit in cls(sweep, frozenset()).fits.items()
+            if fit in ledger and (key not in sweep.outputs or ledger.has_outputs(fit))
+        )
+        return cls(sweep, frozenset(published))
 
     @cached_property
     def fits(self) -> dict[str, Fit]:
@@ -53,6 +57,7 @@ class Plan:
         """One row per trajectory and round of the whole sweep, for the ledger (`lip.schema.POINTS`)."""
         return [
             {
+                "experiment": experiment,
                 "trajectory": trajectory.id,
                 "image": trajectory.picture.name,
                 "source_image": trajectory.source_image,
@@ -65,7 +70,7 @@ class Plan:
                 "round": fit.mask.round,
                 "fit": fit.id,
             }
-            for trajectory in self.sweep.whole
+            for experiment, trajectory in self.sweep.members
             for fit in trajectory.fits
         ]
 
@@ -97,7 +102,9 @@ def label(trajectory: Trajectory) -> str:
     if sources := [name for name in (trajectory.source_image, trajectory.source_task) if name]:
         parts.insert(1, f"masks of {' '.join(sources)}")
     if trajectory.compat:
-        parts.append("as released" if trajectory.compat == OFFICIAL else " ".join(trajectory.compat))
+        parts.append(
+            "as released" if {*trajectory.compat} >= {*trajectory.task.defects} else " ".join(trajectory.compat)
+        )
     if trajectory.rewind:
         parts.append(f"rewind {trajectory.rewind:g} %")
     return ", ".join(parts)

@@ -13,17 +13,18 @@ from lip import metrics
 from lip.fit import Fit
 from lip.fitting import Backtracking, ReleasedBacktracking, train
 from lip.masks import Mask
-from lip.problem import Problem, stream
+from lip.problem import stream
+from lip.restoration import Restoration
 from lip.tasks.denoise import Denoise
 
 
-def half(problem: Problem, seed: int = 0) -> Mask:
+def half(problem: Restoration, seed: int = 0) -> Mask:
     """A mask that keeps half of the weights, at random."""
     scores = np.random.default_rng(seed).random(int(problem.prunable.sum()))
     return Mask.keep_largest(problem.layers, scores, len(scores) // 2)
 
 
-def dense(problem: Problem) -> Mask:
+def dense(problem: Restoration) -> Mask:
     return Mask.dense(problem.layers)
 
 
@@ -250,8 +251,19 @@ def test_what_is_left_behind_counts_all_parameters(tiny) -> None:
     trained = train(problem, half(problem))
     assert trained.parameters == sum(p.numel() for p in problem.net.parameters()) == 6339
     assert trained.prunable.shape == (half(problem).bits.size,)
-    assert trained.outputs.keys() == {f"{which}{ema}" for which in ("peak", "last", "stop") for ema in ("", "_ema")}
+    scored = {f"{which}{ema}" for which in ("peak", "last", "stop") for ema in ("", "_ema")}
+    assert trained.outputs.keys() == {*scored, "step_1_ema"}
     assert all(image.shape == (3, 32, 32) for image in trained.outputs.values())
+
+
+def test_averaged_outputs_on_the_way_are_those_of_shorter_fits(tiny) -> None:
+    problem = tiny.problem(steps=50)
+    outputs = train(problem, dense(problem)).outputs
+    on_the_way = [int(name.split("_")[1]) for name in outputs if name.startswith("step_")]
+    assert on_the_way == [1, 3, 5, 10, 25]
+    for step in on_the_way:
+        short = train(tiny.problem(steps=step), dense(problem))
+        assert np.array_equal(outputs[f"step_{step}_ema"], short.outputs["last_ema"])
 
 
 # Backtracking
