@@ -200,7 +200,7 @@ def test_a_thinned_network_has_the_loss_and_the_gradient_of_the_dense_one(tiny) 
     for problem in (dense, thinned):
         problem.net.double()
         problem.code, problem.observation = problem.code.double(), problem.observation.double()
-        problem._flatten()
+        problem.flatten()
     mask = sparse(dense)
     kept = dense.prune(mask, sparse=False)
     assert thinned.prune(mask, sparse=True).all()
