@@ -18,6 +18,8 @@ from analysis.stats import FAILS, HOLDS, UNKNOWN, Verdict
 from lip.errors import InputError
 
 SEEDS = (0, 1, 2)
+SWEEPS = {"script": "compat", "classifier_layers": "classification"}
+"""What runs an exhibit that is not alone in its sweep."""
 
 
 def made(invented, name: str) -> Exhibit | Absent:
@@ -308,7 +310,7 @@ class TestEveryExhibit:
         absent = made(invented, name)
         assert isinstance(absent, Absent)
         assert absent.reason.startswith(("the sweep has no ", "no ", "there is no "))
-        run = {"there is": "invented"}.get(absent.reason[:8], "compat" if name == "script" else name)
+        run = {"there is": "invented"}.get(absent.reason[:8], SWEEPS.get(name, name))
         assert absent.remedy == f"python -m sweeps run {run} --profile smoke --storage {invented.folder}"
 
     def test_it_says_what_is_not_run_yet(self, name: str, paper: Frames):
