@@ -72,6 +72,7 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
         "psnr_ema": ("float32", "dB, of the averaged outputs"),
         "ssim": ("float32", "of the output"),
         "ssim_ema": ("float32", "of the averaged outputs"),
+        "accuracy": ("float32", "classify: of the test pictures"),
     },
     "layers": {
         "row": ("int64", "label of the row of fits"),
@@ -157,13 +158,20 @@ class Frames:
 
     def _long(self, prefix: str) -> pd.DataFrame:
         nested = self.nested.filter(pc.is_in(self.nested["id"], pa.array(self.fits["fit"].unique(), pa.string())))
-        lists = [name for name in nested.column_names if name.startswith(prefix)]
-        parent = pc.list_parent_indices(nested[lists[0]].combine_chunks())
-        columns = {name.removeprefix(prefix): pc.list_flatten(nested[name]) for name in lists}
-        long = _typed(pa.table({"fit": nested["id"].take(parent), **columns}))
+        names = [name for name in nested.column_names if name.startswith(prefix)]
+        lists = {name.removeprefix(prefix): nested[name].combine_chunks() for name in names}
+        first = next(iter(lists.values()))
+        columns = {name: _flattened(column, like=first) for name, column in lists.items()}
+        long = _typed(pa.table({"fit": nested["id"].take(pc.list_parent_indices(first)), **columns}))
         axes = [name for name in _ON_THE_AXES if name in self.fits] if self.sweep else ["mask_kind", "seed", "round"]
         rows = self.fits[["fit", *axes]].rename_axis("row").reset_index()
         return rows.merge(long, on="fit", how="inner")
+
+
+def _flattened(lists: pa.ListArray, like: pa.ListArray) -> pa.Array:
+    """The values of all lists; where there is none, as many nulls as the one it is `like` has values."""
+    nothing = pa.ListArray.from_arrays(like.offsets, pa.nulls(len(like.values), lists.type.value_type))
+    return pc.list_flatten(pc.if_else(lists.is_valid(), lists, nothing) if lists.null_count else lists)
 
 
 def storage_folder(storage: str | Path | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -10,14 +11,13 @@ from lip.fit import Fit
 from lip.store import Ledger
 from sweeps.plan import Plan
 
-TIMED_STEPS = 3
+SIZE = ["task", "train_images", "prior", "width", "scales", "image_height", "image_width"]
+"""The columns that a step's time goes by."""
 
 
 def estimate(plan: Plan, ledger: Ledger, slots: int) -> str:
     """A sentence: the time for the missing fits on so many slots, and what that rests on."""
-    rows = ledger.fits(
-        ["prior", "width", "scales", "image_height", "image_width", "host", "steps", "seconds"]
-    ).to_pylist()
+    rows = ledger.fits([*SIZE, "host", "steps", "seconds"]).to_pylist()
     measured: dict[tuple[object, ...], list[float]] = {}
     for row in rows:
         if row["host"] == platform.node():
@@ -31,34 +31,24 @@ def estimate(plan: Plan, ledger: Ledger, slots: int) -> str:
         else:
             sampled = max(sampled, len(measured[size]))
         seconds += fit.schedule.steps * float(np.median(measured[size]))
-    basis = (
-        f"timing {TIMED_STEPS} steps just now" if timed else f"{sampled} published fits of this size on this machine"
-    )
+    basis = "timing a few steps just now" if timed else f"{sampled} published fits of this size on this machine"
     return f"about {_readable(seconds / slots)} on {slots} CPU slots of this machine, from {basis}"
 
 
 def _size_of(fit: Fit) -> tuple[object, ...]:
-    prior = fit.prior.model_dump()
-    return (fit.prior.kind, prior.get("width"), prior.get("scales"), fit.picture.height, fit.picture.width)
+    kinds = {"task": fit.task.kind, "prior": fit.prior.kind}
+    return _size_of_row({**fit.picture.columns(), **fit.prior.model_dump(), **kinds})
 
 
-def _size_of_row(row: dict[str, object]) -> tuple[object, ...]:
-    return tuple(row[name] for name in ("prior", "width", "scales", "image_height", "image_width"))
+def _size_of_row(row: Mapping[str, object]) -> tuple[object, ...]:
+    return tuple(row.get(name) for name in SIZE)
 
 
 def _time(fit: Fit, plan: Plan) -> float:
     import torch
 
-    from lip.fitting import train
-    from lip.masks import Mask
-    from lip.problem import Problem
-
     torch.set_num_threads(1)
-    short = fit.replace(schedule=fit.schedule.replace(steps=TIMED_STEPS))
-    for _ in range(2):  # the first warms up
-        problem = Problem(short, plan.sweep.pixels)
-        seconds = train(problem, Mask.dense(problem.layers)).seconds
-    return seconds / TIMED_STEPS
+    return fit.task.step_seconds(fit, plan.sweep.pixels)
 
 
 def _readable(seconds: float) -> str:

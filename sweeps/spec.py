@@ -286,6 +286,10 @@ def _has(values: Mapping[str, Any], size: str) -> bool:
     """
     if size in ("width", "scales"):
         return values.get("prior", "hourglass") == "hourglass"
+    if size in ("size", "steps"):
+        return bool(values.keys() & {"image", "source_image"})
+    if size in ("data_size", "epochs"):
+        return bool(values.keys() & {"data", "source_data"})
     levels = values.get("sparsities") or values.get("parameters") or values.get("rounds") == 0
     return size != "rounds" or not levels
 

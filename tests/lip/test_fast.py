@@ -14,6 +14,8 @@ import lip.fast
 from lip.errors import InputError
 from lip.fast import backend
 from lip.fast.backend import choose
+from lip.fast.chain import Chain
+from lip.fast.dense_conv import DenseConv
 from lip.fast.double import Double, doubles
 from lip.fast.norm import LeakyNorm
 from lip.fast.sparse_conv import SparseConv, supports
@@ -22,7 +24,7 @@ from lip.fitting import train
 from lip.masks import Mask
 from lip.priors import Hourglass
 from lip.priors.networks import ReflectConv, doubling
-from lip.problem import Problem
+from lip.restoration import Restoration
 
 exactly = {"rtol": 1e-10, "atol": 1e-10}
 """float64, sums in another order."""
@@ -34,7 +36,7 @@ def sides(module: nn.Module, x: Tensor, *parameters: Tensor, slope: Tensor) -> l
     return [y.detach(), *torch.autograd.grad(y, [x, *parameters], slope[..., : y.shape[-2], : y.shape[-1]])]
 
 
-def compare(conv: nn.Conv2d, kept: Tensor, x: Tensor) -> None:
+def compare(conv: nn.Conv2d | nn.ConvTranspose2d, kept: Tensor, x: Tensor) -> None:
     """A SparseConv computes what the convolution computes with zeros for weights."""
     conv.weight.data *= kept
     sparse = SparseConv(conv, kept)
@@ -90,9 +92,66 @@ def test_a_convolution_may_do_without_bias_and_without_padding() -> None:
         compare(conv.double(), torch.rand(conv.weight.shape) < 0.5, drawn(1, 4, 5, 7))
 
 
+@pytest.mark.parametrize("density", [0.05, 0.5])
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(4, 6, 3, padding=1, bias=False),
+        nn.Conv2d(4, 6, 5, stride=2, padding=2),
+        nn.ConvTranspose2d(4, 6, 7, padding=3),
+        nn.ConvTranspose2d(4, 6, 3),
+        nn.ConvTranspose2d(4, 6, 1, bias=False),
+    ],
+    ids=repr,
+)
+def test_a_convolution_may_be_padded_with_zeros_or_transposed(conv: Any, density: float) -> None:
+    for height, width in ((4, 4), (5, 8), (9, 7)):
+        compare(conv.double(), torch.rand(conv.weight.shape) < density, drawn(2, 4, height, width))
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (3, 2), (5, 2), (1, 2)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_of_all_its_weights_is_pytorchs(kernel: int, stride: int, bias: bool) -> None:
+    for height, width in ((3, 3), (5, 8), (40, 6)):
+        conv, x = ReflectConv(6, 5, kernel, stride, bias=bias).double(), drawn(2, 6, height, width)
+        slope = torch.randn_like(conv(x))
+        parameters = list(conv.parameters())
+        expected = sides(conv, x, *parameters, slope=slope)
+        torch.testing.assert_close(sides(DenseConv(conv), x, *parameters, slope=slope), expected, **exactly)
+
+
+def test_a_chain_is_its_stages_one_after_the_other() -> None:
+    conv, norm = DenseConv(ReflectConv(4, 6, 3).double()), LeakyNorm(nn.BatchNorm2d(6).double(), 0.2)
+    pruned = SparseConv(nn.Conv2d(6, 3, 1, bias=False).double(), torch.rand(3, 6, 1, 1) < 0.5)
+    chain, x = Chain(conv, norm, Double(), pruned), drawn(2, 4, 5, 6)
+    parameters, slope = list(chain.parameters()), torch.randn(2, 3, 10, 12, dtype=torch.float64)
+    one_by_one = nn.Sequential(*chain)
+    assert len(parameters) == 5
+    assert [node[0].name() for node in chain(x).grad_fn.next_functions if node[0]] == [
+        "torch::autograd::AccumulateGrad"
+    ] * 6
+    torch.testing.assert_close(
+        sides(chain, x, *parameters, slope=slope), sides(one_by_one, x, *parameters, slope=slope), rtol=0, atol=0
+    )
+
+
+def test_gradients_that_nobody_wants_are_not_computed() -> None:
+    conv = DenseConv(ReflectConv(2, 2, 3))
+    x = torch.randn(1, 2, 4, 4)
+    y, kept = conv.ahead(x, *conv.tensors())
+    assert conv.back(torch.ones_like(y), kept, wanted=False)[0] is None
+
+
 @pytest.mark.parametrize(
     "module",
-    [nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1, groups=2), nn.ConvTranspose2d(4, 4, 4), nn.Linear(4, 4)],
+    [
+        nn.Conv2d(4, 4, 1, groups=2),
+        nn.Conv2d(4, 4, (3, 1)),
+        nn.Conv2d(4, 4, 3, padding="same"),
+        nn.ConvTranspose2d(4, 4, 4, stride=2),
+        nn.ConvTranspose2d(4, 4, 3, dilation=2),
+        nn.Linear(4, 4),
+    ],
     ids=repr,
 )
 def test_what_the_kernels_do_not_compute_stays_dense(module: nn.Module) -> None:
@@ -148,7 +207,7 @@ def test_other_enlargements_are_left_alone() -> None:
 # A network thinned by a mask
 
 
-def sparse(problem: Problem, density: float = 0.05) -> Mask:
+def sparse(problem: Restoration, density: float = 0.05) -> Mask:
     rng = np.random.default_rng(0)
     return Mask(problem.layers, rng.random(int(problem.prunable.sum())) < density)
 
@@ -165,7 +224,7 @@ def test_a_thinned_network_has_the_loss_and_the_gradient_of_the_dense_one(tiny) 
     for problem in (dense, thinned):
         problem.net.double()
         problem.code, problem.observation = problem.code.double(), problem.observation.double()
-        problem._flatten()
+        problem.flatten()
     mask = sparse(dense)
     kept = dense.prune(mask, sparse=False)
     assert thinned.prune(mask, sparse=True).all()
@@ -192,7 +251,7 @@ def test_pruned_weights_stay_exactly_zero_whatever_moves_the_others(tiny, schedu
     assert trained.parameters == 6339
 
 
-def norms(problem: Problem) -> list[Tensor]:
+def norms(problem: Restoration) -> list[Tensor]:
     return [module.weight for module in problem.net.modules() if isinstance(module, LeakyNorm)]
 
 

@@ -1,25 +1,29 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from PIL import Image
 
-from lip import images
+from lip import datasets, images
 
 
 @pytest.fixture(scope="session")
-def standard_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with a small stand-in for every member of the standard sets: no test needs the network."""
+def standard_sets(tmp_path_factory: pytest.TempPathFactory, cifar_archive: Callable[..., Path]) -> Iterator[Path]:
+    """A data folder with a small stand-in for every standard set and its members: no test needs the network."""
     folder = tmp_path_factory.mktemp("data")
     for number, member in enumerate(images._MEMBERS.values()):
         path = folder / member.files[0]
         path.parent.mkdir(exist_ok=True)
         grey = Image.effect_noise((64, 64), 20 + number)
         (grey if member.set in ("set12", "bm3d") or member.role == "mask" else grey.convert("RGB")).save(path)
-    return folder
+    archive = cifar_archive(folder / datasets.CIFAR_ARCHIVE)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(datasets, "CIFAR_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+        yield folder
 
 
 @pytest.fixture
