@@ -81,13 +81,21 @@ class Frames:
         return frame.assign(layer=frame.groupby("row").cumcount(), sparsity=1 - frame["kept"] / frame["size"])
 
     def _long(self, prefix: str) -> pd.DataFrame:
-        lists = [name for name in self.nested.column_names if name.startswith(prefix)]
-        parent = pc.list_parent_indices(self.nested[lists[0]].combine_chunks())
-        values = {name.removeprefix(prefix): pc.list_flatten(self.nested[name]).to_pandas() for name in lists}
+        names = [name for name in self.nested.column_names if name.startswith(prefix)]
+        lists = {name.removeprefix(prefix): self.nested[name].combine_chunks() for name in names}
+        first = next(iter(lists.values()))
+        parent = pc.list_parent_indices(first)
+        values = {name: _flattened(column, like=first).to_pandas() for name, column in lists.items()}
         long = pd.DataFrame({"fit": self.nested["id"].take(parent).to_pandas(), **values})
         own = ["trajectory", *AXES] if self.sweep else ["mask_kind", "seed", "round"]
         rows = self.fits[["fit", *own]].rename_axis("row").reset_index()
         return rows.merge(long, on="fit", how="inner")
+
+
+def _flattened(lists: pa.ListArray, like: pa.ListArray) -> pa.Array:
+    """The values of all lists; where there is none, as many nulls as the one it is `like` has values."""
+    nothing = pa.ListArray.from_arrays(like.offsets, pa.nulls(len(like.values), lists.type.value_type))
+    return pc.list_flatten(pc.if_else(lists.is_valid(), lists, nothing) if lists.null_count else lists)
 
 
 def storage_folder(storage: str | Path | None) -> Path:

@@ -20,7 +20,7 @@ from lip.fast.thin import output_pixels
 from lip.fitting import train
 from lip.masks import Mask
 from lip.point import Album, trajectory_of
-from lip.problem import Problem
+from lip.restoration import Restoration
 from lip.store import Ledger
 from lip.trajectory import publish
 
@@ -55,13 +55,13 @@ def timings(
     album, net = Album(), {"image": "astronaut", "width": width}
     imp = trajectory_of({**net, "size": MASK_SIZE, "steps": imp_steps, "rounds": max(ROUNDS)}, album, "bench")
     fit = trajectory_of({**net, "size": size, "steps": steps}, album, "bench").fits[0]
-    loops: dict[str, Callable[[Problem, Mask], float]] = {
+    loops: dict[str, Callable[[Restoration, Mask], float]] = {
         "reference": reference,
         "plain": plain,
         "ours": lambda problem, mask: train(problem, mask, backend=backend).seconds,
     }
     for k in ROUNDS:
-        problem = Problem(fit, album.pixels)
+        problem = Restoration(fit, album.pixels)
         mask = Mask.dense(problem.layers)
         if k:
             source = imp.fits[k - 1]
@@ -70,19 +70,19 @@ def timings(
         seconds: dict[str, list[float]] = {name: [] for name in loops}
         for _ in range(1 + turns):
             for name, loop in loops.items():
-                seconds[name].append(loop(Problem(fit, album.pixels), mask) / steps)
+                seconds[name].append(loop(Restoration(fit, album.pixels), mask) / steps)
         warm = {name: values[1:] for name, values in seconds.items()}
         yield Timing(k, mask.sparsity, products(problem, mask), warm)
 
 
-def plain(problem: Problem, mask: Mask, watch: Callable[[Tensor], None] | None = None) -> float:
+def plain(problem: Restoration, mask: Mask, watch: Callable[[Tensor], None] | None = None) -> float:
     """Seconds of the plain loop; `watch` is shown every output."""
     parameters = list(problem.net.parameters())
     parts = problem.spread(mask).split([p.numel() for p in parameters])
-    adam = torch.optim.Adam(parameters, lr=problem.fit.schedule.lr)
+    adam = torch.optim.Adam(parameters, lr=problem.schedule.lr)
     jitter = problem.stream("jitter")
     started = time.perf_counter()
-    for _ in range(problem.fit.schedule.steps):
+    for _ in range(problem.schedule.steps):
         for p, part in zip(parameters, parts, strict=True):
             p.data.mul_(part.view_as(p))
         output = problem.net(problem.jittered(jitter))
@@ -94,7 +94,7 @@ def plain(problem: Problem, mask: Mask, watch: Callable[[Tensor], None] | None =
     return time.perf_counter() - started
 
 
-def reference(problem: Problem, mask: Mask) -> float:
+def reference(problem: Restoration, mask: Mask) -> float:
     """Seconds of the reference loop."""
     from skimage.metrics import peak_signal_noise_ratio
 
@@ -109,7 +109,7 @@ def reference(problem: Problem, mask: Mask) -> float:
     return plain(problem, mask, watch)
 
 
-def products(problem: Problem, mask: Mask) -> int:
+def products(problem: Restoration, mask: Mask) -> int:
     """See `Timing`: each kept weight once per output pixel, forward and in the gradients of weights and of inputs."""
     pixels = output_pixels(problem.net, problem.code)
     in_order = [pixels[module] for module in problem.net.modules() if module in pixels]

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from lip.fit import Fit
-    from lip.fitting import Watch
+    from lip.outcome import Watch
     from lip.search import Candidate
     from lip.store import Ledger
     from lip.trajectory import Trajectory
 
 ImageArgument = Annotated[
-    str, typer.Argument(help="an image file, an embedded photograph, or a set's member (set5/baby)")
+    str,
+    typer.Argument(help="an image file, an embedded photograph, or a set's member (set5/baby); or a data set"),
 ]
 Out = Annotated[Path | None, typer.Option(help="folder for the images and the ledger; default: IMAGE's name")]
 Width = Annotated[int | None, typer.Option(help="channels of the network; default: the prior's own")]
@@ -79,16 +80,15 @@ def fit(
     """
     from lip.point import Album, trajectory_of
     from lip.store import Ledger
+    from lip.tasks import TASKS
+    from lip.tasks.denoise import Denoise
 
-    values: dict[str, Any] = {
-        "image": image,
-        "pruner": pruner,
-        "rewind": rewind,
-        "seed": seed,
-    }
+    values: dict[str, Any] = {"pruner": pruner, "rewind": rewind, "seed": seed}
     given = {"size": size, "sigma": sigma, "steps": steps, "width": width, "scales": scales, "rounds": rounds}
     values |= {key: value for key, value in given.items() if value is not None}
     values |= dict(terminal.pair(text) for text in more or [])
+    task = TASKS.get(values.get("task", ""), Denoise)
+    values[task.key] = image
     if not values.keys() & {"rounds", "sparsities", "parameters"}:
         values["rounds"] = 0
     album = Album(data)
@@ -256,7 +256,7 @@ def _run(
     import torch
     from PIL import Image
 
-    from lip.problem import Problem
+    from lip.restoration import Restoration
     from lip.store import to_8_bit
     from lip.trajectory import publish
 
@@ -264,16 +264,18 @@ def _run(
         Image.fromarray(image.squeeze()).save(ledger.root / f"{name}.png")
 
     torch.set_num_threads(threads)
-    problem = Problem(chosen.fits[0], pixels)
-    if chosen.task.has_reference:
-        save("clean", pixels[chosen.picture.pixels])
-    save("degraded", to_8_bit(problem.observation[0].nan_to_num(0).numpy()))
+    problem = chosen.fits[0].problem(pixels)
+    if isinstance(problem, Restoration):
+        if problem.task.has_reference:
+            save("clean", pixels[chosen.picture.pixels])
+        save("degraded", to_8_bit(problem.observation[0].nan_to_num(0).numpy()))
     with _progress() as bars:
         watch = _watch(bars, lambda fit: f"{fit.mask}" + ", to rewind to" * fit.keeps_weights)
         for fit in chosen.fits:
             publish(fit, pixels, ledger, device, watch, outputs=True, backend=backend)
             name = str(fit.mask).replace(" ", "-") if fit.mask.round is None else f"round-{fit.mask.round:02}"
-            save(name, ledger.outputs(fit)["last_ema"])
+            if "last_ema" in (restored := ledger.outputs(fit)):
+                save(name, restored["last_ema"])
             _say(ledger, fit)
     console.print(f"images and ledger in {ledger.root}", highlight=False, markup=False)
 
@@ -287,7 +289,7 @@ def _watch(bars: Progress, name: Callable[[Fit], str]) -> Callable[[Fit], Watch]
 
     def watch(fit: Fit) -> Watch:
         bar: Any = bars.add_task(name(fit), total=fit.schedule.steps, psnr="")
-        return lambda step, psnr: bars.update(bar, completed=step, psnr=f"{psnr:.2f} dB")
+        return lambda step, score: bars.update(bar, completed=step, psnr=fit.task.said(score))
 
     return watch
 

@@ -22,6 +22,8 @@ Defect = Literal[
     "per_channel",
     "pad",
     "rewind_target",
+    "head",
+    "rewind_none",
 ]
 
 OFFICIAL: tuple[Defect, ...] = get_args(Defect)
@@ -31,7 +33,7 @@ SAID: dict[Defect, str] = {
     "imp_target": "IMP of denoising trains on the clean image",
     "z": "the code z is drawn anew in every round of IMP and for every mask that is evaluated",
     "noise": "the observation is drawn anew between IMP and evaluation",
-    "shared_init": "inpainting and super-resolution start every repeat from one theta_0",
+    "shared_init": "inpainting, super-resolution and classification start every repeat from one theta_0",
     "random_double": "random pruning lists every layer twice, and removes 36 % a round instead of 20 %",
     "unmasked_first": "the two convolutions that see the code z are never masked, though their weights count as pruned",
     "backtrack": "a step is undone by comparing with the step before, except at every hundredth, and its update is "
@@ -39,6 +41,9 @@ SAID: dict[Defect, str] = {
     "per_channel": "inpainting draws each channel of a pixel on its own",
     "pad": "inpainting pads images by one reflected pixel",
     "rewind_target": "the weights that denoising rewinds to were trained on the clean image",
+    "head": "classification appends its linear layer to the output convolution, which stays, and puts a sigmoid before "
+    "the cross-entropy",
+    "rewind_none": "classification's IMP goes on from the trained weights in every round",
 }
 
 

@@ -1,9 +1,10 @@
-"""The fit: one training of one masked prior on one degraded image, and nothing else, fully described."""
+"""The fit: one training of one masked prior on one degraded image or one data set, fully described."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -12,9 +13,14 @@ from lip.picture import Codes, Picture
 from lip.priors import Hourglass, Prior
 from lip.priors.prior import Covers
 from lip.pruners import Dense, Imp, Recipe
-from lip.schedule import Schedule
+from lip.schedule import Training
 from lip.spec import Spec
 from lip.tasks import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lip.problem import Problem
 
 Seed = Annotated[int, Field(ge=0)]
 
@@ -24,7 +30,7 @@ class Fit(Spec):
 
     picture: Picture
     task: Task
-    schedule: Schedule
+    schedule: Training
     prior: Prior = Hourglass()
     seed: Seed = 0
     """Draws theta_0, the code z, the observation's noise, jitter and random masks, each by a stream of its own."""
@@ -64,10 +70,19 @@ class Fit(Spec):
         """Whether the mask that IMP would cut from this fit is published with it: so for every link of an IMP chain."""
         return isinstance(self.mask, Dense | Imp) and not self.keeps_weights
 
+    @property
+    def yields_weights(self) -> bool:
+        """Whether its trained weights are published with it."""
+        return self.keeps_weights or self.task.keeps_weights
+
     def rewound(self, percent: float) -> Fit:
         """The fit whose trained weights are theta_j of this one, j being a percentage of its steps."""
         steps = round(self.schedule.steps * percent / 100)
-        return self.replace(schedule=self.schedule.replace(steps=steps), keeps_weights=True)
+        return self.replace(schedule=self.schedule.beginning(steps), keeps_weights=True)
+
+    def problem(self, images: Mapping[str, np.ndarray], device: str = "cpu") -> Problem:
+        """This fit made concrete; `images` maps the hashes of pictures to what they stand for."""
+        return self.task.problem(self, images, device)
 
 
 Imp.model_rebuild(_types_namespace={"Fit": Fit})

@@ -8,10 +8,12 @@ sampled steps of the curve are copied to the host.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +21,9 @@ from torch import Tensor
 
 from lip.masks import Mask
 from lip.metrics import mean_ssim, psnr
-from lip.problem import Problem
+from lip.outcome import Outcome, Watch
+from lip.restoration import Restoration
+from lip.schema import SCORES
 from lip.stopping import Best, ExponentialVariance, MovingVariance
 
 CURVE_POINTS = 50
@@ -29,12 +33,10 @@ AVERAGED_EVERY = 50
 """SGLD's posterior mean takes the outputs of every so many steps."""
 
 LOSS_STEPS = 100
+"""The reported loss is the mean of the last so many: the jitter makes single values restless."""
 
 COLLAPSE_MARGIN = 1.0
 """A net whose best output beats the best flat colour by less than this many dB has collapsed."""
-
-Watch = Callable[[int, float], None]
-"""Called at sampled steps with the step and the PSNR (dB) of the averaged output against the clean image."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,9 @@ class Curve:
     ssim_ema: list[float]
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a fit leaves behind.
+@dataclass(frozen=True, kw_only=True)
+class Trained(Outcome):
+    """What a restoration leaves behind.
 
     `scores` and `outputs` are keyed by "peak" (the oracle: best of all steps against the clean image), "last" and
     "stop" (the reference-free ES-WMV), each also with "_ema" for the exponential moving average of the outputs.
@@ -72,10 +74,9 @@ class Trained:
     """
 
     scores: dict[str, Score]
-    outputs: dict[str, np.ndarray]
+    referenced: bool
+    """Whether there was a clean image to score against."""
     curve: Curve
-    loss: float
-    """Mean of the last LOSS_STEPS steps: the jitter makes single values restless."""
     mean: Score | None
     """SGLD's posterior mean: of the outputs after burn-in; None without."""
     backtracks: int
@@ -84,18 +85,20 @@ class Trained:
     emv: Score
     """The reference-free early stop ES-EMV and its own average of the outputs."""
     emv_found: bool
-    collapsed: bool
-    """Whether the best output is hardly better than a flat colour."""
-    seconds: float
-    weights: dict[str, Tensor]
-    """Parameters and batch-norm buffers after the last update."""
-    prunable: np.ndarray
-    """The trained prunable weights, flat, in the mask's order."""
-    parameters: int
-    """All parameters of the network, pruned ones included."""
-    device: str
-    backend: str
-    """What computed it: "dense" is PyTorch alone, "numba" has the modules of `lip.fast`."""
+
+    def columns(self) -> dict[str, Any]:
+        scores = {**{name: self.scores[name] for name in SCORES}, "emv": self.emv}
+        columns = {
+            **{f"{name}_{s}": value for s, score in scores.items() for name, value in vars(score).items()},
+            "emv_found": self.emv_found,
+            "psnr_mean": self.mean and self.mean.psnr,
+            "ssim_mean": self.mean and self.mean.ssim,
+            "stop_found": self.stop_found,
+            "backtracks": self.backtracks,
+            **{f"curve_{name}": values for name, values in vars(self.curve).items()},
+        }
+        against_clean = re.compile(r"(curve_)?(psnr|ssim)|step_peak")
+        return {name: None if not self.referenced and against_clean.match(name) else v for name, v in columns.items()}
 
 
 class Backtracking:
@@ -142,7 +145,7 @@ class ReleasedBacktracking(Backtracking):
 
 
 def train(
-    problem: Problem,
+    problem: Restoration,
     mask: Mask,
     start: Mapping[str, Tensor] | None = None,
     watch: Watch | None = None,
@@ -153,7 +156,7 @@ def train(
     With `backend` "numba" by the compiled modules of `lip.fast`. Raises ValueError when the mask was cut for another
     network.
     """
-    schedule = problem.fit.schedule
+    schedule = problem.schedule
     undoing = Backtracking if schedule.undo == "checked" else ReleasedBacktracking
     if start is not None:
         problem.start_from(start)
@@ -190,13 +193,13 @@ def train(
 class Recorder:
     """Follows a fit: every step on the device, sampled steps on the host."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Restoration) -> None:
         self.problem = problem
-        self.steps = problem.fit.schedule.steps
+        self.steps = problem.schedule.steps
         self.every = ceil(self.steps / CURVE_POINTS)
         self.history = torch.zeros(self.steps, 3, device=problem.device)  # loss, squared error raw and averaged
         self.sampled: list[tuple[int, np.ndarray, np.ndarray]] = []
-        burn_in = problem.fit.schedule.burn_in
+        burn_in = problem.schedule.burn_in
         self.averages_from = self.steps if burn_in is None else burn_in * self.steps
         self.total, self.averaged = torch.zeros_like(problem.clean), 0
 
@@ -210,7 +213,7 @@ class Recorder:
             self.stop = MovingVariance(self.steps, output)
             self.emv = ExponentialVariance(self.steps, output)
         else:
-            self.ema = torch.lerp(output, self.ema, self.problem.fit.schedule.ema)
+            self.ema = torch.lerp(output, self.ema, self.problem.schedule.ema)
         self.output = output
         error, error_ema = self._error(output), self._error(self.ema)
         self.history[step - 1] = torch.stack([loss, error, error_ema])
@@ -228,7 +231,7 @@ class Recorder:
         return psnr(float(self._error(self.ema)))
 
     def _error(self, output: Tensor) -> Tensor:
-        return self.problem.fit.task.error(output, self.problem.clean)
+        return self.problem.task.error(output, self.problem.clean)
 
     def _flat(self) -> Tensor:
         """What a net reaches that passes nothing on: the image of the mean colour."""
@@ -245,7 +248,7 @@ class Recorder:
 
     def result(self, backtracks: int, seconds: float, backend: str) -> Trained:
         clean = self.problem.clean.cpu().numpy()
-        scored = self.problem.fit.task.has_reference
+        scored = self.problem.task.has_reference
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
         stop_found = bool(self.stop.found)
         stop_step, stop_images = (
@@ -269,6 +272,7 @@ class Recorder:
         shown = np.array([step - 1 for step, _, _ in self.sampled])
         return Trained(
             scores=scores,
+            referenced=scored,
             outputs={name: image[0] for name, image in images.items() if scored or not name.startswith("peak")},
             curve=Curve(
                 step=[step for step, _, _ in self.sampled],

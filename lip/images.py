@@ -122,10 +122,10 @@ def load(name: str, *, size: int | None = None, multiple: int = 32, data: Path |
         pixels = _embedded(name)
     elif (key := _member_key(name)) is not None:
         name, member = key, _MEMBERS[key]
-        pixels, notes = _decode(_in_data_folder(member, data) or _cached(member))
+        pixels, notes = decode(_in_data_folder(member, data) or _cached(member))
     else:
         _require_file(name)
-        pixels, notes = _decode(Path(name))
+        pixels, notes = decode(Path(name))
 
     prepared = _centre_crop(name, pixels, multiple) if size is None else _resize(pixels, size)
     if prepared.shape != pixels.shape:
@@ -228,12 +228,12 @@ def _download(member: _Member, target: Path) -> Path:
 def _has_pixels(path: Path, sha256: str) -> bool:
     """Of the decoded pixels, not the bytes: the table was made from lossless PNG copies of BMP sources."""
     try:
-        return _digest(_decode(path)[0]) == sha256
+        return _digest(decode(path)[0]) == sha256
     except InputError:  # not an image at all, such as the sign-in page of a network
         return False
 
 
-def _decode(path: Path) -> tuple[np.ndarray, list[str]]:
+def decode(path: Path) -> tuple[np.ndarray, list[str]]:
     """The upright 8-bit pixels (height, width, 1 or 3) of an image file, and what was done to get them."""
     image, stored, notes = _read(path)
     if image.has_transparency_data:

@@ -78,6 +78,19 @@ class Mask:
         whole = [np.full(layer.size, layer.name in ("s0 skip", "s0 stride")) for layer in self.layers]
         return Mask(self.layers, self.bits | np.concatenate(whole))
 
+    def onto(self, layers: Sequence[Layer]) -> Mask:
+        """This mask on a network that shares layers with its own: those it does not share are kept whole.
+
+        Raises ValueError when there is none.
+        """
+        if layers == self.layers:
+            return self
+        ends = np.cumsum([layer.size for layer in self.layers])[:-1]
+        own = dict(zip(self.layers, np.split(self.bits, ends), strict=True))
+        if own.keys().isdisjoint(layers):
+            raise ValueError(f"a mask of {len(self.layers)} layers cut for another network does not fit this one")
+        return Mask(tuple(layers), np.concatenate([own.get(x, np.ones(x.size, np.bool_)) for x in layers]))
+
     @cached_property
     def kept(self) -> int:
         return int(np.count_nonzero(self.bits))

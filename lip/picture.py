@@ -1,9 +1,9 @@
-"""A reference to an image, as it stands in specs."""
+"""A reference to an image or to a data set, as it stands in specs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,27 @@ class Picture(Spec):
 
     def reference(self) -> str:
         return self.pixels
+
+    def columns(self) -> dict[str, Any]:
+        """Its columns of the row (`lip.schema`)."""
+        sizes = {"image_height": self.height, "image_width": self.width, "channels": self.channels}
+        return {"pixels": self.pixels, **sizes}
+
+
+class DataSet(Picture):
+    """Many pictures of one size, in classes; `pixels` is the hash of all there is: images, labels and split.
+
+    Its array is one record per picture: `image` uint8 (height, width, channels), `label`, and `test` (bool).
+    """
+
+    classes: int
+    train: int
+    """Pictures that are trained on."""
+    test: int
+    """Pictures that accuracy is measured on."""
+
+    def columns(self) -> dict[str, Any]:
+        return super().columns() | {"classes": self.classes, "train_images": self.train, "test_images": self.test}
 
 
 def joined(pictures: Iterable[Picture]) -> str:

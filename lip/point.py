@@ -9,20 +9,23 @@ from typing import Annotated, Any, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lip import images
+from lip import datasets, images
 from lip.compat import OFFICIAL, Defect
 from lip.errors import InputError, nearest
 from lip.fit import Seed
 from lip.level import Level
-from lip.picture import Codes, Picture
+from lip.picture import Codes, DataSet, Picture
 from lip.priors import PRIORS, Prior
 from lip.priors.prior import Covers
 from lip.pruners import PRUNERS
-from lip.schedule import Schedule
+from lip.schedule import Schedule, Training
 from lip.tasks import TASKS, Task
 from lip.trajectory import Origin, Trajectory
 
 Made = TypeVar("Made", bound=BaseModel)
+
+MADE_HERE = ("hole", "of")
+"""Fields that are no keys: the first is what `mask` becomes, the second what rewinding needs."""
 
 
 class Point(BaseModel):
@@ -30,9 +33,13 @@ class Point(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    image: str
+    image: str | None = None
+    data: str | None = None
+    """classify: the data set, in place of an image."""
     source_image: str | list[str] | None = None
     """The image whose IMP masks are used instead of the image's own; of several, fitted together (Alg. 2)."""
+    source_data: str | None = None
+    """The data set whose IMP masks are used instead."""
     task: str = "denoise"
     source_task: str | None = None
     """The task, at its defaults, whose IMP masks are used instead of the task's own."""
@@ -56,6 +63,8 @@ class Point(BaseModel):
     rewind: Annotated[float, Field(ge=0, le=100)] = 0.0
     size: Annotated[int, Field(ge=1)] | None = None
     """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
+    data_size: Annotated[int, Field(ge=1)] = 50
+    """Pictures of a data set are cut to a square and scaled to this many pixels."""
     mask: str | None = None
     """inpaint: an image that is light where pixels are known, or `text` for one with lines of text."""
     schedule: Literal["paper", "lip", "sgld"] = "paper"
@@ -63,10 +72,11 @@ class Point(BaseModel):
     compat: Literal["official"] | list[Defect] = []
     """Do all as the released code does, or what is named (`lip.compat`)."""
 
-    @property
-    def defects(self) -> tuple[Defect, ...]:
-        """What is done as the released code does."""
-        return OFFICIAL if self.compat == "official" else tuple(name for name in OFFICIAL if name in self.compat)
+    def defects(self, *tasks: type[Task]) -> tuple[Defect, ...]:
+        """What is done as the released code of these tasks does."""
+        known = {name for task in tasks for name in task.defects}
+        asked = OFFICIAL if self.compat == "official" else self.compat
+        return tuple(name for name in OFFICIAL if name in asked and name in known)
 
 
 class Album:
@@ -75,6 +85,7 @@ class Album:
     def __init__(self, data: Path | None = None) -> None:
         self.data = data
         self._images: dict[tuple[str, int | None, int], images.Image] = {}
+        self._sets: dict[tuple[str, int], datasets.Data] = {}
 
     def picture(self, name: str, size: int | None, multiple: int) -> Picture:
         """A reference to a photograph, cut to `size` if given and to multiples of `multiple`. Raises InputError."""
@@ -97,15 +108,24 @@ class Album:
             self._images[key] = images.Image("text", text_mask(like.height, like.width), ())
         return self._reference(self._images[key])
 
+    def data_set(self, name: str, size: int) -> DataSet:
+        """A reference to a data set, its pictures square with sides of `size` pixels. Raises InputError."""
+        key = (name, size)
+        if key not in self._sets:
+            self._sets[key] = datasets.load(name, size, self.data)
+        return self._sets[key].reference
+
     @property
     def pixels(self) -> dict[str, np.ndarray]:
-        """Every loaded image by the hash of its pixels, uint8 (height, width, channels)."""
-        return {image.id: image.pixels for image in self._images.values()}
+        """The arrays of all that is loaded by hash, images as uint8 (height, width, channels)."""
+        every = {image.id: image.pixels for image in self._images.values()}
+        return every | {loaded.reference.pixels: loaded.records for loaded in self._sets.values()}
 
     @property
     def notes(self) -> list[str]:
-        """What was done to the images, for the user to know."""
-        return list(dict.fromkeys(f"{image.name}: {note}" for image in self._images.values() for note in image.notes))
+        """What was done to images and data sets, for the user to know."""
+        loaded: list[images.Image | datasets.Data] = [*self._images.values(), *self._sets.values()]
+        return list(dict.fromkeys(f"{one.name}: {note}" for one in loaded for note in one.notes))
 
 
 def text_mask(height: int, width: int) -> np.ndarray:
@@ -133,44 +153,42 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
         if name not in known:
             raise InputError(f"{where}: {key}: there is no {key} {name!r}; {nearest(name, list(known))}")
     task_class, prior_class = TASKS[point.task], PRIORS[point.prior]
-    owners: list[type[BaseModel]] = [Point, task_class, prior_class, Schedule]
-    keys = [key for owner in owners for key in owner.model_fields if key != "hole"]  # that is what `mask` becomes
+    source_class = TASKS[point.source_task or point.task]
+    owners: list[type[BaseModel]] = [Point, task_class, prior_class, task_class.training, source_class.training]
+    keys = [key for owner in owners for key in owner.model_fields if key not in MADE_HERE]
     options = _options(point.pruner, values)
     keys += options
     for key in values:
         if key not in keys:
             raise InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
+    if task_class.pruners and point.pruner not in task_class.pruners:
+        usable = ", ".join(task_class.pruners)
+        raise InputError(f"{where}: pruner: {point.pruner} cannot prune for {point.task}; use {usable}")
     prior = _made(prior_class, values, where)
-    for key in ("source_image", "source_task"):
+    for key in ("source_image", "source_data", "source_task"):
         if getattr(point, key) and not PRUNERS[point.pruner].borrows:
             raise InputError(f"{where}: {key}: {point.pruner} takes no masks from elsewhere; use pruner: imp")
-
-    def picture(name: str) -> Picture:
-        taken = _taken(where, album.picture, name, point.size, prior.multiple)
-        if min(taken.height, taken.width) < prior.smallest:
-            raise InputError(
-                f"{where}: image {name} is {taken.width}x{taken.height} pixels, the net needs at least "
-                f"{prior.smallest}x{prior.smallest}; use a larger image, a larger size or fewer scales"
-            )
-        return taken
-
-    own = picture(point.image)
-    names = [point.source_image] if isinstance(point.source_image, str) else point.source_image or []
-    sources = tuple(picture(name) for name in names) or (own,)
-    _check_sources(sources, own, where)
+    own_names, source_names = _names(point, task_class, "", where), _names(point, source_class, "source_", where)
+    if not own_names:
+        raise InputError(f"{where}: the key {task_class.key!r} is missing; add it")
+    if not source_names and source_class.key != task_class.key:
+        raise InputError(f"{where}: the key 'source_{source_class.key}' is missing; say where {source_class.kind} was")
+    own = _taken(where, task_class.take, album, own_names[0], prior, point)
+    sources = tuple(_taken(where, source_class.take, album, name, prior, point) for name in source_names) or (own,)
+    if source_class.key == task_class.key == "image":
+        _check_sources(sources, own, where)
     if point.mask and "hole" not in task_class.model_fields:
         raise InputError(f"{where}: mask: {point.task} has no use for one; use task: inpaint, or remove it")
     hole = point.mask and _taken(where, album.mask, point.mask, point.size, prior.multiple, own)
-    defects = point.defects
-    released = {"per_channel": "per_channel" in defects, "pad": int("pad" in defects)}
-    task = _made(task_class, {**released, **values, "hole": hole}, where)
+    defects = point.defects(task_class, source_class)
+    task = _made(task_class, {**_released(task_class, defects), **values, "hole": hole}, where)
     if objection := task.check(own.height, own.width):
         raise InputError(f"{where}: {objection}")
     schedule = _schedule(task, prior, point, values, where)
     here = Origin(pictures=(own,), task=task, schedule=schedule)
     there = here.replace(pictures=sources, codes=point.codes if len(sources) > 1 else "shared")
-    if point.source_task and point.source_task != point.task:
-        other = _made(TASKS[point.source_task], released, where)
+    if source_class is not task_class:
+        other = _made(source_class, _released(source_class, defects), where)
         there = there.replace(task=other, schedule=_schedule(other, prior, point, values, where))
     if "backtrack" in defects and len(sources) > 1:
         there = there.replace(schedule=there.schedule.replace(backtrack=None))
@@ -179,8 +197,13 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
         raise InputError(
             f"{where}: rewind: {point.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
         )
-    levels = _levels(point, prior, own.channels, where)
-    theta_seed = 0 if "shared_init" in defects and point.task in ("inpaint", "superres") else point.theta_seed
+    if point.rewind and task.keeps_weights:
+        raise InputError(f"{where}: rewind: {point.task} goes on from trained weights; use 0, or remove rewind_none")
+    if point.parameters and source_class.key != task_class.key:
+        raise InputError(f"{where}: parameters: masks of {source_class.kind} are of another network; use sparsities")
+    levels = _levels(point, task, prior, own, where)
+    alike = ("inpaint", "superres", "classify")
+    theta_seed = 0 if "shared_init" in defects and point.task in alike else point.theta_seed
     try:
         made = Trajectory(
             picture=own,
@@ -208,6 +231,20 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     return made
 
 
+def _names(point: Point, task: type[Task], prefix: str, where: str) -> list[str]:
+    """What a task is fitted to, by name."""
+    for key in ("image", "data"):
+        if key != task.key and getattr(point, prefix + key):
+            raise InputError(f"{where}: {prefix}{key}: {task.kind} is fitted to {prefix}{task.key}; remove it")
+    names = getattr(point, prefix + task.key)
+    return [names] if isinstance(names, str) else names or []
+
+
+def _released(task: type[Task], defects: tuple[Defect, ...]) -> dict[str, Any]:
+    """The fields of a task that are as in its released code."""
+    return {key: value for name in defects for key, value in task.released.get(name, {}).items()}
+
+
 def _check_sources(sources: tuple[Picture, ...], own: Picture, where: str) -> None:
     for source in sources:
         if source.channels != own.channels:
@@ -227,7 +264,7 @@ def _options(pruner: str, values: Mapping[str, Any]) -> list[str]:
     return own
 
 
-def _levels(point: Point, prior: Prior, channels: int, where: str) -> tuple[Level, ...]:
+def _levels(point: Point, task: Task, prior: Prior, own: Picture, where: str) -> tuple[Level, ...]:
     if point.rounds is not None and (point.sparsities or point.parameters):
         key = "sparsities" if point.sparsities else "parameters"
         raise InputError(f"{where}: {key}: levels stand instead of rounds; remove one of the two")
@@ -235,7 +272,7 @@ def _levels(point: Point, prior: Prior, channels: int, where: str) -> tuple[Leve
         if not 0 < sparsity < 1:
             raise InputError(f"{where}: sparsities: {sparsity:g} is no fraction; use one between 0 and 1, such as 0.9")
     if point.parameters:
-        covered, all_of_them = prior.counts(channels, point.covers)
+        covered, all_of_them = task.counts(prior, own, point.covers)
         least = all_of_them - covered + 1
         for count in point.parameters:
             if not least <= count <= all_of_them:
@@ -246,13 +283,20 @@ def _levels(point: Point, prior: Prior, channels: int, where: str) -> tuple[Leve
     return tuple(levels + [Level(parameters=count) for count in point.parameters])
 
 
-def _schedule(task: Task, prior: Prior, point: Point, values: Mapping[str, Any], where: str) -> Schedule:
-    named = task.schedules() | {"sgld": task.schedules()["paper"].sgld()}
-    name = "lip" if "schedule" in point.defects and point.schedule == "paper" else point.schedule
-    chosen = prior.schedule(named[name])
-    if chosen.backtrack and "backtrack" in point.defects:
-        chosen = chosen.replace(undo="official")
-    return _made(Schedule, {**dict(chosen), **values}, where)
+def _schedule(task: Task, prior: Prior, point: Point, values: Mapping[str, Any], where: str) -> Training:
+    named = dict(task.schedules())
+    if isinstance(paper := named["paper"], Schedule):
+        named["sgld"] = paper.sgld()
+    defects = point.defects(type(task))
+    name = "lip" if "schedule" in defects and point.schedule == "paper" else point.schedule
+    if name not in named:
+        raise InputError(f"{where}: schedule: there is no schedule {name!r} for {task.kind}; use {' or '.join(named)}")
+    chosen = named[name]
+    if isinstance(chosen, Schedule):
+        chosen = prior.schedule(chosen)
+        if chosen.backtrack and "backtrack" in defects:
+            chosen = chosen.replace(undo="official")
+    return _made(type(chosen), {**dict(chosen), **values}, where)
 
 
 def _taken(where: str, take: Callable[..., Picture], *arguments: Any) -> Picture:

@@ -1,17 +1,22 @@
-"""A fit made concrete: the network at theta_0, the code z and the degraded observation, on one device."""
+"""A fit made concrete: the network at theta_0 and what it is fitted to, on one device."""
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lip.fit import Fit
 from lip.masks import Layer, Mask
+
+if TYPE_CHECKING:
+    from lip.outcome import Outcome, Watch
+    from lip.priors.networks import Network
 
 
 def stream(seed: int, name: str, device: str = "cpu") -> torch.Generator:
@@ -20,40 +25,45 @@ def stream(seed: int, name: str, device: str = "cpu") -> torch.Generator:
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "little"))
 
 
-class Problem:
-    """Everything a training needs but the mask. `images` maps hashes to pixels, uint8 (height, width, channels).
+class Problem(ABC):
+    """Everything a training needs but the mask: a network at theta_0, and what it is fitted to.
 
     All parameters are views of one flat vector `theta`, their gradients of `slope`, so that masking, optimising and
     undoing a step are single operations. Of all parameters the network was built with, `prunable` (bool) marks what a
     mask covers, `convolutional` the weights of convolutions, and `there` what theta still holds.
     """
 
-    def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
+    def __init__(self, fit: Fit, device: str) -> None:
         self.fit = fit
         self.device = device
-        cleans, others = (
-            [fit.task.frame(_tensor(images[picture.pixels])) for picture in group]
-            for group in (fit.pictures, fit.task.pictures)
-        )
-        noise = self.stream("observation")  # drawn on from image to image: each has noise of its own
-        self.clean = torch.cat(cleans).to(device)
-        self.observation = torch.cat([fit.task.observe(clean, noise, *others) for clean in cleans]).to(device)
-        count, channels, height, width = self.clean.shape
-        with torch.random.fork_rng(devices=[]):  # drawn on the CPU, so that every device starts from the same point
-            torch.default_generator.set_state(self.stream("theta_0").get_state())
-            self.net = fit.prior.build(channels)
-            torch.default_generator.set_state(self.stream("z").get_state())
-            codes = [fit.prior.code(height, width) for _ in range(count if fit.codes == "per_image" else 1)]
-            self.code = torch.cat(codes).to(device)
-        self.net.to(device).train()
-        self.layers = tuple(Layer(name, tuple(p.shape)) for name, p in self.net.covered(fit.covers))
-        self.prunable = self._marks(self.net.covered(fit.covers))
+
+    @abstractmethod
+    def train(
+        self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
+    ) -> Outcome:
+        """Fit the masked network from theta_0, or from the weights `start`, for the whole schedule."""
+
+    @abstractmethod
+    def probe(self, name: str) -> Tensor:
+        """The loss at the present weights, what is random in it drawn from the stream `name`."""
+
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the smallest input that shows how the network works."""
+
+    def hold(self, net: Network) -> None:
+        """Take a network at theta_0."""
+        self.net = net.to(self.device).train()
+        self.layers = tuple(Layer(name, tuple(p.shape)) for name, p in self.net.covered(self.fit.covers))
+        self.prunable = self._marks(self.net.covered(self.fit.covers))
         self.convolutional = self._marks(self.net.prunable())
         self.prunable_count = sum(layer.size for layer in self.layers)
         self.there = torch.ones_like(self.prunable)
-        self._flatten()
+        self.flatten()
 
-    def _flatten(self) -> None:
+    def flatten(self) -> None:
+        """Let the parameters that the network now has be views of one vector."""
         parameters = list(self.net.parameters())
         self.theta = torch.cat([p.detach().flatten() for p in parameters]).requires_grad_()
         self.theta.grad = self.slope = torch.zeros_like(self.theta)
@@ -72,17 +82,15 @@ class Problem:
         own = {"theta_0": self.fit.theta_seed, "z": self.fit.z_seed, "observation": self.fit.noise_seed}.get(name)
         return stream(self.fit.seed if own is None else own, name, device)
 
-    def jittered(self, generator: torch.Generator) -> Tensor:
-        """The code z with one draw of the schedule's input noise."""
-        noise = torch.empty_like(self.code).normal_(0, self.fit.schedule.jitter, generator=generator)
-        return noise.add_(self.code)
-
-    def loss(self, output: Tensor) -> Tensor:
-        """The task's loss, summed over the images if there are several (Alg. 2)."""
-        return self.fit.task.loss(output, self.observation) * len(self.clean)
+    @contextmanager
+    def drawing(self, name: str) -> Iterator[None]:
+        """Whatever draws from PyTorch's global generator draws from that stream; on the CPU, the same everywhere."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.set_state(self.stream(name).get_state())
+            yield
 
     def gradient(self, name: str) -> Tensor:
-        """The flat gradient g of the loss at the present weights, with one jitter drawn from the stream `name`."""
+        """The flat gradient g of the loss at the present weights, as `probe` draws it."""
         with self._probe(name) as (loss, parameters):
             return _flat(torch.autograd.grad(loss, parameters))
 
@@ -96,7 +104,7 @@ class Problem:
     @contextmanager
     def _probe(self, name: str) -> Iterator[tuple[Tensor, list[Tensor]]]:
         buffers = {key: value.clone() for key, value in self.net.named_buffers()}
-        yield self.loss(self.net(self.jittered(self.stream(name, self.device)))), list(self.net.parameters())
+        yield self.probe(name), list(self.net.parameters())
         self.net.load_state_dict(buffers, strict=False)  # the pass moved batch norm's running statistics
 
     def spread(self, mask: Mask) -> Tensor:
@@ -107,20 +115,14 @@ class Problem:
         kept[self.prunable] = torch.tensor(mask.bits).to(kept)
         return kept
 
-    def prune(self, mask: Mask, sparse: bool) -> Tensor:
+    def prune(self, mask: Mask) -> Tensor:
         """Set what a mask prunes to zero; returns the mask over theta, as ones and zeros.
 
-        With `sparse`, layers that are faster for it hold their non-zeros only, and theta is shorter by the others.
         Raises ValueError when the mask was cut for another network.
         """
         kept = self.spread(mask)
         self.theta.data.mul_(kept)
-        if sparse:
-            from lip.fast.thin import thin
-
-            self.there = thin(self.net, self.code, kept)
-            self._flatten()
-        return kept[self.there]
+        return kept
 
     def whole(self) -> Tensor:
         """A copy of all parameters the network was built with, flat; what theta no longer holds is zero."""
@@ -135,10 +137,6 @@ class Problem:
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         """Replace parameters and buffers, in place. Raises RuntimeError when names or shapes differ."""
         self.net.load_state_dict(weights)
-
-
-def _tensor(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous()
 
 
 def _flat(tensors: Iterable[Tensor]) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -11,7 +12,25 @@ from lip.spec import Spec
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Schedule(Spec):
+class Training(Spec):
+    """How a fit is trained; each kind of fit has a kind of its own."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def steps(self) -> int:
+            """How many steps it takes, as they are counted, reported and rewound to."""
+
+    @abstractmethod
+    def beginning(self, steps: int) -> Self:
+        """Its first `steps` steps, which are the same as those of the whole."""
+
+    def columns(self) -> dict[str, Any]:
+        """Its columns of the row (`lip.schema`)."""
+        return self.model_dump()
+
+
+class Schedule(Training):
     """Adam on the task's loss, with the input jittered at every step and no early stop; or SGLD."""
 
     steps: Annotated[int, Field(ge=1)] = 3000
@@ -30,6 +49,9 @@ class Schedule(Spec):
     """Standard deviation of the Gaussian noise added to the kept prunable weights after every step (SGLD)."""
     burn_in: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Average the outputs of every 50th step after this share of the steps, SGLD's posterior mean; None: do not."""
+
+    def beginning(self, steps: int) -> Schedule:
+        return self.replace(steps=steps)
 
     def sgld(self) -> Schedule:
         """Stochastic gradient Langevin dynamics as published for deep image prior (arXiv 1904.07457)."""

@@ -20,10 +20,11 @@ from lip.errors import InputError, nearest
 from lip.fit import Fit
 from lip.metrics import psnr
 from lip.priors.nas import BUILDABLE, Nas
+from lip.tasks.degradation import Degradation
 from lip.trajectory import publish
 
 if TYPE_CHECKING:
-    from lip.fitting import Watch
+    from lip.outcome import Watch
     from lip.store import Ledger
 
 ANNULUS = (0.1, 0.2)
@@ -70,7 +71,7 @@ METRICS = {"psd": squares, "histogram": transport}
 
 def check(model: Fit, images: Mapping[str, np.ndarray], candidates: int, fits: int, metric: str) -> None:
     """Raises InputError for a `search` that cannot be."""
-    from lip.problem import Problem
+    from lip.restoration import Restoration
 
     if metric not in METRICS:
         raise InputError(f"--metric: there is no metric {metric!r}; {nearest(metric, list(METRICS))}")
@@ -79,7 +80,7 @@ def check(model: Fit, images: Mapping[str, np.ndarray], candidates: int, fits: i
     scales = len(nas(model).links)
     if candidates > (most := len(BUILDABLE) * 2**scales**2):
         raise InputError(f"--candidates {candidates}: with --scales {scales} there are {most} networks; give fewer")
-    height, width = Problem(model, images).observation.shape[2:]
+    height, width = Restoration(model, images).observation.shape[2:]
     if not annulus(height, width).any():
         raise InputError(f"--size: a degraded image of {width}x{height} pixels has too few frequencies; give more")
 
@@ -137,11 +138,11 @@ def score(fit: Fit, images: Mapping[str, np.ndarray], metric: str, device: str =
     """How far the spectrum of the network's output at theta_0 is from that of the observation, unknown pixels black."""
     import torch
 
-    from lip.problem import Problem
+    from lip.restoration import Restoration
 
-    problem = Problem(fit, images, device)
+    problem = Restoration(fit, images, device)
     with torch.no_grad():
-        output = fit.task.project(problem.net(problem.code))
+        output = problem.task.project(problem.net(problem.code))
     ours, theirs = (x[0].nan_to_num(0).cpu().numpy() for x in (output, problem.observation))
     return METRICS[metric](spectrum(ours), spectrum(theirs))
 
@@ -169,4 +170,5 @@ def closeness(model: Fit, outputs: Sequence[np.ndarray], scores: Sequence[float]
     weights = torch.tensor([(worst - score) / range_ if range_ else 1.0 for score in scores], dtype=torch.float64)
     restored = torch.stack([torch.from_numpy(output).permute(2, 0, 1).double() / 255 for output in outputs])
     mean = torch.einsum("n,nchw->chw", weights / weights.sum(), restored)[None]
+    assert isinstance(model.task, Degradation)
     return [psnr(float(model.task.error(image[None], mean))) for image in restored]

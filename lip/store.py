@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import time
 import uuid
 from collections.abc import Iterable, Sequence
@@ -29,15 +28,15 @@ import pyarrow.parquet as pq
 
 from lip.errors import InputError
 from lip.masks import PRUNED_PER_ROUND, Mask
-from lip.schema import COLUMNS, FITS, POINTS, SCORES, VERSION
+from lip.schema import COLUMNS, FITS, POINTS, VERSION
 from lip.shelf import Shelf
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lip.fit import Fit
-    from lip.fitting import Trained
     from lip.level import Place
+    from lip.outcome import Outcome
 
 
 class Ledger:
@@ -69,18 +68,18 @@ class Ledger:
         return (
             self._fits.get(fit.id) is not None
             and not (fit.yields_ticket and self._tickets.get(fit.id) is None)
-            and not (fit.keeps_weights and self._weights.get(fit.id) is None)
+            and not (fit.yields_weights and self._weights.get(fit.id) is None)
         )
 
     def publish(
-        self, fit: Fit, mask: Mask, trained: Trained, ticket: Mask | None, started: datetime, outputs: bool = False
+        self, fit: Fit, mask: Mask, trained: Outcome, ticket: Mask | None, started: datetime, outputs: bool = False
     ) -> None:
         """Write a finished fit, its row last. Raises OSError when the disk refuses; nothing is half there then."""
         from safetensors import numpy, torch
 
         if ticket is not None:
             self._tickets.put(fit.id, ticket.to_bytes())
-        if fit.keeps_weights:
+        if fit.yields_weights:
             self._weights.put(fit.id, torch.save(trained.weights))
         if outputs:
             self._outputs.put(fit.id, numpy.save({name: to_8_bit(x) for name, x in trained.outputs.items()}))
@@ -149,24 +148,21 @@ class Ledger:
         return [path for shelf in shelves for path in shelf.damaged()]
 
 
-def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str, Any]:
+def _row(fit: Fit, mask: Mask, trained: Outcome, started: datetime) -> dict[str, Any]:
     from lip import environment
     from lip.picture import joined
 
     source, start = fit.mask.source, fit.start
     total = mask.bits.size
     flat = {
+        **fit.picture.columns(),
         **fit.task.model_dump(exclude={"hole"}),
         **fit.prior.model_dump(),
-        **fit.schedule.model_dump(),
+        **fit.schedule.columns(),
         "id": fit.id,
         "schema": VERSION,
         "spec": json.dumps(fit.canonical(), sort_keys=True),
         "image": joined(fit.pictures),
-        "pixels": fit.picture.pixels,
-        "image_height": fit.picture.height,
-        "image_width": fit.picture.width,
-        "channels": fit.picture.channels,
         "task": fit.task.kind,
         "hole": " ".join(picture.name for picture in fit.task.pictures) or None,
         "prior": fit.prior.kind,
@@ -190,27 +186,18 @@ def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str,
         "parameters": trained.parameters,
         "kept_parameters": trained.parameters - total + mask.kept,
         "empty_layers": mask.kept_per_layer.count(0),
-        **{f"{column}_{s}": getattr(trained.scores[s], column) for s in SCORES for column in ("psnr", "ssim", "step")},
-        **{f"{column}_emv": getattr(trained.emv, column) for column in ("psnr", "ssim", "step")},
-        "emv_found": trained.emv_found,
-        "psnr_mean": trained.mean and trained.mean.psnr,
-        "ssim_mean": trained.mean and trained.mean.ssim,
+        **trained.columns(),
         "loss": trained.loss,
-        "stop_found": trained.stop_found,
-        "backtracks": trained.backtracks,
         "collapsed": trained.collapsed,
         "started": started,
         "seconds": trained.seconds,
         "steps_per_second": fit.schedule.steps / trained.seconds,
         **environment.columns(trained.device),
         "backend": trained.backend,
-        **{f"curve_{name}": values for name, values in vars(trained.curve).items()},
         "layer_name": [layer.name for layer in mask.layers],
         "layer_size": [layer.size for layer in mask.layers],
         "layer_kept": mask.kept_per_layer,
     }
-    if not fit.task.has_reference:
-        flat |= {name: None for name in COLUMNS if re.match(r"(curve_)?(psnr|ssim)|step_peak", name)}
     if unknown := flat.keys() - COLUMNS.keys():
         raise KeyError(f"lip.schema.COLUMNS lacks {sorted(unknown)}")
     return flat

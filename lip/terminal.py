@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 OUTPUTS = {"last": "last", "stop": "early stop", "peak": "oracle peak"}
-OUTCOME = [*(f"psnr_{output}_ema" for output in OUTPUTS), "step_stop_ema", "empty_layers", "collapsed"]
+OUTCOME = [
+    *(f"psnr_{output}_ema" for output in OUTPUTS),
+    "step_stop_ema",
+    "accuracy_last",
+    "accuracy_peak",
+    "empty_layers",
+    "collapsed",
+]
 """The columns of a row that `outcome` reads."""
 
 
@@ -39,7 +46,9 @@ def pair(text: str) -> tuple[str, Any]:
 
 def outcome(row: Mapping[str, Any]) -> str:
     """How a fit came out, given the columns OUTCOME of its row, as rich markup."""
-    if row["psnr_last_ema"] is None:
+    if row["accuracy_last"] is not None:
+        said = f"accuracy: last {row['accuracy_last']:.1%}  oracle peak {row['accuracy_peak']:.1%}"
+    elif row["psnr_last_ema"] is None:
         said = f"no reference; early stop at step {row['step_stop_ema']}"
     else:
         said = "PSNR of the averaged output: " + "  ".join(

@@ -17,15 +17,15 @@ from lip.masks import PRUNED_PER_ROUND, kept_after
 from lip.picture import Codes, Picture, joined
 from lip.priors import Prior
 from lip.priors.prior import Covers
-from lip.pruners import PRUNERS, Imp, Recipe
-from lip.schedule import Schedule
+from lip.pruners import PRUNERS, Dense, Imp, Recipe
+from lip.schedule import Training
 from lip.spec import Spec
 from lip.tasks import Reconstruct, Task
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lip.fitting import Watch
+    from lip.outcome import Watch
     from lip.store import Ledger
 
 
@@ -34,7 +34,7 @@ class Origin(Spec):
 
     pictures: tuple[Picture, ...]
     task: Task
-    schedule: Schedule
+    schedule: Training
     codes: Codes = "shared"
 
 
@@ -48,7 +48,7 @@ class Trajectory(Spec):
     also: tuple[Picture, ...] = ()
     codes: Codes = "shared"
     task: Task
-    schedule: Schedule
+    schedule: Training
     prior: Prior
     pruner: str
     options: tuple[tuple[str, str | int | float | bool], ...] = ()
@@ -85,8 +85,10 @@ class Trajectory(Spec):
         """The dense fit, then those of rounds 1 to `rounds` or of the levels."""
         recipe = PRUNERS[self.pruner]
         masks = [recipe.at(place, self._link, **dict(self.options), **self._defects(recipe)) for place in self.places]
-        pruned = (self.dense.replace(mask=mask, start=self.start) for mask in masks)
-        return tuple(self._redrawn(fit, "evaluation") for fit in (self.dense, *pruned))
+        return tuple(self._redrawn(self._masked(mask), "evaluation") for mask in (Dense(), *masks))
+
+    def _masked(self, mask: Recipe) -> Fit:
+        return self.dense.replace(mask=mask, start=self.task.start(self, mask))
 
     @property
     def places(self) -> list[Place]:
@@ -99,7 +101,7 @@ class Trajectory(Spec):
         there = self.lender or self
         if isinstance(place, int):
             return there._chain(place - 1)
-        total, parameters = self.prior.counts(self.picture.channels, self.covers)
+        total, parameters = there.task.counts(there.prior, there.picture, there.covers)
         kept, last = place.kept(total, parameters), 0  # the last round that keeps more than the level does
         while kept_after(total, last + 1) > kept:
             last += 1
@@ -109,12 +111,12 @@ class Trajectory(Spec):
         """The fit of a round of IMP."""
         while len(self._links) <= round:
             mask = Imp(trained=self._links[-1], **self._defects(Imp))
-            self._links.append(self._redrawn(self.dense.replace(mask=mask, start=self.start), "imp"))
+            self._links.append(self._redrawn(self._masked(mask), "imp"))
         return self._links[round]
 
     @cached_property
     def _links(self) -> list[Fit]:
-        return [self._redrawn(self.dense, "imp")]
+        return [self._redrawn(self._masked(Dense()), "imp")]
 
     def _defects(self, recipe: type[Recipe]) -> dict[str, Any]:
         return {name: True for name in recipe.defects if name in self.compat}
@@ -122,9 +124,10 @@ class Trajectory(Spec):
     def _redrawn(self, fit: Fit, phase: Literal["imp", "evaluation"]) -> Fit:
         """A fit whose code and observation are drawn as in that phase of the released code, where that is asked for."""
         anew: dict[str, int] = {}
-        if "z" in self.compat:
+        defects = {name for name in self.compat if name in self.task.defects}
+        if "z" in defects:
             anew["z_seed"] = redrawn(self.seed, "z", phase, str(fit.mask))
-        if "noise" in self.compat and phase == "evaluation":
+        if "noise" in defects and phase == "evaluation":
             anew["noise_seed"] = redrawn(self.seed, "noise", phase)
         return fit.replace(**anew) if anew else fit
 
@@ -139,6 +142,14 @@ class Trajectory(Spec):
     def source_task(self) -> str | None:
         """The task whose masks are used; None for the trajectory's own."""
         return self.origin.task.kind if self.origin and self.origin.task != self.task else None
+
+    @property
+    def whole_layers(self) -> tuple[str, ...]:
+        """The layers that masks taken over from another network leave whole, by name."""
+        if not (there := self.lender):
+            return ()
+        own, theirs = (t.task.layers(t.prior, t.picture, t.covers) for t in (self, there))
+        return tuple(layer.name for layer in own if layer not in theirs)
 
     @cached_property
     def lender(self) -> Trajectory | None:
@@ -171,7 +182,7 @@ def publish(
 ) -> bool:
     """See to it that a fit is in the ledger, and before it whatever it builds on; returns whether it was trained now.
 
-    `images` maps hashes of pixels to uint8 arrays (height, width, channels). `watch` is told which fit begins and
+    `images` maps the hashes of pictures to arrays (`lip.picture`). `watch` is told which fit begins and
     returns what is to follow it. `outputs` keeps the restored images too. `backend` is for `lip.fast.backend`.
     Safe to repeat, to interrupt and to run twice at once.
     """
@@ -181,15 +192,13 @@ def publish(
         publish(source, images, ledger, device, watch, outputs, backend)
 
     from lip.fast.backend import choose
-    from lip.fitting import train
-    from lip.problem import Problem
     from lip.pruners.imp import cut
 
     started = datetime.now(UTC)
-    problem = Problem(fit, images, device)
+    problem = fit.problem(images, device)
     mask = fit.mask.mask(problem, ledger.ticket(fit.mask.source) if fit.mask.source else None)
     start = ledger.weights(fit.start) if fit.start else None
-    trained = train(problem, mask, start, watch and watch(fit), choose(backend, device).name)
+    trained = problem.train(mask, start, watch and watch(fit), choose(backend, device).name)
     kept = fit.cut.kept(mask.bits.size, trained.parameters) if fit.cut else kept_after(mask.kept, 1)
     ticket = cut(mask, trained.prunable, kept) if fit.yields_ticket else None
     ledger.publish(fit, mask, trained, ticket, started, outputs)

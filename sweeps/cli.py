@@ -56,6 +56,9 @@ def plan(
     for defect, said in SAID.items():
         if any(defect in trajectory.compat for trajectory in made.sweep.trajectories):
             console.print(f"as released, {defect}: {said}", highlight=False, markup=False)
+    for layers in {trajectory.whole_layers: None for trajectory in made.sweep.trajectories}:
+        if layers:
+            console.print(f"masks taken from another network leave whole: {', '.join(layers)}", highlight=False)
     console.print(
         f"{len(made.sweep.trajectories)} trajectories need {made.naive} fits, {len(made.fits)} distinct ones "
         f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"

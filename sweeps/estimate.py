@@ -10,13 +10,11 @@ from lip.fit import Fit
 from lip.store import Ledger
 from sweeps.plan import Plan
 
-TIMED_STEPS = 3
-
 
 def estimate(plan: Plan, ledger: Ledger, slots: int) -> str:
     """A sentence: the time for the missing fits on so many slots, and what that rests on."""
     rows = ledger.fits(
-        ["prior", "width", "scales", "image_height", "image_width", "host", "steps", "seconds"]
+        ["task", "prior", "width", "scales", "image_height", "image_width", "host", "steps", "seconds"]
     ).to_pylist()
     measured: dict[tuple[object, ...], list[float]] = {}
     for row in rows:
@@ -31,34 +29,31 @@ def estimate(plan: Plan, ledger: Ledger, slots: int) -> str:
         else:
             sampled = max(sampled, len(measured[size]))
         seconds += fit.schedule.steps * float(np.median(measured[size]))
-    basis = (
-        f"timing {TIMED_STEPS} steps just now" if timed else f"{sampled} published fits of this size on this machine"
-    )
+    basis = "timing a few steps just now" if timed else f"{sampled} published fits of this size on this machine"
     return f"about {_readable(seconds / slots)} on {slots} CPU slots of this machine, from {basis}"
 
 
 def _size_of(fit: Fit) -> tuple[object, ...]:
     prior = fit.prior.model_dump()
-    return (fit.prior.kind, prior.get("width"), prior.get("scales"), fit.picture.height, fit.picture.width)
+    return (
+        fit.task.kind,
+        fit.prior.kind,
+        prior.get("width"),
+        prior.get("scales"),
+        fit.picture.height,
+        fit.picture.width,
+    )
 
 
 def _size_of_row(row: dict[str, object]) -> tuple[object, ...]:
-    return tuple(row[name] for name in ("prior", "width", "scales", "image_height", "image_width"))
+    return tuple(row[name] for name in ("task", "prior", "width", "scales", "image_height", "image_width"))
 
 
 def _time(fit: Fit, plan: Plan) -> float:
     import torch
 
-    from lip.fitting import train
-    from lip.masks import Mask
-    from lip.problem import Problem
-
     torch.set_num_threads(1)
-    short = fit.replace(schedule=fit.schedule.replace(steps=TIMED_STEPS))
-    for _ in range(2):  # the first warms up
-        problem = Problem(short, plan.sweep.pixels)
-        seconds = train(problem, Mask.dense(problem.layers)).seconds
-    return seconds / TIMED_STEPS
+    return fit.task.step_seconds(fit, plan.sweep.pixels)
 
 
 def _readable(seconds: float) -> str:

@@ -207,10 +207,10 @@ def _trial(
 def _report_now_and_then(fit: Fit) -> Callable[[int, float], None]:
     reported = time.monotonic()
 
-    def watch(step: int, psnr: float) -> None:
+    def watch(step: int, score: float) -> None:
         nonlocal reported
         if time.monotonic() - reported >= SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()
-            tune.report({"place": str(fit.mask), "step": step, "psnr": psnr})
+            tune.report({"place": str(fit.mask), "step": step, "said": fit.task.said(score)})
 
     return watch

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lip.compat import OFFICIAL
 from lip.fit import Fit
 from lip.store import Ledger
 from lip.trajectory import Trajectory
@@ -97,7 +96,9 @@ def label(trajectory: Trajectory) -> str:
     if sources := [name for name in (trajectory.source_image, trajectory.source_task) if name]:
         parts.insert(1, f"masks of {' '.join(sources)}")
     if trajectory.compat:
-        parts.append("as released" if trajectory.compat == OFFICIAL else " ".join(trajectory.compat))
+        parts.append(
+            "as released" if {*trajectory.compat} >= {*trajectory.task.defects} else " ".join(trajectory.compat)
+        )
     if trajectory.rewind:
         parts.append(f"rewind {trajectory.rewind:g} %")
     return ", ".join(parts)

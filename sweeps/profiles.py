@@ -16,11 +16,15 @@ class Profile(Spec):
 
     size: Count | None = None
     """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
+    data_size: Count | None = None
+    """The same of the pictures of a data set; None is 50 pixels."""
     width: Count | None = None
     """Of the hourglass; a deep decoder's width is what it is compared by."""
     scales: Count | None = None
     """Of the hourglass."""
     steps: Count | None = None
+    epochs: Count | None = None
+    """Of a classifier, in place of steps."""
     rounds: Annotated[int, Field(ge=0)] | None = None
     seeds: Count | None = None
     """Replaces the sweep's seeds by 0 to seeds - 1."""

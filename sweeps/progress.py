@@ -81,7 +81,7 @@ class Progress:
                 self._bar(trajectory)
         else:
             self.running_steps[key] = report["step"]
-            self.at[key] = f"{report['place']}, step {report['step']}, {report['psnr']:.2f} dB"
+            self.at[key] = f"{report['place']}, step {report['step']}, {report['said']}"
             self._bar(trajectory)
         finished = steps(self.plan.fits[fit] for fit in self.published)
         self.bars.update(self.steps_bar, completed=finished + sum(self.running_steps.values()))

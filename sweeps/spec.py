@@ -209,6 +209,10 @@ def _has(values: Mapping[str, Any], size: str) -> bool:
     """Whether a point has a size for a profile to set: networks besides the hourglass are compared by theirs."""
     if size in ("width", "scales"):
         return values.get("prior", "hourglass") == "hourglass"
+    if size in ("size", "steps"):
+        return bool(values.keys() & {"image", "source_image"})
+    if size in ("data_size", "epochs"):
+        return bool(values.keys() & {"data", "source_data"})
     return size != "rounds" or not (values.get("sparsities") or values.get("parameters"))
 
 

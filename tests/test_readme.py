@@ -67,7 +67,6 @@ def test_the_example_sweep_is_well_formed(tmp_path: Path) -> None:
 
 def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lip.point import Album, trajectory_of
-    from lip.problem import Problem
 
     module = tmp_path / "smallest.py"
     imports = "from lip.pruners.recipe import AtInitialisation\n\n"
@@ -82,7 +81,7 @@ def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     album = Album()
     values = {"image": "camera", "size": 16, "scales": 2, "width": 4, "pruner": "smallest", "rounds": 2}
     fit = trajectory_of(values, album, "test").fits[2]
-    problem = Problem(fit, album.pixels)
+    problem = fit.problem(album.pixels)
     mask = fit.mask.mask(problem, None)
     sizes = problem.theta.detach()[problem.prunable].abs()
     assert sizes[torch.tensor(mask.bits)].max() <= sizes[~torch.tensor(mask.bits)].min()

@@ -121,7 +121,7 @@ class HourglassNet(Scaled):
         super().__init__()
         self.down = nn.ModuleList(Down(width if s else depth, width, skip) for s in range(scales))
         self.up = nn.ModuleList(Up(width, skip) for _ in range(scales))
-        self.out = nn.Conv2d(width, channels, 1)
+        self.out: nn.Module = nn.Conv2d(width, channels, 1)
 
     def logits(self, z: Tensor) -> Tensor:
         skips = []

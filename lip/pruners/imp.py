@@ -48,6 +48,7 @@ class Imp(Recipe):
 
     def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
         assert ticket is not None, "IMP is handed its source's ticket"
+        ticket = ticket.onto(problem.layers)
         return ticket.unmasked_first() if self.unmasked_first else ticket
 
 

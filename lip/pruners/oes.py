@@ -36,6 +36,9 @@ class Oes(AtInitialisation):
         import torch
         from torch.func import functional_call
 
+        from lip.restoration import Restoration
+
+        assert isinstance(problem, Restoration)
         net, draw = problem.net, problem.stream("oes", problem.device)
         total = problem.prunable_count
         wanted = self.kept(problem) / total

@@ -50,8 +50,7 @@ class Flow:
         self.net = deepcopy(problem.net).cpu().double().eval()
         for parameter in self.net.parameters():
             parameter.data.abs_()
-        side = problem.fit.prior.smallest
-        self.code = torch.ones(1, *problem.fit.prior.code_shape(side, side), dtype=torch.float64)
+        self.code = torch.ones(1, *problem.input_shape, dtype=torch.float64)
         self.weights = [weight for _, weight in self.net.covered(problem.fit.covers)]
         self.values = [weight.detach().clone() for weight in self.weights]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from lip.schedule import Schedule
-from lip.tasks.task import Task
+from lip.tasks.degradation import Degradation
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
-class Denoise(Task):
+class Denoise(Degradation):
     """Remove white Gaussian noise of standard deviation `sigma` (in 8-bit grey levels), clipped to the image range."""
 
     kind = "denoise"

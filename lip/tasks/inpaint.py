@@ -8,13 +8,13 @@ from pydantic import Field
 
 from lip.picture import Picture
 from lip.schedule import Schedule
-from lip.tasks.task import Task
+from lip.tasks.degradation import Degradation
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
-class Inpaint(Task):
+class Inpaint(Degradation):
     """Fill in pixels of which nothing is known, in no channel.
 
     Each pixel is known with probability `keep`; or, with a `hole` picture, where that is light (at least half grey).
@@ -22,6 +22,7 @@ class Inpaint(Task):
     """
 
     kind = "inpaint"
+    released = {"per_channel": {"per_channel": True}, "pad": {"pad": 1}}  # noqa: RUF012
 
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
     hole: Picture | None = None

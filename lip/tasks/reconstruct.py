@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from lip.schedule import Schedule
-from lip.tasks.task import Task
+from lip.tasks.degradation import Degradation
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
-class Reconstruct(Task):
+class Reconstruct(Degradation):
     """Fit the clean image, the image with noise (not clipped), its pixels in random order, or uniform white noise."""
 
     kind = "reconstruct"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from lip.schedule import Schedule
-from lip.tasks.task import Task
+from lip.tasks.degradation import Degradation
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
-class Restore(Task):
+class Restore(Degradation):
     """Fit the image as it is: what the prior takes up first is the restoration, what it takes up late the damage."""
 
     kind = "restore"

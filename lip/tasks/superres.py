@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from lip.schedule import Schedule
-from lip.tasks.task import Task
+from lip.tasks.degradation import Degradation
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -15,7 +15,7 @@ SHAVE_BEFORE, SHAVE_AFTER = 4, 5
 """Pixels that the published PSNRs leave out at the top and left, and at the bottom and right."""
 
 
-class SuperResolution(Task):
+class SuperResolution(Degradation):
     """Enlarge an image `factor` times.
 
     The observation is made as deep image prior makes it, by Pillow's Lanczos-3 filter on 8-bit values; the loss uses a

@@ -1,56 +1,112 @@
-"""What a restoration task is."""
+"""What a task is."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from lip.masks import Layer
 from lip.picture import Picture
-from lip.schedule import Schedule
+from lip.schedule import Training
 from lip.spec import Spec
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
+    import numpy as np
+
+    from lip.compat import Defect
+    from lip.fit import Fit
+    from lip.point import Album, Point
+    from lip.priors import Prior
+    from lip.priors.networks import Network
+    from lip.priors.prior import Covers
+    from lip.problem import Problem
+    from lip.pruners import Recipe
+    from lip.trajectory import Trajectory
 
 
 class Task(Spec):
-    """A way to degrade an image, and the loss that ties a restoration to the degraded observation.
+    """What a network is fitted to, and how: its fields are keys of a sweep file and columns of a row."""
 
-    Images are (1, channels, height, width) tensors in [0, 1].
-    """
+    key: ClassVar[Literal["image", "data"]] = "image"
+    """The key of a sweep file that says what it is fitted to."""
+    pruners: ClassVar[tuple[str, ...] | None] = None
+    """The pruners it can do with; None for all."""
+    training: ClassVar[type[Training]]
+    """The kind of its schedules."""
+    defects: ClassVar[tuple[Defect, ...]] = ()
+    """What its released code does otherwise than the paper says (`lip.compat`)."""
+    released: ClassVar[Mapping[Defect, Mapping[str, Any]]] = {}
+    """Those of them that are fields of its own, and what they set."""
 
-    has_reference: ClassVar[bool] = True
-    """Whether the image is the clean one. If not, it is itself the observation, and nothing is scored against it."""
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether trained weights are published with every fit, for others to start from."""
+        return False
+
+    @classmethod
+    @abstractmethod
+    def take(cls, album: Album, name: str, prior: Prior, point: Point) -> Picture:
+        """A reference to what a name stands for. Raises InputError when that is nothing the prior can take."""
 
     @abstractmethod
-    def schedules(self) -> dict[str, Schedule]:
+    def schedules(self) -> Mapping[str, Training]:
         """How to train: as the `paper` says (where it is silent, as deep image prior does), and as its code (`lip`)."""
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """Images besides the clean one that `observe` needs."""
+        """Images that it needs besides."""
         return ()
 
     def check(self, height: int, width: int) -> str | None:
         """What speaks against an image of that size, as the end of a sentence; None if nothing does."""
         return None
 
-    def frame(self, image: Tensor) -> Tensor:
-        """An image as the task works on it."""
-        return image
+    def network(self, prior: Prior, picture: Picture) -> Network:
+        """The network at theta_0, drawn from PyTorch's global generator."""
+        return prior.build(picture.channels)
+
+    def layers(self, prior: Prior, picture: Picture, covers: Covers) -> tuple[Layer, ...]:
+        """What a mask covers."""
+        return _outline(self, prior, picture, covers)[0]
+
+    def counts(self, prior: Prior, picture: Picture, covers: Covers) -> tuple[int, int]:
+        """How many parameters a mask covers, and how many there are in all."""
+        layers, parameters = _outline(self, prior, picture, covers)
+        return sum(layer.size for layer in layers), parameters
+
+    def start(self, trajectory: Trajectory, mask: Recipe) -> Fit | None:
+        """The fit whose weights a trajectory's fit with that mask starts from; None for theta_0."""
+        return None if mask.kind == "dense" else trajectory.start
 
     @abstractmethod
-    def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
-        """The degraded observation of a clean image; nan where nothing is known."""
+    def problem(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Problem:
+        """A fit of this task made concrete; `images` maps the hashes of pictures to arrays."""
 
-    def project(self, output: Tensor) -> Tensor:
-        """A restoration at the size of the observation."""
-        return output
+    def step_seconds(self, fit: Fit, images: Mapping[str, np.ndarray]) -> float:
+        """Seconds that a step of a fit takes here, by trying."""
+        from lip.masks import Mask
 
-    @abstractmethod
-    def loss(self, output: Tensor, observation: Tensor) -> Tensor:
-        """The scalar that training minimises; it sees the observation, never the clean image."""
+        short = fit.replace(schedule=fit.schedule.beginning(TIMED_STEPS))
+        for _ in range(2):  # the first warms up
+            problem = short.problem(images)
+            seconds = problem.train(Mask.dense(problem.layers)).seconds
+        return seconds / TIMED_STEPS
 
-    def error(self, output: Tensor, clean: Tensor) -> Tensor:
-        """The mean squared error that PSNR reports."""
-        return (output - clean).square().mean()
+    def said(self, score: float) -> str:
+        """What a training tells its watcher, in words."""
+        return f"{score:.2f} dB"
+
+
+TIMED_STEPS = 3
+
+
+@cache
+def _outline(task: Task, prior: Prior, picture: Picture, covers: Covers) -> tuple[tuple[Layer, ...], int]:
+    import torch
+
+    with torch.device("meta"):
+        net = task.network(prior, picture)
+    layers = tuple(Layer(name, tuple(p.shape)) for name, p in net.covered(covers))
+    return layers, sum(p.numel() for p in net.parameters())

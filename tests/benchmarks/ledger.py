@@ -18,7 +18,6 @@ from rich.table import Table
 from lip.fitting import train
 from lip.masks import Mask
 from lip.point import Album, trajectory_of
-from lip.problem import Problem
 from lip.store import Ledger
 
 
@@ -26,7 +25,7 @@ def main(count: int) -> None:
     album = Album()
     values = {"image": "astronaut", "size": 32, "width": 8, "scales": 2, "steps": 60, "pruner": "random", "rounds": 1}
     fits = [trajectory_of({**values, "seed": seed}, album, "benchmark").fits[1] for seed in range(count)]
-    problem = Problem(fits[0], album.pixels)
+    problem = fits[0].problem(album.pixels)
     mask = Mask.dense(problem.layers)
     trained = train(problem, mask)
     table = Table("what", "seconds", "ms a fit", title=f"{count} fits of one file each")

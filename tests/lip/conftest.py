@@ -12,7 +12,7 @@ from lip.fit import Fit
 from lip.images import Image
 from lip.picture import Picture
 from lip.priors import Hourglass
-from lip.problem import Problem
+from lip.restoration import Restoration
 from lip.schedule import Schedule
 from lip.store import Ledger
 from lip.tasks.denoise import Denoise
@@ -74,9 +74,9 @@ class Tiny:
             fields["origin"] = Origin(pictures=(source,), task=fields["task"], schedule=fields["schedule"])
         return Trajectory(**fields)
 
-    def problem(self, fit: Fit | None = None, **changes: Any) -> Problem:
+    def problem(self, fit: Fit | None = None, **changes: Any) -> Restoration:
         fit = fit or self.fit(**changes)
-        return Problem(fit, self.images)
+        return Restoration(fit, self.images)
 
     def publish(self, fit: Fit, ledger: Ledger, **options: Any) -> bool:
         return publish(fit, self.images, ledger, **options)

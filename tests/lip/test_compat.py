@@ -15,6 +15,8 @@ from lip.priors import Hourglass
 from lip.pruners import PRUNERS, Imp
 from lip.pruners.imp import cut
 from lip.pruners.random import Random
+from lip.tasks import TASKS
+from lip.tasks.denoise import Denoise
 from lip.trajectory import Trajectory
 
 
@@ -25,14 +27,19 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: np.ndarray) -
         PIL.Image.fromarray(pixels).save(f"{name}.png")
 
 
+FACES = {"task": "classify", "data": "faces", "data_size": 8, "epochs": 2}
+
+
 def made(**values: Any) -> Trajectory:
-    point = {"image": "cat.png", "width": 8, "scales": 2, "steps": 5, "rounds": 2, **values}
+    fitted = {} if values.get("task") == "classify" else {"image": "cat.png", "steps": 5}
+    point = {"width": 8, "scales": 2, "rounds": 2, **fitted, **values}
     return trajectory_of(point, Album(), "demo.yaml")
 
 
 def test_official_is_all_of_them_and_each_is_explained() -> None:
     assert set(OFFICIAL) == set(get_args(Defect)) == set(SAID)
-    assert made(compat="official").compat == OFFICIAL
+    assert made(compat="official").compat == Denoise.defects
+    assert {name for task in TASKS.values() for name in task.defects} == set(OFFICIAL)
     assert made(compat=["z", "imp_target"]).compat == ("imp_target", "z"), "in one order, whatever was written"
     assert made().compat == ()
 
@@ -52,6 +59,8 @@ def test_each_defect_alone_changes_some_fit_and_only_where_it_should(defect: Def
         "per_channel": {"task": "inpaint"},
         "pad": {"task": "inpaint"},
         "rewind_target": {"rewind": 40.0},
+        "head": FACES,
+        "rewind_none": FACES,
     }
     where = plain[defect]
     theirs, ours = (made(**where, compat=compat) for compat in ([defect], []))

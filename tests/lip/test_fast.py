@@ -22,7 +22,7 @@ from lip.fitting import train
 from lip.masks import Mask
 from lip.priors import Hourglass
 from lip.priors.networks import ReflectConv, doubling
-from lip.problem import Problem
+from lip.restoration import Restoration
 
 exactly = {"rtol": 1e-10, "atol": 1e-10}
 """float64, sums in another order."""
@@ -148,7 +148,7 @@ def test_other_enlargements_are_left_alone() -> None:
 # A network thinned by a mask
 
 
-def sparse(problem: Problem, density: float = 0.05) -> Mask:
+def sparse(problem: Restoration, density: float = 0.05) -> Mask:
     rng = np.random.default_rng(0)
     return Mask(problem.layers, rng.random(int(problem.prunable.sum())) < density)
 
@@ -192,7 +192,7 @@ def test_pruned_weights_stay_exactly_zero_whatever_moves_the_others(tiny, schedu
     assert trained.parameters == 6339
 
 
-def norms(problem: Problem) -> list[Tensor]:
+def norms(problem: Restoration) -> list[Tensor]:
     return [module.weight for module in problem.net.modules() if isinstance(module, LeakyNorm)]
 
 

@@ -13,17 +13,18 @@ from lip import metrics
 from lip.fit import Fit
 from lip.fitting import Backtracking, ReleasedBacktracking, train
 from lip.masks import Mask
-from lip.problem import Problem, stream
+from lip.problem import stream
+from lip.restoration import Restoration
 from lip.tasks.denoise import Denoise
 
 
-def half(problem: Problem, seed: int = 0) -> Mask:
+def half(problem: Restoration, seed: int = 0) -> Mask:
     """A mask that keeps half of the weights, at random."""
     scores = np.random.default_rng(seed).random(int(problem.prunable.sum()))
     return Mask.keep_largest(problem.layers, scores, len(scores) // 2)
 
 
-def dense(problem: Problem) -> Mask:
+def dense(problem: Restoration) -> Mask:
     return Mask.dense(problem.layers)
 
 

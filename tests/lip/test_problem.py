@@ -7,11 +7,12 @@ from torch import Tensor
 
 from lip.fitting import train
 from lip.masks import Layer, Mask
-from lip.problem import Problem, stream
+from lip.problem import stream
+from lip.restoration import Restoration
 from lip.tasks.denoise import Denoise
 
 
-def drawn(problem: Problem) -> dict[str, torch.Tensor]:
+def drawn(problem: Restoration) -> dict[str, torch.Tensor]:
     """Everything random in a problem."""
     return {
         "theta_0": problem.theta.detach().clone(),
@@ -22,7 +23,7 @@ def drawn(problem: Problem) -> dict[str, torch.Tensor]:
     }
 
 
-def moved(one: Problem, two: Problem) -> set[str]:
+def moved(one: Restoration, two: Restoration) -> set[str]:
     return {key for key, value in drawn(one).items() if not torch.equal(value, drawn(two)[key])}
 
 
@@ -148,7 +149,7 @@ def test_several_images_with_one_code_are_fitted_as_their_mean_would_be(tiny) ->
         problem.observation, problem.code = problem.observation.double(), problem.code.double()
     single.observation = both.observation.mean(dim=0, keepdim=True)
 
-    def slopes(problem: Problem) -> Tensor:
+    def slopes(problem: Restoration) -> Tensor:
         loss = problem.loss(problem.net(problem.code))
         return torch.cat([slope.flatten() for slope in torch.autograd.grad(loss, list(problem.net.parameters()))])
 

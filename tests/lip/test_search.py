@@ -14,7 +14,7 @@ import torch
 from lip import cli, fitting
 from lip.fit import Fit
 from lip.priors.nas import Nas
-from lip.problem import Problem
+from lip.restoration import Restoration
 from lip.search import METRICS, Candidate, annulus, chosen, closeness, drawn, score, search, spectrum
 from lip.store import Ledger
 from lip.tasks.inpaint import Inpaint
@@ -159,13 +159,13 @@ def test_the_choice_does_not_see_the_clean_image(
 ) -> None:
     """With another clean image behind the same observation all is the same but what is reported of the fits."""
     honest = found(model, tiny, Ledger(tmp_path / "honest"))
-    make = Problem.__init__
+    make = Restoration.__init__
 
-    def misled(problem: Problem, *arguments: Any) -> None:
+    def misled(problem: Restoration, *arguments: Any) -> None:
         make(problem, *arguments)
         problem.clean = 1 - problem.clean
 
-    monkeypatch.setattr(Problem, "__init__", misled)
+    monkeypatch.setattr(Restoration, "__init__", misled)
     fooled = found(model, tiny, Ledger(tmp_path / "fooled"))
     assert fooled == honest
     assert chosen(fooled) == chosen(honest)

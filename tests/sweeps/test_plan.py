@@ -50,7 +50,7 @@ def test_published_fits_are_no_longer_to_do(write: Write, tmp_path: Path) -> Non
     sweep = read(write(profiles={"smoke": {"rounds": 1, "steps": 5}}))
     ledger = Ledger(tmp_path / "results")
     assert len(Plan.make(sweep, ledger).missing) == 3
-    assert "timing 3 steps" in estimate(Plan.make(sweep, ledger), ledger, slots=2)
+    assert "timing a few steps" in estimate(Plan.make(sweep, ledger), ledger, slots=2)
     publish(sweep.trajectories[0].fits[0], sweep.pixels, ledger)
     plan = Plan.make(sweep, ledger)
     assert len(plan.missing) == 2
@@ -72,7 +72,7 @@ def test_names_and_causes_are_shown_as_they_are_and_never_read_as_markup(write: 
     publish(trajectory.fits[0], sweep.pixels, ledger)
     screen = io.StringIO()
     with Progress(plan, ledger, Console(file=screen, width=400, soft_wrap=True, force_terminal=True)) as progress:
-        progress.heard(trajectory, {"place": "round 0", "step": 3, "psnr": 20.0})
+        progress.heard(trajectory, {"place": "round 0", "step": 3, "said": "20.00 dB"})
         progress.heard(trajectory, {"published": trajectory.fits[0].id, "trained": True})
         progress.heard(trajectory, {"failed": "OSError: [/] is full"})
         progress.ended(trajectory)

@@ -1,0 +1,42 @@
+"""What any training leaves behind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Watch = Callable[[int, float], None]
+"""Called now and then with the step and how well it does: what `Task.said` puts into words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(ABC):
+    """What the ledger keeps of a training, of whatever kind."""
+
+    loss: float
+    """Mean over the end of training: single values are restless."""
+    collapsed: bool
+    """Whether the best of it is hardly better than what a net does that passes nothing on."""
+    seconds: float
+    weights: dict[str, Tensor]
+    """Parameters and batch-norm buffers after the last update."""
+    prunable: np.ndarray
+    """The trained prunable weights, flat, in the mask's order."""
+    parameters: int
+    """All parameters of the network, pruned ones included."""
+    device: str
+    backend: str
+    """What computed it: "dense" is PyTorch alone, "numba" has the modules of `lip.fast`."""
+    outputs: dict[str, np.ndarray]
+    """Images by name, float32 (channels, height, width) in [0, 1]."""
+
+    @abstractmethod
+    def columns(self) -> dict[str, Any]:
+        """Its own columns of the row (`lip.schema`): scores and curve."""

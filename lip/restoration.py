@@ -1,0 +1,82 @@
+"""Restoring a degraded image: the code z and the observation beside the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lip.fit import Fit
+from lip.masks import Mask
+from lip.problem import Problem
+from lip.schedule import Schedule
+from lip.tasks.degradation import Degradation
+
+if TYPE_CHECKING:
+    from lip.fitting import Trained
+    from lip.outcome import Watch
+
+
+class Restoration(Problem):
+    """One or several degraded images. `images` maps hashes to pixels, uint8 (height, width, channels)."""
+
+    def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
+        super().__init__(fit, device)
+        assert isinstance(fit.task, Degradation)
+        assert isinstance(fit.schedule, Schedule)
+        self.task, self.schedule = fit.task, fit.schedule
+        cleans, others = (
+            [self.task.frame(_tensor(images[picture.pixels])) for picture in group]
+            for group in (fit.pictures, self.task.pictures)
+        )
+        noise = self.stream("observation")  # drawn on from image to image: each has noise of its own
+        self.clean = torch.cat(cleans).to(device)
+        self.observation = torch.cat([self.task.observe(clean, noise, *others) for clean in cleans]).to(device)
+        count, _, height, width = self.clean.shape
+        with self.drawing("theta_0"):
+            net = fit.task.network(fit.prior, fit.picture)
+        with self.drawing("z"):
+            codes = [fit.prior.code(height, width) for _ in range(count if fit.codes == "per_image" else 1)]
+        self.code = torch.cat(codes).to(device)
+        self.hold(net)
+
+    def train(
+        self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
+    ) -> Trained:
+        from lip.fitting import train
+
+        return train(self, mask, start, watch, backend)
+
+    def probe(self, name: str) -> Tensor:
+        return self.loss(self.net(self.jittered(self.stream(name, self.device))))
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        side = self.fit.prior.smallest
+        return self.fit.prior.code_shape(side, side)
+
+    def jittered(self, generator: torch.Generator) -> Tensor:
+        """The code z with one draw of the schedule's input noise."""
+        noise = torch.empty_like(self.code).normal_(0, self.schedule.jitter, generator=generator)
+        return noise.add_(self.code)
+
+    def loss(self, output: Tensor) -> Tensor:
+        """The task's loss, summed over the images if there are several (Alg. 2)."""
+        return self.task.loss(output, self.observation) * len(self.clean)
+
+    def prune(self, mask: Mask, sparse: bool = False) -> Tensor:
+        """With `sparse`, layers that are faster for it hold their non-zeros only; theta is shorter by the others."""
+        kept = super().prune(mask)
+        if sparse:
+            from lip.fast.thin import thin
+
+            self.there = thin(self.net, self.code, kept)
+            self.flatten()
+        return kept[self.there]
+
+
+def _tensor(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous()

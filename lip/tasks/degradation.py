@@ -1,0 +1,83 @@
+"""What restoration tasks have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from lip.errors import InputError
+from lip.picture import Picture
+from lip.schedule import Schedule
+from lip.tasks.task import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Generator, Tensor
+
+    from lip.fit import Fit
+    from lip.point import Album, Point
+    from lip.priors import Prior
+    from lip.restoration import Restoration
+
+
+class Degradation(Task):
+    """A way to degrade an image, and the loss that ties a restoration to the degraded observation.
+
+    Images are (1, channels, height, width) tensors in [0, 1].
+    """
+
+    training = Schedule
+    defects = (
+        "schedule",
+        "imp_target",
+        "z",
+        "noise",
+        "shared_init",
+        "random_double",
+        "unmasked_first",
+        "backtrack",
+        "per_channel",
+        "pad",
+        "rewind_target",
+    )
+    has_reference: ClassVar[bool] = True
+    """Whether the image is the clean one. If not, it is itself the observation, and nothing is scored against it."""
+
+    @classmethod
+    def take(cls, album: Album, name: str, prior: Prior, point: Point) -> Picture:
+        taken = album.picture(name, point.size, prior.multiple)
+        if min(taken.height, taken.width) < prior.smallest:
+            raise InputError(
+                f"image {name} is {taken.width}x{taken.height} pixels, the net needs at least "
+                f"{prior.smallest}x{prior.smallest}; use a larger image, a larger size or fewer scales"
+            )
+        return taken
+
+    @abstractmethod
+    def schedules(self) -> Mapping[str, Schedule]: ...
+
+    def problem(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Restoration:
+        from lip.restoration import Restoration
+
+        return Restoration(fit, images, device)
+
+    def frame(self, image: Tensor) -> Tensor:
+        """An image as the task works on it."""
+        return image
+
+    @abstractmethod
+    def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
+        """The degraded observation of a clean image; nan where nothing is known."""
+
+    def project(self, output: Tensor) -> Tensor:
+        """A restoration at the size of the observation."""
+        return output
+
+    @abstractmethod
+    def loss(self, output: Tensor, observation: Tensor) -> Tensor:
+        """The scalar that training minimises; it sees the observation, never the clean image."""
+
+    def error(self, output: Tensor, clean: Tensor) -> Tensor:
+        """The mean squared error that PSNR reports."""
+        return (output - clean).square().mean()
