@@ -38,6 +38,9 @@ DRIFT = 0.001
 SAMPLES = 16
 """Faces shown of what a generator makes."""
 
+SETTLING = 50
+"""Batches over which running statistics are taken."""
+
 FLAT = 0.02
 """Generated faces whose pixels differ from face to face by less than this standard deviation, of 2, are all one."""
 
@@ -129,6 +132,8 @@ class Generation(Problem):
                 self._average(step)
             if watch and step % every == 0:
                 watch(step, float(losses[step - 1]))
+        if not schedule.generator_frozen:
+            self._settle()
         curve = losses.cpu().double().numpy()
         sampled = sorted({*range(every, schedule.tuning + 1, every), schedule.tuning})
         shown = self._shown()
@@ -188,6 +193,18 @@ class Generation(Problem):
                 ours.lerp_(theirs, 1 - past)
             else:
                 ours.copy_(theirs)
+
+    @torch.no_grad()
+    def _settle(self) -> None:
+        """Let running statistics of batch norm, which recovery goes by, be those of the weights as they are now."""
+        for net in (self.net, self.averaged):
+            norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.momentum = None  # the plain mean over all batches
+            draw = self.stream("statistics")
+            for _ in range(SETTLING if norms else 0):
+                net.train().image(self.prior.codes(self.schedule.batch, draw).to(self.device))
 
     @torch.no_grad()
     def _shown(self) -> Tensor:

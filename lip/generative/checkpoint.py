@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lip.errors import InputError, nearest
+from lip.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -74,7 +75,7 @@ def unpacked(data: np.ndarray) -> dict[str, Tensor]:
     return load(data.tobytes())
 
 
-def part(weights: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+def part(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     """The weights of one network of a checkpoint, under their names in it; empty if it has none."""
     return {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(f"{name}.")}
 
@@ -87,7 +88,7 @@ def read(name: str) -> Checkpoint:
     if name in PUBLISHED:
         return Checkpoint(name, _named(_loaded(_cached(name)), name))
     if not Path(name).is_file():
-        raise InputError(f"there is no checkpoint {name}; give a file, or {nearest(name, list(PUBLISHED))}")
+        raise InputError(f"there is no checkpoint {name}; give a file, or {' or '.join(PUBLISHED)}")
     return Checkpoint(name, _named(_loaded(Path(name)), name))
 
 
@@ -99,7 +100,7 @@ def check(checkpoint: Checkpoint, networks: dict[str, nn.Module], kind: str) -> 
         if theirs != ours and (theirs or name == "generator"):
             first = min(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
             raise InputError(
-                f"{checkpoint.name} is of another architecture: {name}.{first} is {_shape(theirs.get(first))} there and "
+                f"{checkpoint.name} is of another architecture: {name}.{first} is {_shape(theirs.get(first))} there, "
                 f"{_shape(ours.get(first))} in {kind}; give a checkpoint of {kind}, or another prior, size or width"
             )
 
@@ -109,20 +110,17 @@ def _shape(shape: tuple[int, ...] | None) -> str:
 
 
 def _loaded(path: Path) -> object:
-    import pickle
-
     import torch
 
     try:
         with torch.serialization.safe_globals([(_Inert, "models.utils.config.BaseConfig")]):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"pickled code ({found[1]})" if found else "more than tensors"
-        raise InputError(f"{path} holds {what}, which is never run; give a checkpoint of tensors only") from error
     except Exception as error:  # a damaged file ends in anything from EOFError to RuntimeError
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is no checkpoint of PyTorch ({said}); give an undamaged one") from error
+        if found := re.search(r"GLOBAL (\w+(?:\.\w+)+)", str(error)):
+            raise InputError(
+                f"{path} holds pickled code ({found[1]}), which is never run; give a checkpoint of tensors only"
+            ) from error
+        raise InputError(f"{path} is not a whole checkpoint of PyTorch; give an undamaged one") from error
 
 
 def _named(content: object, name: str) -> dict[str, Tensor]:

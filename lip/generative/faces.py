@@ -1,4 +1,4 @@
-"""A folder of faces, split once and for all by content: some to fine-tune a generator on, the others to be recovered."""
+"""A folder of faces, split once and for all by content: some to tune a generator on, the others to be recovered."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from lip.images import decode, resize
 
 EMBEDDED = "lfw"
 """100 grey faces of 25x25 pixels that come with scikit-image."""
-
-HELD_OUT = "held-out/"
-"""Begins the name of a face that no generator was tuned on: `held-out/0` is the first."""
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 

@@ -93,9 +93,9 @@ class ProgressiveGenerator(Generator):
     def logits(self, z: Tensor) -> Tensor:
         x = leaky(self.first(pixel_norm(z))).unflatten(1, (-1, SMALLEST, SMALLEST))
         x = pixel_norm(leaky(self.base(pixel_norm(x))))
-        for scale in self.scales:
+        for pair in self.scales.children():
             x = F.interpolate(x, scale_factor=2)
-            for conv in scale:
+            for conv in pair.children():
                 x = pixel_norm(leaky(conv(x)))
         return self.to_colours[-1](x)
 
@@ -120,8 +120,8 @@ class ProgressiveCritic(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """One score (n,) per image (n, channels, size, size) in [-1, 1]."""
         x = leaky(self.from_colours[-1](images))
-        for scale in reversed(self.scales):
-            for conv in scale:
+        for pair in reversed(list(self.scales.children())):
+            for conv in pair.children():
                 x = leaky(conv(x))
             x = F.avg_pool2d(x, 2)
         x = leaky(self.base(torch.cat([x, batch_deviation(x)], dim=1)))

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from lip.fit import Fit
 from lip.fitting import Recorder, Trained
-from lip.generative.checkpoint import part
+from lip.generative.checkpoint import part, unpacked
 from lip.masks import Mask
 from lip.priors.generator import Pretrained
 from lip.restoration import Restoration
@@ -30,8 +32,27 @@ Objective = Callable[[Tensor], Tensor]
 """From the outputs (codes, channels, height, width) to the loss of each code."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recovered(Trained):
+    """What a recovery leaves behind: a restoration's scores, and the paper's measure for generators."""
+
+    def columns(self) -> dict[str, Any]:
+        errors = {f"mse_{which}": error_of(self.scores[which].psnr) for which in ("peak", "last")}
+        return {**super().columns(), **errors} if self.referenced else super().columns()
+
+
+def error_of(psnr: float) -> float:
+    """The mean squared error per value of images in [-1, 1] at a PSNR (dB) of images in [0, 1]."""
+    return 4 * 10 ** (-psnr / 10)
+
+
 class Recovery(Restoration):
     """One degraded image and a generator, by its averaged weights where there are any."""
+
+    def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
+        super().__init__(fit, images, device)
+        if self._prior.checkpoint:
+            self.start_from(unpacked(images[self._prior.checkpoint]))
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         averaged = {} if self._prior.raw else part(weights, "averaged")
@@ -39,7 +60,7 @@ class Recovery(Restoration):
 
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
-    ) -> Trained:
+    ) -> Recovered:
         """Fit codes for the whole schedule; of all restarts the one whose loss ends smallest is kept."""
         if start is not None:
             self.start_from(start)
@@ -54,7 +75,7 @@ class Recovery(Restoration):
         assert isinstance(self.fit.prior, Pretrained)
         return self.fit.prior
 
-    def _fitted(self, draw: torch.Generator, watch: Watch | None) -> Trained:
+    def _fitted(self, draw: torch.Generator, watch: Watch | None) -> Recovered:
         schedule, task = self.schedule, self.task
         plays = isinstance(task, Sense) and task.estimator == "median_of_means"
         objective = self._tournament() if plays else lambda outputs: self.loss(outputs)[None]
@@ -71,7 +92,8 @@ class Recovery(Restoration):
             adam.zero_grad()
             if watch and record.samples(step):
                 watch(step, record.psnr_now())
-        return record.result(backtracks=0, seconds=time.perf_counter() - started, backend="dense")
+        trained = record.result(backtracks=0, seconds=time.perf_counter() - started, backend="dense")
+        return Recovered(**vars(trained))
 
     def _tournament(self) -> Objective:
         """What both codes descend on; the first minimises what the second maximises, who is best against whom."""

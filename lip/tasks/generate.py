@@ -1,4 +1,4 @@
-"""Training a generator on faces against a critic: what pre-trains one, and what finds its tickets (paper, section 4.5)."""
+"""Training a generator on faces against a critic: what pre-trains one and finds its tickets (paper, section 4.5)."""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ class Sense(Degradation):
         if self.corrupted >= self.sound:
             most = (self.measurements - 1) // 2
             return (
-                f"corrupted: {self.corrupted} of {self.measurements} measurements leave {max(0, self.sound)} usable ones,"
-                f" not more than are corrupted; use at most {most}, or more measurements"
+                f"corrupted: {self.corrupted} of {self.measurements} measurements leave {max(0, self.sound)} usable"
+                f" ones, not more than are corrupted; use at most {most}, or more measurements"
             )
         if self.rows > self.measurements:
             return f"rows: a block of {self.rows} needs as many measurements, not {self.measurements}; use fewer"
