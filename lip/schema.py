@@ -65,6 +65,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "noise_seed": (_int, "draws the observation instead; null: seed does"),
     "steps": (_int, "steps of Adam; classify: epochs of SGD"),
     "lr": (_float, "learning rate"),
+    "critic_lr": (_float, "generate: learning rate of the critic"),
     "batch": (_int, "classify, generate: pictures per update"),
     "momentum": (_float, "classify: of SGD"),
     "jitter": (_float, "standard deviation of the input noise"),

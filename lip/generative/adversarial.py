@@ -120,8 +120,10 @@ class Generation(Problem):
         kept = self.prune(mask)
         schedule = self.schedule
         every = ceil(schedule.tuning / CURVE_POINTS)
-        adam, judge = self._adam([self.theta]), self._adam(list(self.critic.parameters()))
+        adam = torch.optim.Adam([self.theta], schedule.tuning_lr, BETAS, fused=True)
+        judge = torch.optim.Adam(self.critic.parameters(), schedule.critic_lr, BETAS, fused=True)
         faces, codes, between = self._batches(self.stream("faces")), self.stream("codes"), self.stream("penalty")
+        self.net.train(not schedule.generator_frozen)  # running statistics of batch norm are frozen too
         losses = torch.zeros(schedule.tuning, device=self.device)
         started = time.perf_counter()
         for step in range(1, schedule.tuning + 1):
@@ -150,9 +152,6 @@ class Generation(Problem):
             backend="dense",
             outputs={"faces": np.concatenate([*((shown + 1) / 2).clamp(0, 1).cpu().numpy()], axis=2)},
         )
-
-    def _adam(self, parameters: list[Tensor]) -> torch.optim.Adam:
-        return torch.optim.Adam(parameters, self.schedule.tuning_lr, BETAS, fused=True)
 
     def _batches(self, draw: torch.Generator) -> Iterator[Tensor]:
         """Faces in [-1, 1], each once in an epoch; what is left over of a batch is left out."""

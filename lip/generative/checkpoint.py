@@ -140,7 +140,7 @@ def _named(content: object, name: str) -> dict[str, Tensor]:
             raise InputError(f"{name}: {key} is not a tensor; give a checkpoint of a generator")
         for theirs, ours in RENAMED.items():
             key = re.sub(theirs, ours, key)
-        found[key] = value.contiguous()
+        found[key] = value.contiguous().clone()  # networks of one file may share them
     return found
 
 

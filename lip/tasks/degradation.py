@@ -49,9 +49,7 @@ class Degradation(Task):
     def take(cls, album: Album, name: str, prior: Prior, point: Point) -> Picture:
         if name.startswith(HELD_OUT):
             if not (point.source_data and point.size):
-                raise InputError(
-                    f"image {name} is of the faces that a generator is tuned on; say which, with source_data"
-                )
+                raise InputError(f"image {name} is one of a generator's faces; say which those are, with source_data")
             number = name.removeprefix(HELD_OUT)
             return album.held_out(number, point.source_data, point.size, point.share, point.crop)
         taken = album.picture(name, point.size, prior.multiple)

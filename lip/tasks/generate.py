@@ -32,6 +32,7 @@ class Adversarial(Training):
     pretraining: Annotated[int, Field(ge=0)] = 0
     """Steps before those, done once: from an initialisation; or, with a checkpoint, of the critic alone."""
     tuning_lr: Positive = 2e-4
+    critic_lr: Positive = 2e-4
     batch: Annotated[int, Field(ge=1)] = 64
     average: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Weight of the past in the moving average of the generator's weights."""
@@ -47,7 +48,7 @@ class Adversarial(Training):
 
     def columns(self) -> dict[str, Any]:
         own = {"steps": self.tuning, "lr": self.tuning_lr, "ema": self.average}
-        return {**own, "batch": self.batch}
+        return {**own, "critic_lr": self.critic_lr, "batch": self.batch}
 
 
 class Generate(Task):
@@ -59,7 +60,7 @@ class Generate(Task):
     kind = "generate"
     key = "data"
     training = Adversarial
-    pruners = ("imp", "random", "layerwise", "shuffled", "magnitude")
+    pruners = ("imp", "random", "layerwise", "shuffled")
     released = {"gan_batch": {"gan_batch": True}}  # noqa: RUF012
 
     gan_batch: bool = False
