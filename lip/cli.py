@@ -87,7 +87,7 @@ def fit(
     given = {"size": size, "sigma": sigma, "steps": steps, "width": width, "scales": scales, "rounds": rounds}
     values |= {key: value for key, value in given.items() if value is not None}
     values |= dict(terminal.pair(text) for text in more or [])
-    task = TASKS.get(values.get("task", ""), Denoise)
+    task = TASKS.get(str(values.get("task")), Denoise)
     values[task.key] = image
     if not values.keys() & {"rounds", "sparsities", "parameters"}:
         values["rounds"] = 0

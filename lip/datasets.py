@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -52,7 +52,8 @@ class Data:
 
     @cached_property
     def reference(self) -> DataSet:
-        digest = hashlib.sha256(repr(self.records.dtype.descr).encode() + self.records.tobytes())
+        digest = hashlib.sha256(repr(self.records.dtype.descr).encode())
+        digest.update(self.records.view(np.uint8).data)
         height, width, channels = self.records["image"].shape[1:]
         tested = int(self.records["test"].sum())
         return DataSet(
@@ -87,15 +88,15 @@ def load(name: str, size: int, data: Path | None = None) -> Data:
     raise InputError(f"no data set is called {name!r}; {nearest(name, [*EMBEDDED, 'cifar10'])}")
 
 
-Classes = dict[str, list[np.ndarray]]
-"""Pictures by class, uint8 (height, width, channels) of any size."""
+Classes = dict[str, Iterable[np.ndarray]]
+"""Pictures by class, uint8 (height, width, channels) of any size; of files, one at a time."""
 
 
 def _faces() -> Classes:
     import skimage.data
 
     pictures = np.rint(255 * skimage.data.lfw_subset()).astype(np.uint8)[..., None]
-    return {"face": list(pictures[:100]), "other": list(pictures[100:])}
+    return {"face": pictures[:100], "other": pictures[100:]}
 
 
 def _digits() -> Classes:
@@ -107,7 +108,7 @@ def _digits() -> Classes:
         ) from error
     digits = load_digits()
     pictures = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    return {str(label): list(pictures[digits.target == label]) for label in range(10)}
+    return {str(label): pictures[digits.target == label] for label in range(10)}
 
 
 EMBEDDED = {"faces": _faces, "digits": _digits}
@@ -131,38 +132,45 @@ def _read(folders: Sequence[Path], name: str) -> Classes:
         if folder.name in classes:
             raise InputError(f"data {name}: two folders are called {folder.name}; a class has one")
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        classes[folder.name] = [images.decode(path)[0] for path in files]
-    grey = all(picture.shape[2] == 1 for pictures in classes.values() for picture in pictures)
-    if not grey:
-        return {key: [np.broadcast_to(x, (*x.shape[:2], 3)) for x in pictures] for key, pictures in classes.items()}
+        classes[folder.name] = (images.decode(path)[0] for path in files)
     return classes
 
 
 def _of_classes(name: str, classes: Classes, size: int) -> Data:
     if len(classes) < 2:
         raise InputError(f"data {name} has {len(classes)} class folders; two are the least that can be told apart")
-    parts, notes = [], []
+    scaled: list[np.ndarray] = []
+    labels: list[int] = []
+    test: list[bool] = []
+    notes = []
     for label, (key, pictures) in enumerate(classes.items()):
-        distinct = {hashlib.sha256(repr(x.shape).encode() + x.tobytes()).digest(): x for x in pictures}
+        count, distinct = 0, {}
+        for count, picture in enumerate(pictures, 1):  # noqa: B007  # how many there were
+            digest = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).digest()
+            distinct[digest] = _square(picture, size)
         if len(distinct) < 2:
             raise InputError(
                 f"data {name}: class {key} has {len(distinct)} different PNG or JPEG pictures; give two at least, "
                 "one to train on and one to test on"
             )
-        if len(distinct) < len(pictures):
-            notes.append(f"{len(pictures) - len(distinct)} of class {key} left out, which are there already")
-        ordered = [distinct[digest] for digest in sorted(distinct)]
-        tested = max(1, round(TEST_SHARE * len(ordered)))
-        parts.append(_records(ordered, [label] * len(ordered), np.arange(len(ordered)) < tested, size))
-    records = np.concatenate(parts)
+        if len(distinct) < count:
+            notes.append(f"{count - len(distinct)} of class {key} left out, which are there already")
+        tested = max(1, round(TEST_SHARE * len(distinct)))
+        scaled += [distinct[digest] for digest in sorted(distinct)]
+        labels += [label] * len(distinct)
+        test += [rank < tested for rank in range(len(distinct))]
+    if any(picture.shape[2] == 3 for picture in scaled):
+        scaled = [np.broadcast_to(picture, (size, size, 3)) for picture in scaled]
+    records = _records(scaled, labels, test)
     return Data(name, records, tuple(classes), (_said(records, len(classes)), *notes))
 
 
-def _records(pictures: Sequence[np.ndarray], labels: Sequence[int], test: np.ndarray, size: int) -> np.ndarray:
-    scaled = np.stack([_square(picture, size) for picture in pictures])
-    kind = [("image", np.uint8, scaled.shape[1:]), ("label", np.int32), ("test", np.bool_)]
+def _records(scaled: Sequence[np.ndarray], labels: Sequence[int], test: Sequence[bool]) -> np.ndarray:
+    kind = [("image", np.uint8, scaled[0].shape), ("label", np.int32), ("test", np.bool_)]
     records = np.empty(len(scaled), kind)
-    records["image"], records["label"], records["test"] = scaled, labels, test
+    for at, picture in enumerate(scaled):
+        records["image"][at] = picture
+    records["label"], records["test"] = labels, test
     return records
 
 
@@ -193,8 +201,8 @@ def _cifar10(size: int, data: Path | None) -> Data:
                 assert file is not None
                 rows = np.frombuffer(file.read(), np.uint8).reshape(-1, 1 + 3 * CIFAR_SIDE**2)
                 pictures = rows[:, 1:].reshape(-1, 3, CIFAR_SIDE, CIFAR_SIDE).transpose(0, 2, 3, 1)
-                test = np.full(len(rows), member == CIFAR_TEST)
-                parts.append(_records(list(pictures), rows[:, 0].tolist(), test, size))
+                scaled = [_square(picture, size) for picture in pictures]
+                parts.append(_records(scaled, rows[:, 0].tolist(), [member == CIFAR_TEST] * len(rows)))
     except (tarfile.TarError, KeyError, ValueError) as error:
         raise InputError(f"{archive} is not the binary version of CIFAR-10 ({error}); remove it") from error
     records = np.concatenate(parts)

@@ -32,6 +32,9 @@ CURVE_POINTS = 50
 AVERAGED_EVERY = 50
 """SGLD's posterior mean takes the outputs of every so many steps."""
 
+SNAPSHOTS = (0.02, 0.06, 0.1, 0.2, 0.5)
+"""Shares of the steps at which the averaged output is kept, to see what comes early and what late (Fig. 12)."""
+
 LOSS_STEPS = 100
 """The reported loss is the mean of the last so many: the jitter makes single values restless."""
 
@@ -69,8 +72,9 @@ class Trained(Outcome):
 
     `scores` and `outputs` are keyed by "peak" (the oracle: best of all steps against the clean image), "last" and
     "stop" (the reference-free ES-WMV), each also with "_ema" for the exponential moving average of the outputs.
-    Outputs are float32 (channels, height, width) in [0, 1]; of several images the first. Without a reference there is
-    no peak among them, and scores are those against the observation.
+    Among the outputs are SNAPSHOTS too, as "step_60_ema". Outputs are float32 (channels, height, width) in [0, 1]; of
+    several images the first. Without a reference there is no peak among them, and scores are those against the
+    observation.
     """
 
     scores: dict[str, Score]
@@ -270,6 +274,9 @@ class Recorder:
             for name, (step, _) in outputs.items()
         }
         shown = np.array([step - 1 for step, _, _ in self.sampled])
+        for share in SNAPSHOTS:
+            step, _, ema = min(self.sampled, key=lambda sampled: abs(sampled[0] - share * self.steps))
+            images[f"step_{step}_ema"] = ema
         return Trained(
             scores=scores,
             referenced=scored,

@@ -218,7 +218,8 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     if not own_names:
         raise InputError(f"{where}: the key {task_class.key!r} is missing; add it")
     if not source_names and source_class.key != task_class.key:
-        raise InputError(f"{where}: the key 'source_{source_class.key}' is missing; say where {source_class.kind} was")
+        key = source_class.key
+        raise InputError(f"{where}: the key 'source_{key}' is missing; say which {key} {source_class.kind} is of")
     own = _taken(where, task_class.take, album, own_names[0], prior, point)
     sources = tuple(_taken(where, source_class.take, album, name, prior, point) for name in source_names) or (own,)
     if source_class.key == task_class.key == "image":

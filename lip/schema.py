@@ -145,6 +145,7 @@ POINTS = pa.schema(
     [
         ("sweep", _text),
         ("profile", _text),
+        ("experiment", _text),
         ("trajectory", _text),
         ("image", _text),
         ("source_image", _text),
@@ -158,8 +159,9 @@ POINTS = pa.schema(
         ("fit", _text),
     ]
 )
-"""A sweep is a list of trajectories, and this table lists their fits: one row per (trajectory, round).
+"""A sweep is a list of trajectories, and this table lists their fits: one row per (experiment, trajectory, round).
 
+`experiment` is the sweep itself or one that it includes; null in older files, which include none.
 `rewind` is the percentage of the dense run's steps that weights are rewound to; `source_image` and `source_task` are
 null where the masks come from the image and task themselves. `compat` names what is done as the released code does,
 joined by +; null for nothing. `round` is null at a level between two rounds.

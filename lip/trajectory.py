@@ -149,7 +149,8 @@ class Trajectory(Spec):
     @property
     def whole_layers(self) -> tuple[str, ...]:
         """The layers that masks taken over from another network leave whole, by name."""
-        if not (there := self.lender):
+        there = self.lender
+        if there is None or type(there.task).network is type(self.task).network:  # which spares planning torch
             return ()
         own, theirs = (t.task.layers(t.prior, t.picture, t.covers) for t in (self, there))
         return tuple(layer.name for layer in own if layer not in theirs)
@@ -186,13 +187,13 @@ def publish(
     """See to it that a fit is in the ledger, and before it whatever it builds on; returns whether it was trained now.
 
     `images` maps the hashes of pictures to arrays (`lip.picture`). `watch` is told which fit begins and
-    returns what is to follow it. `outputs` keeps the restored images too. `backend` is for `lip.fast.backend`.
+    returns what is to follow it. `outputs` keeps its restored images too. `backend` is for `lip.fast.backend`.
     Safe to repeat, to interrupt and to run twice at once.
     """
     if fit in ledger and (ledger.has_outputs(fit) or not outputs):
         return False
     for source in fit.sources:
-        publish(source, images, ledger, device, watch, outputs, backend)
+        publish(source, images, ledger, device, watch, backend=backend)
 
     from lip.fast.backend import choose
     from lip.pruners.imp import cut

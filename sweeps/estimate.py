@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -10,12 +11,13 @@ from lip.fit import Fit
 from lip.store import Ledger
 from sweeps.plan import Plan
 
+SIZE = ["task", "train_images", "prior", "width", "scales", "image_height", "image_width"]
+"""The columns that a step's time goes by."""
+
 
 def estimate(plan: Plan, ledger: Ledger, slots: int) -> str:
     """A sentence: the time for the missing fits on so many slots, and what that rests on."""
-    rows = ledger.fits(
-        ["task", "prior", "width", "scales", "image_height", "image_width", "host", "steps", "seconds"]
-    ).to_pylist()
+    rows = ledger.fits([*SIZE, "host", "steps", "seconds"]).to_pylist()
     measured: dict[tuple[object, ...], list[float]] = {}
     for row in rows:
         if row["host"] == platform.node():
@@ -34,19 +36,12 @@ def estimate(plan: Plan, ledger: Ledger, slots: int) -> str:
 
 
 def _size_of(fit: Fit) -> tuple[object, ...]:
-    prior = fit.prior.model_dump()
-    return (
-        fit.task.kind,
-        fit.prior.kind,
-        prior.get("width"),
-        prior.get("scales"),
-        fit.picture.height,
-        fit.picture.width,
-    )
+    kinds = {"task": fit.task.kind, "prior": fit.prior.kind}
+    return _size_of_row({**fit.picture.columns(), **fit.prior.model_dump(), **kinds})
 
 
-def _size_of_row(row: dict[str, object]) -> tuple[object, ...]:
-    return tuple(row[name] for name in ("task", "prior", "width", "scales", "image_height", "image_width"))
+def _size_of_row(row: Mapping[str, object]) -> tuple[object, ...]:
+    return tuple(row.get(name) for name in SIZE)
 
 
 def _time(fit: Fit, plan: Plan) -> float:

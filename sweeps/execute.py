@@ -74,7 +74,12 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress
     _connect(resources, sum(pixels.nbytes for pixels in plan.sweep.pixels.values()))
     scratch = tempfile.mkdtemp(prefix="lip-tune-")
     try:
-        shared = {"pixels": plan.sweep.pixels, "storage": str(ledger.root), "backend": resources.backend}
+        shared = {
+            "pixels": plan.sweep.pixels,
+            "outputs": plan.sweep.outputs,
+            "storage": str(ledger.root),
+            "backend": resources.backend,
+        }
         trial = tune.with_parameters(_trial, work=work, **shared)
         gpus = min(1.0, ray.cluster_resources().get("GPU", 0)) if resources.gpus is None else resources.gpus
         bundle = {"CPU": resources.cpus} | ({"GPU": gpus} if gpus else {})
@@ -179,6 +184,7 @@ def _trial(
     config: dict[str, str],
     work: dict[str, tuple[Trajectory, list[Fit]]],
     pixels: dict[str, Any],
+    outputs: frozenset[str],
     storage: str,
     backend: str,
 ) -> None:
@@ -194,7 +200,7 @@ def _trial(
         torch.cuda.empty_cache()
     for fit in fits:
         try:
-            trained = publish(fit, pixels, ledger, device, _report_now_and_then, backend=backend)
+            trained = publish(fit, pixels, ledger, device, _report_now_and_then, fit.id in outputs, backend)
         except Exception as error:  # a bug or a full disk would fail again: say so and leave the slot to others
             cause = f"{type(error).__name__} in {fit.mask}: {error}"
             ledger.record_failure(trajectory.id, cause)

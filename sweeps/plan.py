@@ -23,7 +23,12 @@ class Plan:
 
     @classmethod
     def make(cls, sweep: Sweep, ledger: Ledger) -> Plan:
-        return cls(sweep, frozenset(key for key, fit in cls(sweep, frozenset()).fits.items() if fit in ledger))
+        published = (
+            key
+            for key, fit in cls(sweep, frozenset()).fits.items()
+            if fit in ledger and (key not in sweep.outputs or ledger.has_outputs(fit))
+        )
+        return cls(sweep, frozenset(published))
 
     @cached_property
     def fits(self) -> dict[str, Fit]:
@@ -52,6 +57,7 @@ class Plan:
         """One row per trajectory and round of the whole sweep, for the ledger (`lip.schema.POINTS`)."""
         return [
             {
+                "experiment": experiment,
                 "trajectory": trajectory.id,
                 "image": trajectory.picture.name,
                 "source_image": trajectory.source_image,
@@ -64,7 +70,7 @@ class Plan:
                 "round": fit.mask.round,
                 "fit": fit.id,
             }
-            for trajectory in self.sweep.whole
+            for experiment, trajectory in self.sweep.members
             for fit in trajectory.fits
         ]
 

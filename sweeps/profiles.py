@@ -1,4 +1,4 @@
-"""One experiment at three sizes. A profile overrides sizes and nothing else; the experiment stays one file."""
+"""One experiment at three sizes: a profile overrides sizes, and the experiment stays one file."""
 
 from __future__ import annotations
 

@@ -5,8 +5,10 @@
     grid: {image: [astronaut, chelsea], pruner: [imp, random, snip], seed: [0, 1, 2]}
 
 `fixed` holds for every point; `grid` is multiplied out; `parts` are done one after the other, each with a `fixed` and a
-`grid` of its own on top; `profiles` adjusts sizes of a profile for this experiment. Keys are those of a point
-(`lip.point`), the fields of its task, prior and schedule, and the options of its pruner.
+`grid` of its own on top; `profiles` adjusts a profile for this experiment: its sizes, and what stands `instead` of some
+values (the paper's photographs instead of those that need no network, for one). Keys are those of a point
+(`lip.point`), the fields of its task, prior and schedule, and the options of its pruner. `include` names other sweeps
+that belong to this one, and what they share is done once. `outputs: true` keeps the restored images.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -39,6 +41,14 @@ class Part(BaseModel):
     grid: dict[str, list[Any]] = {}
 
 
+class Adjusted(Profile):
+    """What a sweep changes in a profile."""
+
+    instead: dict[str, dict[Any, Any]] = Field(default_factory=dict)
+    """By key, what stands in place of a value of the file: {"image": {"astronaut": "cbm3d/F16"}}. Within a list, a list
+    stands for several."""
+
+
 class SweepFile(BaseModel):
     """What stands in a sweep file."""
 
@@ -50,7 +60,18 @@ class SweepFile(BaseModel):
     fixed: dict[str, Any] = {}
     grid: dict[str, list[Any]] = {}
     parts: list[Part] = [Part()]
-    profiles: dict[str, Profile] = {}
+    include: list[str] = []
+    """Sweeps that belong to this one: names of shipped ones, or files beside it."""
+    outputs: bool = False
+    """Whether the restored images of its fits are kept."""
+    profiles: dict[str, Adjusted] = {}
+
+
+class Member(NamedTuple):
+    """A trajectory in the experiment that asks for it: the sweep itself, or one that it includes."""
+
+    experiment: str
+    trajectory: Trajectory
 
 
 class Sweep(BaseModel):
@@ -60,9 +81,12 @@ class Sweep(BaseModel):
 
     name: str
     profile: str
-    whole: list[Trajectory]
+    members: list[Member]
+    """The whole sweep; a trajectory stands here once for every experiment that it belongs to."""
     trajectories: list[Trajectory]
-    """The part of the whole that is asked for."""
+    """The part of the whole that is asked for, each once."""
+    outputs: frozenset[str]
+    """The ids of the fits whose restored images are kept."""
     pixels: dict[str, np.ndarray]
     """The images by hash, uint8 (height, width, channels)."""
     notes: list[str]
@@ -93,29 +117,26 @@ def read(
     chosen = profile or file.profile
     if chosen not in PROFILES:
         raise InputError(f"there is no profile {chosen!r}; {nearest(chosen, list(PROFILES))}")
-    if unknown := file.profiles.keys() - PROFILES.keys():
-        raise InputError(
-            f"{path}: profiles: there is no profile {min(unknown)!r}; {nearest(min(unknown), list(PROFILES))}"
-        )
-    sizes = _set(PROFILES[chosen]) | _set(file.profiles.get(chosen, Profile()))
-    seeds = sizes.pop("seeds", None)
     album = Album(data)
-    trajectories: dict[str, Trajectory] = {}
-    picked: list[Trajectory] = []
+    members: dict[tuple[str, str, str], Member] = {}
+    picked: dict[str, Trajectory] = {}
+    outputs: set[str] = set()
     keys: set[str] = set()
-    for values in _points(path, file, seeds, data):
-        values |= {key: size for key, size in sizes.items() if _has(values, key)}
+    for experiment, values, where in _points(path, file, chosen, {}, data):
         keys.update(values)
-        made = trajectory_of(values, album, str(path))
-        if made.id in trajectories:
+        made = trajectory_of(values, album, str(where))
+        key = (experiment.name, made.id, made.picture.name)  # sets share photographs, under names of their own
+        if key in members:
             said = ", ".join(f"{key}: {value}" for key, value in values.items())
-            raise InputError(f"{path}: the same trajectory stands here twice ({said}); remove one")
-        trajectories[made.id] = made
+            raise InputError(f"{where}: the same trajectory stands here twice ({said}); remove one")
+        members[key] = Member(experiment.name, made)
+        if experiment.outputs:
+            outputs.update(fit.id for fit in made.fits)
         if all(values.get(key, ...) == wanted for key, wanted in (only or {}).items()):
-            picked.append(made)
-    for key, wanted in (only or {}).items():
-        if key not in keys:
-            raise InputError(f"--only {key}={wanted}: the sweep has no such key; {nearest(key, sorted(keys))}")
+            picked.setdefault(made.id, made)
+    for asked, wanted in (only or {}).items():
+        if asked not in keys:
+            raise InputError(f"--only {asked}={wanted}: the sweep has no such key; {nearest(asked, sorted(keys))}")
     if not picked:
         said = ", ".join(f"{key}={wanted}" for key, wanted in (only or {}).items())
         raise InputError(
@@ -124,8 +145,9 @@ def read(
     return Sweep(
         name=file.name,
         profile=chosen,
-        whole=list(trajectories.values()),
-        trajectories=picked,
+        members=list(members.values()),
+        trajectories=list(picked.values()),
+        outputs=frozenset(outputs),
         pixels=album.pixels,
         notes=album.notes,
     )
@@ -155,6 +177,12 @@ def _parse(path: Path) -> SweepFile:
         raise explained(str(path), error, list(SweepFile.model_fields)) from error
     if file.name != path.stem:
         raise InputError(f"{path}: name: {file.name!r} must be the file's own name, {path.stem!r}")
+    if unknown := file.profiles.keys() - PROFILES.keys():
+        raise InputError(
+            f"{path}: profiles: there is no profile {min(unknown)!r}; {nearest(min(unknown), list(PROFILES))}"
+        )
+    if len(set(file.include)) < len(file.include):
+        raise InputError(f"{path}: include: a sweep stands here twice; remove one")
     if not file.parts:
         raise InputError(f"{path}: parts is empty; give it at least one part or remove it")
     for number, part in enumerate(file.parts, 1):
@@ -167,6 +195,7 @@ def _parse(path: Path) -> SweepFile:
                 f"parts {number} grid": part.grid,
             },
         )
+    _check_instead(path, file)
     return file
 
 
@@ -181,17 +210,62 @@ def _check_blocks(path: Path, blocks: Mapping[str, Mapping[str, Any]]) -> None:
             home[key] = block
 
 
-def _points(path: Path, file: SweepFile, seeds: int | None, data: Path | None) -> Iterator[dict[str, Any]]:
-    for part in file.parts:
-        fixed = file.fixed | part.fixed
-        grid = {
-            key: [name for value in values for name in _names(path, key, value, data)] if "image" in key else values
-            for key, values in (file.grid | part.grid).items()
-        }
+def _points(
+    path: Path, file: SweepFile, profile: str, over: dict[str, Any], data: Path | None, above: tuple[str, ...] = ()
+) -> Iterator[tuple[SweepFile, dict[str, Any], Path]]:
+    """The points of a sweep and of those it includes, with the file that asks for them; `over` are sizes from above."""
+    adjusted = file.profiles.get(profile, Adjusted())
+    over = _set(adjusted) | over
+    sizes = _set(PROFILES[profile]) | over
+    seeds = sizes.pop("seeds", None)
+    for part in file.parts if not file.include or file.fixed or file.grid or file.parts != [Part()] else []:
+        fixed = _swapped(file.fixed | part.fixed, adjusted.instead)
+        grid = _swapped(file.grid | part.grid, adjusted.instead)
+        for key in grid:
+            if "image" in key:
+                grid[key] = [name for value in grid[key] for name in _names(path, key, value, data)]
         if seeds is not None and "seed" not in fixed:
             grid["seed"] = list(range(seeds))
         for combination in product(*grid.values()):
-            yield {**fixed, **dict(zip(grid, combination, strict=True))}
+            values = {**fixed, **dict(zip(grid, combination, strict=True))}
+            yield file, values | {key: size for key, size in sizes.items() if _has(values, key)}, path
+    for name in file.include:
+        beside = path.parent / name
+        included = beside if beside.is_file() else find(name)
+        content = _parse(included)
+        if content.name in (*above, file.name):
+            raise InputError(f"{path}: include: {name} includes this sweep itself; remove one")
+        yield from _points(included, content, profile, over, data, (*above, file.name))
+
+
+def _swapped(block: Mapping[str, Any], instead: Mapping[str, Mapping[Any, Any]]) -> dict[str, Any]:
+    return {key: _swap(value, instead[key]) if key in instead else value for key, value in block.items()}
+
+
+def _swap(value: Any, table: Mapping[Any, Any]) -> Any:
+    if not isinstance(value, list):
+        return table.get(value, value)
+    swapped: list[Any] = []
+    for part in value:
+        new = _swap(part, table)
+        several = isinstance(new, list) and not isinstance(part, list)
+        swapped += new if several else [new]
+    return swapped
+
+
+def _check_instead(path: Path, file: SweepFile) -> None:
+    blocks = [file.fixed, file.grid, *(block for part in file.parts for block in (part.fixed, part.grid))]
+    for profile, adjusted in file.profiles.items():
+        for key, table in adjusted.instead.items():
+            said = [value for block in blocks for value in _flat(block.get(key, []))]
+            for old in table:
+                if old not in said:
+                    hint = f"what stands there is {', '.join(map(str, said))}" if said else "that key stands nowhere"
+                    raise InputError(f"{path}: profiles: {profile}: instead: {key} is nowhere {old}; {hint}")
+
+
+def _flat(value: Any) -> list[Any]:
+    return [part for each in value for part in _flat(each)] if isinstance(value, list) else [value]
 
 
 def _names(path: Path, key: str, value: Any, data: Path | None) -> list[Any]:
@@ -207,7 +281,10 @@ def _names(path: Path, key: str, value: Any, data: Path | None) -> list[Any]:
 
 
 def _has(values: Mapping[str, Any], size: str) -> bool:
-    """Whether a point has a size for a profile to set: networks besides the hourglass are compared by theirs."""
+    """Whether a point has a size for a profile to set.
+
+    Networks besides the hourglass are compared by theirs; levels, and no rounds at all, stand instead of rounds.
+    """
     if size in ("width", "scales"):
         return values.get("prior", "hourglass") == "hourglass"
     if size in ("tuning", "pretraining"):
@@ -216,8 +293,10 @@ def _has(values: Mapping[str, Any], size: str) -> bool:
         return bool(values.keys() & {"image", "source_image"})
     if size in ("data_size", "epochs"):
         return bool(values.keys() & {"data", "source_data"})
-    return size != "rounds" or not (values.get("sparsities") or values.get("parameters"))
+    levels = values.get("sparsities") or values.get("parameters") or values.get("rounds") == 0
+    return size != "rounds" or not levels
 
 
 def _set(profile: Profile) -> dict[str, Any]:
-    return {key: value for key, value in profile if value is not None}
+    """The sizes that a profile sets."""
+    return {key: size for key in Profile.model_fields if (size := getattr(profile, key)) is not None}

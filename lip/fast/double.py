@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from lip.fast.chain import Stage
 from lip.fast.kernels import compiled
 
 
-class Double(nn.Module):
+class Double(Stage):
     """Takes the place of an upsampling by two, bilinear and without aligned corners."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return _Double.apply(x)
+    def ahead(self, x: Tensor) -> tuple[Tensor, None]:
+        images, channels, height, width = x.shape
+        y = x.new_empty(images, channels, 2 * height, 2 * width)
+        forward(x.contiguous().flatten(0, 1).numpy(), y.flatten(0, 1).numpy())
+        return y, None
+
+    def back(self, slope: Tensor, kept: None, wanted: bool) -> tuple[Tensor]:
+        images, channels, height, width = slope.shape
+        x_slope = slope.new_zeros(images, channels, height // 2, width // 2)
+        backward(slope.flatten(0, 1).numpy(), x_slope.flatten(0, 1).numpy())
+        return (x_slope,)
 
 
 def doubles(module: nn.Module) -> bool:
@@ -67,20 +73,3 @@ def backward(y, x):
             for q in range(width):
                 above[q] += near * line[q]
                 below[q] += far * line[q]
-
-
-class _Double(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        images, channels, height, width = x.shape
-        y = x.new_empty(images, channels, 2 * height, 2 * width)
-        forward(x.contiguous().flatten(0, 1).numpy(), y.flatten(0, 1).numpy())
-        return y
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> Tensor:
-        images, channels, height, width = slope.shape
-        x_slope = slope.new_zeros(images, channels, height // 2, width // 2)
-        backward(slope.contiguous().flatten(0, 1).numpy(), x_slope.flatten(0, 1).numpy())
-        return x_slope

@@ -43,23 +43,47 @@ def reflected(i, size):
 
 
 @compiled
+def copy(there, given, stride):
+    """Fill a row with every so many-th number of another; the compiler makes vectors of a stride that it knows."""
+    if stride == 1:
+        for i in range(len(there)):
+            there[i] = given[i]
+    else:
+        sparse = given[::stride]
+        for i in range(len(there)):
+            there[i] = sparse[i]
+
+
+@compiled
+def add_back(given, there, stride):
+    """The adjoint of `copy`: add each number to where it came from."""
+    if stride == 1:
+        for i in range(len(there)):
+            given[i] += there[i]
+    else:
+        sparse = given[::stride]
+        for i in range(len(there)):
+            sparse[i] += there[i]
+
+
+@compiled
 def pad(x, margin, stride, pitch, planes):
     """Fill the planes of one image."""
     _, height, width = x.shape
     for p in range(len(planes)):
         channel, top, left = p // stride**2, p // stride % stride - margin, p % stride - margin
         first, last = -(left // stride), (width - 1 - left) // stride + 1  # between them nothing is reflected
-        end = 0
+        image, plane, begin = x[channel].ravel(), planes[p], 0
         for y in range(top, height + margin, stride):
-            row, line = x[channel, reflected(y, height)], planes[p, end : end + pitch]
+            row, line = image[reflected(y, height) * width :][:width], plane[begin:][:pitch]
             for q in range(first):
                 line[q] = row[reflected(q * stride + left, width)]
-            line[first:last] = row[first * stride + left :: stride]
+            copy(line[first:][: last - first], row[first * stride + left :], stride)
             for q in range(last, pitch):
                 column = q * stride + left
                 line[q] = row[reflected(column, width)] if column < width + margin else 0
-            end += pitch
-        planes[p, end:] = 0
+            begin += pitch
+        plane[begin:] = 0
 
 
 @compiled
@@ -68,15 +92,14 @@ def pad_back(band, p, begin, margin, stride, pitch, x):
     _, height, width = x.shape
     channel, top, left = p // stride**2, p // stride % stride - margin, p % stride - margin
     first, last = -(left // stride), (width - 1 - left) // stride + 1
+    image = x[channel].ravel()
     for r in range(len(band) // pitch):
         y = (begin + r) * stride + top
         if y < height + margin:
-            row, line = x[channel, reflected(y, height)], band[r * pitch : (r + 1) * pitch]
+            row, line = image[reflected(y, height) * width :][:width], band[r * pitch :][:pitch]
             for q in range(first):
                 row[reflected(q * stride + left, width)] += line[q]
-            inside = row[first * stride + left :: stride]
-            for q in range(first, last):
-                inside[q - first] += line[q]
+            add_back(row[first * stride + left :], line[first:][: last - first], stride)
             for q in range(last, pitch):
                 column = q * stride + left
                 if column < width + margin:
@@ -148,28 +171,49 @@ def forward(x, bias, values, starts, places, margin, stride, pitch, planes, y):
             for t in range(outputs):
                 band[:] = bias[t]
                 add_copies(band, top * pitch, planes[n].ravel(), places, values, starts[t], starts[t + 1])
+                image = y[n, t].ravel()
                 for r in range(len(band) // pitch):
-                    y[n, t, top + r] = band[r * pitch : r * pitch + columns]
+                    copy(image[(top + r) * columns :][:columns], band[r * pitch :], 1)
 
 
 @compiled
-def backward_values(slope, starts, places, planes, pitch, lead, lines, values):
-    """The gradient of the non-zero weights from that of y, `slope`; fills lines, which `backward_input` needs."""
+def backward_values(slope, starts, places, planes, pitch, lead, lines, values, bias):
+    """The gradients of the non-zero weights and of the bias from that of y; fills lines, for `backward_input`."""
     images, outputs, rows, columns = slope.shape
     height = max(1, BAND // pitch)
-    values[:] = 0
+    values[:], bias[:] = 0, 0
     for n in range(images):
         for t in range(outputs):
-            lines[n, t, :lead] = 0
+            given, there = slope[n, t].ravel(), lines[n, t]
+            there[:lead] = 0
             for r in range(rows):
-                line = lines[n, t, lead + r * pitch : lead + (r + 1) * pitch]
-                line[:columns], line[columns:] = slope[n, t, r], 0
-            lines[n, t, lead + rows * pitch :] = 0
+                line = there[lead + r * pitch :][:pitch]
+                copy(line[:columns], given[r * columns :], 1)
+                line[columns:] = 0
+            for i in range(len(given)):
+                bias[t] += given[i]
+            there[lead + rows * pitch :] = 0
         for top in range(0, rows, height):
             begin, end = top * pitch, min(rows, top + height) * pitch
             for t in range(outputs):
                 band = lines[n, t, lead + begin : lead + end]
                 add_products(band, begin, planes[n].ravel(), places, values, starts[t], starts[t + 1])
+
+
+@compiled
+def padded(x, margin, y):
+    """Fill y with x, padded by reflection: for a convolution of all weights."""
+    for n in range(len(x)):
+        pad(x[n], margin, 1, y.shape[3], y[n].reshape(y.shape[1], -1))
+
+
+@compiled
+def padded_back(y, margin, x):
+    """The adjoint of `padded`: fill x with its gradient from that of y."""
+    for n in range(len(x)):
+        x[n] = 0
+        for c in range(y.shape[1]):
+            pad_back(y[n, c].ravel(), c, 0, margin, 1, y.shape[3], x[n])
 
 
 @compiled

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from lip.fast.chain import Stage
 from lip.fast.kernels import compiled
 
+Kept = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
-class LeakyNorm(nn.BatchNorm2d):
+
+class LeakyNorm(Stage, nn.BatchNorm2d):
     """Takes the place of a batch norm in training, and of a leaky ReLU of slope `leak` behind it; 1 for none."""
 
     running_mean: Tensor
@@ -24,9 +24,47 @@ class LeakyNorm(nn.BatchNorm2d):
         self._parameters, self._buffers = norm._parameters, norm._buffers
         self.leak = leak
 
-    def forward(self, x: Tensor) -> Tensor:
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        return self.weight, self.bias
+
+    def ahead(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Kept]:
         self.num_batches_tracked.add_(1)
-        return _LeakyNorm.apply(x, self.weight, self.bias, self)
+        x = x.contiguous()
+        y, mean, scale = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
+        pixels = x.numpy()
+        number = pixels.dtype.type
+        forward(
+            pixels,
+            weight.numpy(),
+            bias.numpy(),
+            number(self.leak),
+            number(self.eps),
+            number(self.momentum),
+            self.running_mean.numpy(),
+            self.running_var.numpy(),
+            mean.numpy(),
+            scale.numpy(),
+            y.numpy(),
+        )
+        return y, (x, weight, bias, mean, scale)
+
+    def back(self, slope: Tensor, kept: Kept, wanted: bool) -> tuple[Tensor, ...]:
+        x, weight, bias, mean, scale = kept
+        x_slope, weight_slope, bias_slope = torch.empty_like(x), torch.empty_like(mean), torch.empty_like(mean)
+        pixels = x.numpy()
+        backward(
+            slope.numpy(),
+            pixels,
+            weight.numpy(),
+            bias.numpy(),
+            pixels.dtype.type(self.leak),
+            mean.numpy(),
+            scale.numpy(),
+            x_slope.numpy(),
+            weight_slope.numpy(),
+            bias_slope.numpy(),
+        )
+        return x_slope, weight_slope, bias_slope
 
 
 @compiled
@@ -83,46 +121,3 @@ def backward(y_slope, x, weight, bias, leak, mean, scale, x_slope, weight_slope,
             line, out = x[n, c].ravel(), x_slope[n, c].ravel()
             for i in range(pixels):
                 out[i] = factor * (out[i] - total - along * (line[i] - middle))
-
-
-class _LeakyNorm(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: LeakyNorm) -> Tensor:
-        x = x.contiguous()
-        y, mean, scale = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
-        number = x.numpy().dtype.type
-        ctx.leak = number(norm.leak)
-        forward(
-            x.numpy(),
-            weight.numpy(),
-            bias.numpy(),
-            ctx.leak,
-            number(norm.eps),
-            number(norm.momentum),
-            norm.running_mean.numpy(),
-            norm.running_var.numpy(),
-            mean.numpy(),
-            scale.numpy(),
-            y.numpy(),
-        )
-        ctx.save_for_backward(x, weight, bias, mean, scale)
-        return y
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        x, weight, bias, mean, scale = ctx.saved_tensors
-        slopes = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(bias)
-        backward(
-            slope.contiguous().numpy(),
-            x.numpy(),
-            weight.numpy(),
-            bias.numpy(),
-            ctx.leak,
-            mean.numpy(),
-            scale.numpy(),
-            slopes[0].numpy(),
-            slopes[1].numpy(),
-            slopes[2].numpy(),
-        )
-        return *slopes, None

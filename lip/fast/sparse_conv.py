@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from lip.fast import kernels
+from lip.fast.chain import Stage
 from lip.priors.networks import ReflectConv
 
 CACHE_LINE = 16
 """Numbers in 64 bytes."""
 
+Kept = tuple[Tensor, Tensor, bool, "Layout"]
 
-class SparseConv(nn.Module):
+
+class SparseConv(Stage):
     """Takes the place of a convolution whose weights `kept` (bool, outputs x inputs x size x size) marks the survivors.
 
     `values` are the kept weights, flat, in the order of the weight tensor; there are no others. In the state dict
@@ -32,12 +34,58 @@ class SparseConv(nn.Module):
         self.bias = conv.bias
         self.layouts: dict[torch.Size, Layout] = {}
 
-    def forward(self, x: Tensor) -> Tensor:
-        size = x.shape[2:]
-        if size not in self.layouts:
-            self.layouts[size] = Layout.of(self.kept.numpy(), self.margin, self.stride, *size)
-        bias = self.values.new_zeros(len(self.kept)) if self.bias is None else self.bias
-        return _Convolution.apply(x, self.values, bias, self.layouts[size])
+    def tensors(self) -> tuple[Tensor, Tensor | None]:
+        return self.values, self.bias
+
+    def ahead(self, x: Tensor, values: Tensor, bias: Tensor | None) -> tuple[Tensor, Kept]:
+        shape = x.shape[2:]
+        if shape not in self.layouts:
+            self.layouts[shape] = Layout.of(self.kept.numpy(), self.margin, self.stride, *shape)
+        layout = self.layouts[shape]
+        planes, y = x.new_empty(len(x), *layout.planes), x.new_empty(len(x), *layout.y)
+        kernels.forward(
+            x.contiguous().view(len(x), *layout.x).numpy(),
+            (values.new_zeros(len(y[0])) if bias is None else bias).numpy(),
+            values.numpy(),
+            layout.starts,
+            layout.places,
+            layout.margin,
+            layout.stride,
+            layout.pitch,
+            planes.numpy(),
+            y.numpy(),
+        )
+        return y.view(len(x), *layout.output), (planes, values, bias is not None, layout)
+
+    def back(self, slope: Tensor, kept: Kept, wanted: bool) -> tuple[Tensor | None, ...]:
+        planes, values, biased, layout = kept
+        lines, x_slope = slope.new_empty(len(slope), *layout.lines), None
+        values_slope, bias_slope = torch.empty_like(values), slope.new_empty(slope.shape[1])
+        kernels.backward_values(
+            slope.view(len(slope), *layout.y).numpy(),
+            layout.starts,
+            layout.places,
+            planes.numpy(),
+            layout.pitch,
+            layout.lead,
+            lines.numpy(),
+            values_slope.numpy(),
+            bias_slope.numpy(),
+        )
+        if wanted:
+            x_slope = slope.new_empty(len(slope), *layout.x)
+            kernels.backward_input(
+                lines.numpy(),
+                values.numpy()[layout.back],
+                layout.back_starts,
+                layout.back_places,
+                layout.margin,
+                layout.stride,
+                layout.pitch,
+                x_slope.numpy(),
+            )
+            x_slope = x_slope.view(len(slope), *layout.input)
+        return x_slope, values_slope, bias_slope if biased else None
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -69,10 +117,13 @@ class Layout:
     stride: int
     pitch: int
     lead: int
-    planes: tuple[int, int]
-    """Shape of the planes of one image; so of lines and y."""
-    lines: tuple[int, int]
+    input: tuple[int, int, int]
+    """Shape of one image's input; so of its output, and of what stands for them, planes and lines in the kernels."""
+    output: tuple[int, int, int]
+    x: tuple[int, int, int]
     y: tuple[int, int, int]
+    planes: tuple[int, int]
+    lines: tuple[int, int]
     starts: np.ndarray
     places: np.ndarray
     back: np.ndarray
@@ -84,6 +135,10 @@ class Layout:
     def of(cls, kept: np.ndarray, margin: int, stride: int, height: int, width: int) -> Layout:
         outputs, inputs, size, _ = kept.shape
         rows, columns = ((side + 2 * margin - size) // stride + 1 for side in (height, width))
+        input, output = (inputs, height, width), (outputs, rows, columns)
+        if size == stride == 1:  # where rows end does not matter then: fewer and longer ones take less time
+            joined = max(n for n in range(1, height + 1) if height % n == 0 and (n == 1 or n * width <= kernels.BAND))
+            height, width = rows, columns = height // joined, width * joined
         plane_rows, pitch = (-(-(side + 2 * margin) // stride) for side in (height, width))
         lead = (size - 1) // stride * (pitch + 1)  # the furthest shift
         planes = (inputs * stride**2, _odd(plane_rows * pitch + lead))
@@ -97,9 +152,12 @@ class Layout:
             stride=stride,
             pitch=pitch,
             lead=lead,
+            input=input,
+            output=output,
+            x=(inputs, height, width),
+            y=(outputs, rows, columns),
             planes=planes,
             lines=lines,
-            y=(outputs, rows, columns),
             starts=np.searchsorted(target, np.arange(outputs + 1)),
             places=plane * planes[1] + shift,
             back=back,
@@ -111,53 +169,3 @@ class Layout:
 def _odd(numbers: int) -> int:
     """An odd number of cache lines with room for them: rows an even number apart would compete for the same places."""
     return (-(-numbers // CACHE_LINE) | 1) * CACHE_LINE
-
-
-class _Convolution(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, values: Tensor, bias: Tensor, layout: Layout) -> Tensor:
-        planes, y = x.new_empty(len(x), *layout.planes), x.new_empty(len(x), *layout.y)
-        kernels.forward(
-            x.contiguous().numpy(),
-            bias.numpy(),
-            values.numpy(),
-            layout.starts,
-            layout.places,
-            layout.margin,
-            layout.stride,
-            layout.pitch,
-            planes.numpy(),
-            y.numpy(),
-        )
-        ctx.save_for_backward(planes, values)
-        ctx.layout, ctx.shape = layout, x.shape
-        return y
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
-        (planes, values), layout = ctx.saved_tensors, ctx.layout
-        lines, values_slope, x_slope = slope.new_empty(len(slope), *layout.lines), torch.empty_like(values), None
-        kernels.backward_values(
-            slope.contiguous().numpy(),
-            layout.starts,
-            layout.places,
-            planes.numpy(),
-            layout.pitch,
-            layout.lead,
-            lines.numpy(),
-            values_slope.numpy(),
-        )
-        if ctx.needs_input_grad[0]:
-            x_slope = slope.new_empty(ctx.shape)
-            kernels.backward_input(
-                lines.numpy(),
-                values.numpy()[layout.back],
-                layout.back_starts,
-                layout.back_places,
-                layout.margin,
-                layout.stride,
-                layout.pitch,
-                x_slope.numpy(),
-            )
-        return x_slope, values_slope, slope.sum(dim=(0, 2, 3)), None

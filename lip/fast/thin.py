@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lip.fast.chain import Chain, Stage
+from lip.fast.dense_conv import DenseConv
 from lip.fast.double import Double, doubles
 from lip.fast.norm import LeakyNorm
 from lip.fast.sparse_conv import SparseConv, supports
@@ -29,10 +32,13 @@ def thin(net: nn.Module, code: Tensor, kept: Tensor) -> Tensor:
         if supports(conv) and is_faster(int(mask.sum()), mask.numel(), pixels[conv]):
             setattr(parent, name, SparseConv(conv, mask.view_as(conv.weight)))
             there[conv.weight] = mask
+        elif supports(conv):
+            setattr(parent, name, DenseConv(conv))
     _fuse(net)
     for parent, name, module in _children(net, nn.Upsample):
         if doubles(module):
             setattr(parent, name, Double())
+    _join(net)
     return torch.cat([there[parameter] for parameter in parameters])
 
 
@@ -58,6 +64,14 @@ def _fuse(net: nn.Module) -> None:
                     setattr(sequence, name, nn.Identity())
     for parent, name, norm in _children(net, nn.BatchNorm2d):
         setattr(parent, name, LeakyNorm(norm, followed.get(norm, 1.0)))
+
+
+def _join(net: nn.Module) -> None:
+    """Make chains of sequences that have nothing but fast modules."""
+    for parent, name, sequence in _children(net, nn.Sequential):
+        stages = [child for child in sequence.named_children() if not isinstance(child[1], nn.Identity)]
+        if stages and all(isinstance(module, Stage) for _, module in stages):
+            setattr(parent, name, Chain(OrderedDict(stages)))
 
 
 def _children(net: nn.Module, kind: type[nn.Module]) -> list[tuple[nn.Module, str, Any]]:

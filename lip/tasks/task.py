@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lip.pruners import Recipe
     from lip.trajectory import Trajectory
 
+TIMED_STEPS = 3
+
 
 class Task(Spec):
     """What a network is fitted to, and how: its fields are keys of a sweep file and columns of a row."""
@@ -101,9 +103,6 @@ class Task(Spec):
     def said(self, score: float) -> str:
         """What a training tells its watcher, in words."""
         return f"{score:.2f} dB"
-
-
-TIMED_STEPS = 3
 
 
 @cache

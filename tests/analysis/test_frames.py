@@ -47,6 +47,20 @@ def test_layers_are_long_and_carry_the_axes(invented):
     assert layers["round"].tolist() == [0] * 4 + [1] * 4
 
 
+def test_curves_of_different_kinds_of_fits_lie_side_by_side(invented):
+    def values(image, **_):
+        if image == "cat":
+            return {}
+        return {"curve_psnr": None, "curve_accuracy": [0.25, 0.75], "curve_step": [1, 2]}
+
+    invented.sweep([invented.trajectory(image, rounds=0) for image in ("cat", "digits")], values=values)
+    curves = analysis.load(invented.folder, "invented").curves.set_index("image")
+    assert curves.loc["cat", "psnr"].tolist() == [1, 2]
+    assert curves.loc["digits", "accuracy"].tolist() == [0.25, 0.75]
+    assert curves.loc["digits", "psnr"].isna().all()
+    assert curves.loc["cat", "accuracy"].isna().all()
+
+
 def test_curves_are_long_and_follow_a_selection_of_fits(measured):
     from dataclasses import replace
 

@@ -14,6 +14,8 @@ import lip.fast
 from lip.errors import InputError
 from lip.fast import backend
 from lip.fast.backend import choose
+from lip.fast.chain import Chain
+from lip.fast.dense_conv import DenseConv
 from lip.fast.double import Double, doubles
 from lip.fast.norm import LeakyNorm
 from lip.fast.sparse_conv import SparseConv, supports
@@ -88,6 +90,39 @@ def test_what_a_mask_empties_whole_is_no_special_case(emptied: str) -> None:
 def test_a_convolution_may_do_without_bias_and_without_padding() -> None:
     for conv in (nn.Conv2d(4, 3, 1, bias=False), nn.Conv2d(4, 3, 3)):
         compare(conv.double(), torch.rand(conv.weight.shape) < 0.5, drawn(1, 4, 5, 7))
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (3, 2), (5, 2), (1, 2)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_convolution_of_all_its_weights_is_pytorchs(kernel: int, stride: int, bias: bool) -> None:
+    for height, width in ((3, 3), (5, 8), (40, 6)):
+        conv, x = ReflectConv(6, 5, kernel, stride, bias=bias).double(), drawn(2, 6, height, width)
+        slope = torch.randn_like(conv(x))
+        parameters = list(conv.parameters())
+        expected = sides(conv, x, *parameters, slope=slope)
+        torch.testing.assert_close(sides(DenseConv(conv), x, *parameters, slope=slope), expected, **exactly)
+
+
+def test_a_chain_is_its_stages_one_after_the_other() -> None:
+    conv, norm = DenseConv(ReflectConv(4, 6, 3).double()), LeakyNorm(nn.BatchNorm2d(6).double(), 0.2)
+    pruned = SparseConv(nn.Conv2d(6, 3, 1, bias=False).double(), torch.rand(3, 6, 1, 1) < 0.5)
+    chain, x = Chain(conv, norm, Double(), pruned), drawn(2, 4, 5, 6)
+    parameters, slope = list(chain.parameters()), torch.randn(2, 3, 10, 12, dtype=torch.float64)
+    one_by_one = nn.Sequential(*chain)
+    assert len(parameters) == 5
+    assert [node[0].name() for node in chain(x).grad_fn.next_functions if node[0]] == [
+        "torch::autograd::AccumulateGrad"
+    ] * 6
+    torch.testing.assert_close(
+        sides(chain, x, *parameters, slope=slope), sides(one_by_one, x, *parameters, slope=slope), rtol=0, atol=0
+    )
+
+
+def test_gradients_that_nobody_wants_are_not_computed() -> None:
+    conv = DenseConv(ReflectConv(2, 2, 3))
+    x = torch.randn(1, 2, 4, 4)
+    y, kept = conv.ahead(x, *conv.tensors())
+    assert conv.back(torch.ones_like(y), kept, wanted=False)[0] is None
 
 
 @pytest.mark.parametrize(

@@ -251,8 +251,19 @@ def test_what_is_left_behind_counts_all_parameters(tiny) -> None:
     trained = train(problem, half(problem))
     assert trained.parameters == sum(p.numel() for p in problem.net.parameters()) == 6339
     assert trained.prunable.shape == (half(problem).bits.size,)
-    assert trained.outputs.keys() == {f"{which}{ema}" for which in ("peak", "last", "stop") for ema in ("", "_ema")}
+    scored = {f"{which}{ema}" for which in ("peak", "last", "stop") for ema in ("", "_ema")}
+    assert trained.outputs.keys() == {*scored, "step_1_ema"}
     assert all(image.shape == (3, 32, 32) for image in trained.outputs.values())
+
+
+def test_averaged_outputs_on_the_way_are_those_of_shorter_fits(tiny) -> None:
+    problem = tiny.problem(steps=50)
+    outputs = train(problem, dense(problem)).outputs
+    on_the_way = [int(name.split("_")[1]) for name in outputs if name.startswith("step_")]
+    assert on_the_way == [1, 3, 5, 10, 25]
+    for step in on_the_way:
+        short = train(tiny.problem(steps=step), dense(problem))
+        assert np.array_equal(outputs[f"step_{step}_ema"], short.outputs["last_ema"])
 
 
 # Backtracking

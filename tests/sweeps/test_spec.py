@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -189,6 +190,15 @@ def test_masks_may_come_from_several_images_together_and_from_another_task(write
     assert labels[3] == "astronaut, masks of astronaut+chelsea inpaint, imp, seed 0"
 
 
+def test_a_photograph_under_two_names_is_fitted_once(write: Write, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        Image.linear_gradient("L").save(tmp_path / f"{name}.png")
+    names = [str(tmp_path / f"{name}.png") for name in ("one", "two")]
+    sweep = spec.read(write(fixed={"rounds": 1}, grid={"image": names}))
+    assert len(sweep.trajectories) == 1
+    assert [point["image"] for point in Plan(sweep, frozenset()).points()[::5]] == names
+
+
 def test_only_picks_a_part(write: Write) -> None:
     path = write()
     (trajectory,) = spec.read(path, only={"pruner": "random", "seed": 0}).trajectories
@@ -199,10 +209,90 @@ def test_only_picks_a_part(write: Write) -> None:
         spec.read(path, only={"pruner": "snip"})
 
 
+def test_a_sweep_includes_others_and_shares_their_trajectories(write: Write, tmp_path: Path) -> None:
+    sweep = spec.read(
+        write(
+            fixed=None,
+            grid=None,
+            include=["smoke", "layers", "mine.yaml"],
+            profiles={"smoke": {"rounds": 2, "seeds": 2}},
+            mine={"name": "mine", "fixed": {"image": "astronaut", "seed": 0}},
+        )
+    )
+    counts = Counter(member.experiment for member in sweep.members)
+    assert counts == {"smoke": 24, "layers": 6, "mine": 1}, "two seeds, as the including sweep says"
+    # those of layers and mine, six of them, stand in smoke too
+    assert len(sweep.trajectories) == 24
+    assert {t.rounds for t in sweep.trajectories} == {2}
+    points = Plan(sweep, frozenset()).points()
+    assert Counter(point["experiment"] for point in points) == {name: 3 * n for name, n in counts.items()}
+
+
+def test_a_sweep_may_include_others_and_have_points_of_its_own(write: Write) -> None:
+    sweep = spec.read(write(include=["bird"]))
+    assert Counter(member.experiment for member in sweep.members) == {"tiny": 2, "bird": 1}
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ({"include": ["existance"]}, "did you mean 'existence'"),
+        ({"include": ["bird", "bird"]}, "include: a sweep stands here twice"),
+        ({"include": ["tiny.yaml"], "name": "tiny"}, "includes this sweep itself"),
+        ({"include": "bird"}, "include: input should be a valid list"),
+    ],
+)
+def test_a_bad_inclusion_is_refused(blocks: dict[str, object], message: str, write: Write) -> None:
+    with pytest.raises(InputError, match=message):
+        spec.read(write(**blocks))
+
+
+def test_restored_images_are_kept_of_the_experiments_that_ask_for_it(write: Write) -> None:
+    asks = {"name": "asks", "outputs": True, "fixed": {"image": "astronaut", "sparsities": [0.488]}}
+    sweep = spec.read(write(grid={"pruner": ["imp"]}, include=["asks.yaml"], asks=asks))
+    (own, other) = sweep.trajectories
+    assert sweep.outputs == {fit.id for fit in other.fits}
+    assert own.fits[0].id in sweep.outputs, "the dense fit, which both share"
+    assert own.fits[1].id not in sweep.outputs
+
+
+def test_a_profile_puts_other_values_in_place_of_the_files(write: Write) -> None:
+    path = write(
+        fixed={"rounds": 1},
+        grid={"image": ["astronaut", "chelsea"], "source_image": [["chelsea", "coffee"], "astronaut"]},
+        profiles={
+            "smoke": {
+                "instead": {
+                    "image": {"chelsea": ["coffee", "rocket"]},
+                    "source_image": {"coffee": ["rocket", "retina"], "astronaut": "chelsea"},
+                }
+            }
+        },
+    )
+    points = {(t.picture.name, t.source_image) for t in spec.read(path, "smoke").trajectories}
+    several = "chelsea+rocket+retina"
+    assert points == {(name, of) for name in ("astronaut", "coffee", "rocket") for of in (several, "chelsea")}
+    assert {t.picture.name for t in spec.read(path, "mini").trajectories} == {"astronaut", "chelsea"}
+
+
+def test_what_a_profile_replaces_must_stand_in_the_file(write: Write) -> None:
+    for table, message in (
+        ({"image": {"chelsae": "coffee"}}, "instead: image is nowhere chelsae; what stands there is astronaut"),
+        ({"factor": {4: 8}}, "instead: factor is nowhere 4; that key stands nowhere"),
+    ):
+        with pytest.raises(InputError, match=message):
+            spec.read(write(profiles={"paper": {"instead": table}}))
+
+
+def test_a_profile_sets_no_rounds_where_there_are_to_be_none(write: Write) -> None:
+    (trajectory,) = spec.read(write(fixed={"image": "astronaut", "rounds": 0}, grid={})).trajectories
+    assert len(trajectory.fits) == 1
+
+
 @pytest.mark.parametrize("profile", ["smoke", "mini", "paper"])
 @pytest.mark.parametrize("path", sorted(spec.SPECS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_shipped_sweep_can_be_planned(path: Path, profile: str) -> None:
-    sweep = spec.read(path.stem, profile)
+def test_every_shipped_sweep_can_be_planned(path: Path, profile: str, standard_sets: Path) -> None:
+    sweep = spec.read(path.stem, profile, standard_sets)
     plan = Plan(sweep, frozenset())
     assert plan.missing
     assert {point["fit"] for point in plan.points()} <= plan.fits.keys()
