@@ -1,9 +1,10 @@
 """From the ledger to tables, figures and verdicts.
 
-    frames = analysis.load("results", "existence")       tidy data frames
-    exhibit = analysis.EXHIBITS["existence"](frames)     table, figure, claims with their verdicts
+    frames = analysis.load("results", "existence")     frames.fits, frames.curves, frames.layers: tidy data frames
+    exhibit = analysis.exhibits.existence(frames)      exhibit.frame, exhibit.figure, exhibit.verdict
 
-or `python -m analysis report existence` for all exhibits on one page. Needs neither torch nor ray, and importing it
+or `python -m analysis report existence` for all exhibits on one page. `analysis.COLUMNS` says what every column holds,
+`analysis.CLAIMS` what is claimed. Needs neither torch nor ray, and importing it
 loads nothing heavy: pandas and seaborn come with the first name that is used.
 """
 
@@ -13,20 +14,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis import exhibits
+    from analysis.claims import CLAIMS
     from analysis.exhibits import EXHIBITS, Absent, Exhibit
-    from analysis.frames import Frames, load, recorded
-    from analysis.stats import MATCHING_TOLERANCE_DB, Verdict
+    from analysis.frames import COLUMNS, Frames, load, recorded
+    from analysis.stats import MATCHING_TOLERANCE_DB, Claim, Verdict
 
-__all__ = ["EXHIBITS", "MATCHING_TOLERANCE_DB", "Absent", "Exhibit", "Frames", "Verdict", "load", "recorded"]
+__all__ = [
+    "CLAIMS",
+    "COLUMNS",
+    "EXHIBITS",
+    "MATCHING_TOLERANCE_DB",
+    "Absent",
+    "Claim",
+    "Exhibit",
+    "Frames",
+    "Verdict",
+    "exhibits",
+    "load",
+    "recorded",
+]
 
 _HOMES = {
+    "CLAIMS": "analysis.claims",
     **dict.fromkeys(("EXHIBITS", "Absent", "Exhibit"), "analysis.exhibits"),
-    **dict.fromkeys(("Frames", "load", "recorded"), "analysis.frames"),
-    **dict.fromkeys(("MATCHING_TOLERANCE_DB", "Verdict"), "analysis.stats"),
+    **dict.fromkeys(("COLUMNS", "Frames", "load", "recorded"), "analysis.frames"),
+    **dict.fromkeys(("MATCHING_TOLERANCE_DB", "Claim", "Verdict"), "analysis.stats"),
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "exhibits":
+        return import_module("analysis.exhibits")
     if name not in _HOMES:
         raise AttributeError(f"module 'analysis' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

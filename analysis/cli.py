@@ -35,7 +35,7 @@ def report(
     console = Console(highlight=False)
     with console.status("loading the ledger") as status:
         from analysis.frames import load
-        from analysis.report import Absent, default_folder, page, sections, tally, write
+        from analysis.report import Absent, corrected, default_folder, sections, tally, write_files
 
         frames = load(storage, Path(spec).stem if spec.endswith((".yaml", ".yml")) else spec, profile)
         folder = out or default_folder(frames)
@@ -47,10 +47,10 @@ def report(
             if isinstance(part.exhibit, Absent):
                 line = f"absent: {part.exhibit.reason}; {part.exhibit.remedy}"
             else:
-                line = tally(part.exhibit.claims)
+                line = tally(part.verdicts)
             console.print(Text.assemble((f"{part.name:<10}", "bold"), f" {line}"))
         status.update("writing the page")
-        write(folder / "index.html", page(frames, parts).encode())
+        write_files(frames, corrected(parts), folder)
     console.print(Text(str(folder / "index.html")), soft_wrap=True)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import shlex
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lip.errors import InputError, nearest
-from lip.schema import FITS
+from lip.schema import COLUMNS as SCHEMA
+from lip.schema import FITS, POINTS
 from lip.store import Ledger
 from lip.terminal import default_storage
 
@@ -29,23 +32,77 @@ _NAMES = {
 }
 """A row's own columns under names that leave the plain ones to the axes of a sweep."""
 
+_TYPES = {pa.string(): "str", pa.float64(): "float64", pa.float32(): "float32"} | {
+    pa.int64(): "Int64",
+    pa.int32(): "Int32",
+    pa.bool_(): "boolean",
+    pa.timestamp("s", tz="UTC"): "datetime64[s, UTC]",
+}
+
+_ON_THE_AXES = {
+    "experiment": ("str", "the sweep itself, or the one among those it includes"),
+    "trajectory": ("str", "id of the trajectory"),
+    "image": ("str", "name of the image that is restored"),
+    "source_image": ("str", "the image whose IMP masks are used: its own unless it is a transfer"),
+    "task": ("str", "restoration task"),
+    "source_task": ("str", "the task whose IMP masks are used: its own unless it is a transfer"),
+    "pruner": ("str", "of the trajectory: imp at round 0 of an IMP trajectory too"),
+    "seed": ("Int64", "draws theta_0, z, observation, jitter and random masks"),
+    "rewind": ("float64", "percentage of the dense run's steps that weights are rewound to"),
+    "compat": ("str", "what is done as the released code does, joined by +; empty for nothing"),
+    "round": ("Int64", "how often 20 % of the remaining weights were removed; <NA> at a level between two rounds"),
+}
+
+COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
+    "fits": {
+        **_ON_THE_AXES,
+        **{
+            _NAMES.get(name, name): (_TYPES[kind], meaning)
+            for name, (kind, meaning) in SCHEMA.items()
+            if name in _FLAT and _NAMES.get(name, name) not in _ON_THE_AXES
+        },
+    },
+    "curves": {
+        "row": ("int64", "label of the row of fits"),
+        "fit": ("str", "the fit"),
+        **_ON_THE_AXES,
+        "step": ("Int32", "sampled step, 1 to steps"),
+        "loss": ("float32", "training loss"),
+        "psnr": ("float32", "dB, of the output"),
+        "psnr_ema": ("float32", "dB, of the averaged outputs"),
+        "ssim": ("float32", "of the output"),
+        "ssim_ema": ("float32", "of the averaged outputs"),
+        "accuracy": ("float32", "classify: of the test pictures"),
+    },
+    "layers": {
+        "row": ("int64", "label of the row of fits"),
+        "fit": ("str", "the fit"),
+        **_ON_THE_AXES,
+        "layer_name": ("str", "scale 0 is full resolution"),
+        "size": ("Int64", "weights of the layer"),
+        "kept": ("Int64", "weights kept"),
+        "layer": ("int64", "number of the prunable layer in module order, from 0: the paper's layer number"),
+        "sparsity": ("float64", "fraction of the layer that is pruned"),
+    },
+}
+"""Every column of the three data frames: its dtype (before pandas 3, `str` is object) and what it says."""
+
 
 @dataclass(frozen=True)
 class Frames:
-    """Published results. PSNR is in dB, sparsity a fraction; every column is documented in `lip.schema`.
+    """Published results. PSNR is in dB, sparsity a fraction; every column is documented in COLUMNS.
 
     `fits` of a sweep has one row per trajectory and round, so a dense fit stands there once for every trajectory that
-    begins with it. Its axes say what the trajectory is: `pruner` is `imp` at round 0 of an IMP trajectory too, and
-    `source_image` is the image whose masks it uses, its own unless it is a transfer. What the fit itself is stands in
-    `mask_kind` (`dense` at round 0), `mask_fit` and `mask_image`. `round` is <NA> at a level between two rounds, and
-    `compat` is empty unless something is done as the released code does.
+    begins with it. Its axes say what the trajectory is; what the fit itself is stands in `mask_kind` (`dense` at round
+    0), `mask_fit` and `mask_image`.
 
-    Without a sweep `fits` has one row per fit; its image, task, seed and round are the fit's own.
+    Without a sweep `fits` has one row per fit; its image, task, seed and round are the fit's own, and the axes that
+    only trajectories have are not there.
     """
 
     fits: pd.DataFrame
     points: pd.DataFrame
-    """What the sweep plans: trajectory, axes, `fit`, and whether it is `published`. Empty without a sweep."""
+    """What the sweep plans: experiment, trajectory, axes, `fit`, and if it is `published`. Empty without a sweep."""
     sweep: str | None
     profile: str | None
     storage: Path
@@ -64,31 +121,50 @@ class Frames:
     @property
     def command(self) -> str:
         """What runs the fits that are missing."""
-        return f"python -m sweeps run {self.sweep} --profile {self.profile}"
+        return self.command_for(self.sweep)
+
+    def command_for(self, sweep: str | None) -> str:
+        """What runs a sweep with this profile into this results folder."""
+        elsewhere = self.storage.absolute() != Path("results").absolute()
+        storage = f" --storage {shlex.quote(str(self.storage))}" if elsewhere else ""
+        return f"python -m sweeps run {sweep} --profile {self.profile}{storage}"
+
+    def part(self, experiment: str) -> Frames:
+        """One experiment of a sweep that includes several; all of a sweep that is a single one."""
+        if self.sweep is None or self.points["experiment"].nunique() < 2:
+            return self
+        chosen = [frame[frame["experiment"] == experiment] for frame in (self.fits, self.points)]
+        return replace(self, fits=chosen[0], points=chosen[1])
+
+    def only(self, fits: pd.DataFrame) -> Frames:
+        """The same with some of the rows of `fits`, and their curves and layers."""
+        return replace(self, fits=fits)
+
+    def outputs(self, fit: str) -> dict[str, np.ndarray]:
+        """The restored images of a fit by name (`last_ema`), uint8 (height, width, channels); none if not kept."""
+        return Ledger(self.storage).images(fit)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """One row per row of `fits` and sampled step: its axes, step, loss, psnr, psnr_ema, ssim, ssim_ema."""
+        """One row per row of `fits` and sampled step."""
         return self._long("curve_")
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """One row per row of `fits` and prunable layer: its axes, layer_name, size, kept, layer, sparsity.
-
-        `layer` counts from 0 in module order: the paper's layer number.
-        """
+        """One row per row of `fits` and prunable layer."""
         frame = self._long("layer_").rename(columns={"name": "layer_name"})
-        return frame.assign(layer=frame.groupby("row").cumcount(), sparsity=1 - frame["kept"] / frame["size"])
+        sparsity = 1 - (frame["kept"] / frame["size"]).astype("float64")
+        return frame.assign(layer=frame.groupby("row").cumcount(), sparsity=sparsity)
 
     def _long(self, prefix: str) -> pd.DataFrame:
-        names = [name for name in self.nested.column_names if name.startswith(prefix)]
-        lists = {name.removeprefix(prefix): self.nested[name].combine_chunks() for name in names}
+        nested = self.nested.filter(pc.is_in(self.nested["id"], pa.array(self.fits["fit"].unique(), pa.string())))
+        names = [name for name in nested.column_names if name.startswith(prefix)]
+        lists = {name.removeprefix(prefix): nested[name].combine_chunks() for name in names}
         first = next(iter(lists.values()))
-        parent = pc.list_parent_indices(first)
-        values = {name: _flattened(column, like=first).to_pandas() for name, column in lists.items()}
-        long = pd.DataFrame({"fit": self.nested["id"].take(parent).to_pandas(), **values})
-        own = ["trajectory", *AXES] if self.sweep else ["mask_kind", "seed", "round"]
-        rows = self.fits[["fit", *own]].rename_axis("row").reset_index()
+        columns = {name: _flattened(column, like=first) for name, column in lists.items()}
+        long = _typed(pa.table({"fit": nested["id"].take(pc.list_parent_indices(first)), **columns}))
+        axes = [name for name in _ON_THE_AXES if name in self.fits] if self.sweep else ["mask_kind", "seed", "round"]
+        rows = self.fits[["fit", *axes]].rename_axis("row").reset_index()
         return rows.merge(long, on="fit", how="inner")
 
 
@@ -124,27 +200,30 @@ def load(storage: str | Path | None = None, sweep: str | None = None, profile: s
         if profile is not None:
             raise InputError(f"profile {profile!r} alone selects nothing; name its sweep too")
         table = ledger.fits()
-        return Frames(_flat(table), _no_points(), None, None, folder, table.select(["id", *_NESTED]))
-    every = ledger.sweeps().to_pandas()
+        empty = _typed(POINTS.empty_table()).assign(published=pd.Series(dtype="bool"))
+        return Frames(_flat(table), empty, None, None, folder, table.select(["id", *_NESTED]))
+    every = _typed(ledger.sweeps())
     profile = _profile(every, sweep, profile)
     points = every[(every["sweep"] == sweep) & (every["profile"] == profile)].reset_index(drop=True)
+    points["experiment"] = points["experiment"].fillna(sweep)
     for axis in ("image", "task"):
         points[f"source_{axis}"] = points[f"source_{axis}"].fillna(points[axis])
     points["compat"] = points["compat"].fillna("")
-    points["round"] = points["round"].astype("Int64" if points["round"].hasnans else "int64")
-    table = ledger.fits(ids=points["fit"])
+    table = ledger.fits(ids=points["fit"].unique())
     rows = _flat(table).drop(columns=["image", "task", "seed", "round"])
     points["published"] = points["fit"].isin(rows["fit"])
-    fits = points.drop(columns="published").merge(rows, on="fit", how="inner", validate="many_to_one")
-    return Frames(fits, points, sweep, profile, folder, table.select(["id", *_NESTED]))
+    fits = points.drop(columns=["sweep", "profile", "published"]).merge(rows, on="fit", how="inner")
+    return Frames(fits[list(COLUMNS["fits"])], points, sweep, profile, folder, table.select(["id", *_NESTED]))
 
 
 def _flat(table: pa.Table) -> pd.DataFrame:
-    return table.select(_FLAT).to_pandas().rename(columns=_NAMES)
+    return _typed(table.select(_FLAT)).rename(columns=_NAMES)
 
 
-def _no_points() -> pd.DataFrame:
-    return pd.DataFrame({"fit": pd.Series(dtype="str"), "published": pd.Series(dtype="bool")})
+def _typed(table: pa.Table) -> pd.DataFrame:
+    """With dtypes that do not depend on whether anything is null, as COLUMNS says."""
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype(), pa.bool_(): pd.BooleanDtype()}
+    return table.to_pandas(types_mapper=nullable.get)
 
 
 def _profile(points: pd.DataFrame, sweep: str, profile: str | None) -> str:

@@ -6,9 +6,10 @@ Figures are built on matplotlib's Figure directly. No pyplot, so nothing global 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,6 +18,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from PIL import Image
 
 OUTPUTS = {"peak": "oracle peak", "last": "last output", "stop": "ES-WMV stop"}
 """The reported outputs (`lip.schema.WHICH`), as they are called on the page. Each has its own panels."""
@@ -62,6 +65,7 @@ PRUNERS = {
     "snip": Style("#de8f05", "^"),
 }
 DENSE = "#4b5563"
+MOST_PIXELS = 256
 DEPTH = 4.0
 """How many dB below the dense prior PSNR axes end: a net that collapses would flatten all that is of interest."""
 
@@ -88,47 +92,92 @@ def look() -> Iterator[None]:
         yield
 
 
-def psnr_panels(scores: pd.DataFrame, line: str, labels: dict[str, str], looks: dict[str, Style]) -> Figure:
-    """PSNR of the averaged outputs over sparsity: a row of panels per image, a column per reported output.
+def psnr_panels(
+    scores: pd.DataFrame,
+    line: str,
+    labels: dict[str, str],
+    looks: dict[str, Style],
+    panel: str = "image",
+    x: str = "round",
+    marks: pd.DataFrame | None = None,
+) -> Figure:
+    """PSNR of the averaged outputs over sparsity or size: a row of panels per image, a column per reported output.
 
-    `scores` has image, seed, round, output, psnr_ema, collapsed, and a column `line` with the keys of `labels`.
+    `scores` has seed, round, output, psnr_ema, collapsed, a column `panel`, a column `line` with the keys of `labels`,
+    and `x`: round, kept_parameters or percent. `marks` are fits of another prior, shown at their size, with its name in
+    `line`.
     """
-    images = sorted(scores["image"].unique())
-    dense = scores[scores["round"] == 0].groupby(["image", "output"])["psnr_ema"].mean()
+    panels = sorted(scores[panel].unique())
+    dense = scores[scores["round"] == 0].groupby([panel, "output"])["psnr_ema"].mean()
     with look():
-        figure, axes = _grid(len(images), len(OUTPUTS), height=2.3)
-        for i, image in enumerate(images):
-            shown = scores[scores["image"] == image]
+        figure, axes = grid(len(panels), len(OUTPUTS), height=2.3)
+        for i, name in enumerate(panels):
+            shown = scores[scores[panel] == name]
             floor = shown.loc[shown["round"] == 0, "psnr_ema"].min() - DEPTH
             for j, (output, title) in enumerate(OUTPUTS.items()):
                 ax = axes[i, j]
-                panel = shown[shown["output"] == output]
-                if (image, output) in dense.index:
-                    ax.axhline(float(dense.loc[(image, output)]), color=DENSE, linewidth=1.2, linestyle=(0, (5, 3)))
-                lines(ax, panel, "round", "psnr_ema", line, list(labels), looks)
-                failed = panel[panel["collapsed"]]
+                rows = shown[shown["output"] == output]
+                if (name, output) in dense.index:
+                    ax.axhline(float(dense.loc[(name, output)]), color=DENSE, linewidth=1.2, linestyle=(0, (5, 3)))
+                lines(ax, rows, x, "psnr_ema", line, list(labels), looks)
+                failed = rows[rows["collapsed"]]
                 ax.scatter(
-                    failed["round"],
+                    failed[x],
                     failed["psnr_ema"].clip(lower=floor),
                     marker="x",
                     s=22,
                     linewidths=1.1,
-                    color=[looks[name].color for name in failed[line]],
+                    color=[looks[key].color for key in failed[line]],
                     zorder=4,
                     clip_on=False,
                 )
-                sparsity_axis(ax, int(scores["round"].max()))
+                if marks is not None:
+                    _mark(ax, marks[(marks[panel] == name) & (marks["output"] == output)], line, looks)
+                if x == "round":
+                    sparsity_axis(ax, int(scores["round"].max()))
+                elif x == "kept_parameters":
+                    size_axis(ax)
                 ax.set_title(title if i == 0 else "")
-                ax.set_xlabel("sparsity (%)" if i == len(images) - 1 else "")
-            axes[i, 0].set_ylabel(f"{short(image)}\nPSNR (dB)", parse_math=False)
+                ax.set_xlabel(AXIS_LABELS[x] if i == len(panels) - 1 else "")
+            axes[i, 0].set_ylabel(f"{short(name)}\nPSNR (dB)", parse_math=False)
             if shown["psnr_ema"].min() < floor:
                 axes[i, 0].set_ylim(bottom=floor)
-        legend(figure, labels, looks, dense=True)
+        marked = {} if marks is None else {str(key): str(key) for key in marks[line].unique()}
+        legend(figure, labels | marked, looks, dense=True)
     return figure
 
 
-def lines(ax: Axes, data: pd.DataFrame, x: str, y: str, line: str, order: list[str], looks: dict[str, Style]) -> None:
-    """Mean over seeds as a line, one standard deviation as a band (none with one seed)."""
+AXIS_LABELS = {"round": "sparsity (%)", "kept_parameters": "kept parameters", "percent": "sparsity (%)"}
+
+
+def _mark(ax: Axes, rows: pd.DataFrame, line: str, looks: dict[str, Style]) -> None:
+    for name, part in rows.groupby(line):
+        style = looks[str(name)]
+        mean, deviation = part["psnr_ema"].mean(), part["psnr_ema"].std() if len(part) > 1 else 0
+        size = part["kept_parameters"].mean()
+        ax.errorbar(size, mean, deviation, color=style.color, marker=style.marker, markersize=6, capsize=2, zorder=5)
+
+
+def size_axis(ax: Axes) -> None:
+    """Parameters on a logarithmic axis, in thousands and millions."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.tick_params("x", labelsize=7)
+
+
+def lines(
+    ax: Axes,
+    data: pd.DataFrame,
+    x: str,
+    y: str,
+    line: str,
+    order: list[str],
+    looks: dict[str, Style],
+    every: int = 1,
+) -> None:
+    """Mean over seeds as a line, one standard deviation as a band (none with one seed), a marker at `every` so many."""
     data = data.dropna(subset=[y])
     order = [name for name in order if name in set(data[line])]
     if not order:
@@ -149,9 +198,127 @@ def lines(ax: Axes, data: pd.DataFrame, x: str, y: str, line: str, order: list[s
         linewidth=1.5,
         markersize=4,
         markeredgewidth=0.5,
+        markevery=every,
         legend=False,
         ax=ax,
     )
+
+
+def dot_panels(
+    rows: pd.DataFrame,
+    category: str,
+    line: str,
+    labels: dict[str, str],
+    looks: dict[str, Style],
+    value: str = "psnr_ema",
+    text: str = "PSNR (dB)",
+    zero: bool = False,
+) -> Figure:
+    """A value per category as dots, mean over seeds with one standard deviation, a panel per reported output.
+
+    `rows` has seed, output, the columns `category` and `line` (with the keys of `labels`) and the value. `zero` marks
+    it.
+    """
+    categories = list(dict.fromkeys(rows[category]))[::-1]
+    with look():
+        figure, axes = grid(1, len(OUTPUTS), height=0.34 * len(categories) + 0.9)
+        for ax, (output, title) in zip(axes[0], OUTPUTS.items(), strict=True):
+            panel = rows[rows["output"] == output].dropna(subset=[value])
+            if zero:
+                ax.axvline(0, color=DENSE, linewidth=1, linestyle=(0, (5, 3)))
+            for j, key in enumerate(labels):
+                own = panel[panel[line] == key].groupby(category)[value]
+                mean, deviation = own.mean(), own.std().fillna(0)
+                at = [categories.index(name) + 0.16 * ((len(labels) - 1) / 2 - j) for name in mean.index]
+                style = looks[key]
+                ax.errorbar(
+                    mean,
+                    at,
+                    xerr=deviation,
+                    color=style.color,
+                    marker=style.marker,
+                    markersize=5,
+                    linestyle="",
+                    capsize=2,
+                )
+            ax.set_yticks(range(len(categories)), [short(name, 30) for name in categories], parse_math=False)
+            ax.set_ylim(-0.6, len(categories) - 0.4)
+            ax.set_title(title)
+            ax.set_xlabel(text)
+        legend(figure, labels, looks)
+    return figure
+
+
+def curve_panels(
+    rows: pd.DataFrame,
+    titles: Mapping[Any, str],
+    values: dict[str, str],
+    labels: dict[str, str],
+    looks: dict[str, Style],
+    log: bool = False,
+) -> Figure:
+    """Values over the steps of training: a column of panels per key of `titles` (in `panel`), a row per value.
+
+    `rows` has panel, pruner, seed, step and the columns named by `values`, whose texts label the axes.
+    """
+    with look():
+        figure, axes = grid(len(values), len(titles), height=2.4)
+        for i, (value, text) in enumerate(values.items()):
+            for ax, (key, title) in zip(axes[i], titles.items(), strict=True):
+                panel = rows[rows["panel"] == key]
+                lines(ax, panel, "step", value, "pruner", list(labels), looks, every=8)
+                ax.set_xscale("log")
+                if log:
+                    ax.set_yscale("log")
+                ax.set_title(title if i == 0 else "")
+                ax.set_xlabel("step" if i == len(values) - 1 else "")
+            axes[i, 0].set_ylabel(text)
+        legend(figure, labels, looks)
+    return figure
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture in a sheet: its pixels, uint8 (height, width, channels) or values of a map, and words around it."""
+
+    pixels: np.ndarray
+    title: str = ""
+    colors: str = "gray"
+    """The colour map of a map of values."""
+    limits: tuple[float | None, float | None] = (None, None)
+    """Values of its ends; None for the map's own extremes."""
+
+
+def sheet(rows: Sequence[Sequence[Tile | None]], names: list[str], inches: float = 1.45) -> Figure:
+    """Pictures in rows, each row with a name; small ones with their pixels as they are, large ones made smaller."""
+    columns = max(map(len, rows))
+    with look():
+        figure = Figure(figsize=(max(inches * columns, 4.2) + 0.6, (inches + 0.3) * len(rows)))
+        figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.03)
+        axes = figure.subplots(len(rows), columns, squeeze=False)
+        for tiles, name, line in zip(rows, names, axes, strict=True):
+            for ax, tile in zip(line, [*tiles, *[None] * (columns - len(tiles))], strict=True):
+                ax.set_axis_off()
+                if tile is not None:
+                    low, high = tile.limits
+                    ax.imshow(_small(tile.pixels), cmap=tile.colors, vmin=low, vmax=high, interpolation="nearest")
+                    ax.set_title(tile.title, fontsize=7, parse_math=False)
+            line[0].set_axis_on()
+            line[0].grid(False)
+            line[0].set_xticks([])
+            line[0].set_yticks([])
+            line[0].spines[:].set_visible(False)
+            line[0].set_ylabel(name, fontsize=8, parse_math=False)
+    return figure
+
+
+def _small(pixels: np.ndarray) -> np.ndarray:
+    """Pictures of at most MOST_PIXELS a side: a page of many would be too large otherwise. Maps stay as they are."""
+    if pixels.dtype != np.uint8 or max(pixels.shape[:2]) <= MOST_PIXELS:
+        return pixels
+    picture = Image.fromarray(pixels.squeeze())
+    picture.thumbnail((MOST_PIXELS, MOST_PIXELS), Image.Resampling.LANCZOS)
+    return np.atleast_3d(np.asarray(picture))
 
 
 def sparsity_axis(ax: Axes, last: int) -> None:
@@ -187,15 +354,14 @@ def short(name: str, most: int = 24) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def layer_panels(layers: pd.DataFrame, labels: dict[str, str]) -> Figure:
+def layer_panels(layers: pd.DataFrame, labels: dict[str, str], looks: dict[str, Style]) -> Figure:
     """Sparsity of each layer, one panel per round.
 
     `layers` has seed, round, pruner, layer and sparsity, averaged over images.
     """
     rounds = sorted(layers["round"].unique())
-    looks = styles(list(labels))
     with look():
-        figure, axes = _grid(1, len(rounds), height=2.9)
+        figure, axes = grid(1, len(rounds), height=2.9)
         for ax, k in zip(axes[0], rounds, strict=True):
             panel = layers[layers["round"] == k].assign(percent=lambda frame: 100 * frame["sparsity"])
             ax.axhline(percent(int(k)), color=DENSE, linewidth=1, linestyle=(0, (1, 2)))
@@ -210,28 +376,41 @@ def layer_panels(layers: pd.DataFrame, labels: dict[str, str]) -> Figure:
 
 
 def stop_panels(rows: pd.DataFrame, picks: pd.Series) -> Figure:
-    """Training loss and PSNR over the rounds of IMP: a row of panels per image, a mark above each seed's pick.
+    """Training loss and PSNR over the rounds of IMP: a row of panels per task and image, a mark above each seed's pick.
 
-    `rows` has image, seed, round, loss and psnr_ema of one output; `picks` the round by image and seed, nan for none.
+    `rows` has panel, seed, round, loss and psnr_ema of one output; `picks` the round by panel and seed, nan for none.
     """
-    images = sorted(rows["image"].unique())
+    panels = sorted(rows["panel"].unique())
     imp = PRUNERS["imp"]
     with look():
-        figure, axes = _grid(len(images), 2, height=2.3, share=False)
-        for i, image in enumerate(images):
-            shown = rows[rows["image"] == image].assign(pruner="imp")
+        figure, axes = grid(len(panels), 2, height=2.3, share=False)
+        for i, name in enumerate(panels):
+            shown = rows[rows["panel"] == name].assign(pruner="imp")
             for ax, column in zip(axes[i], ("loss", "psnr_ema"), strict=True):
                 lines(ax, shown, "round", column, "pruner", ["imp"], {"imp": imp})
-                marked = shown[shown["seed"].map(picks[image]) == shown["round"]]
+                marked = shown[shown["seed"].map(picks[name]) == shown["round"]]
                 ax.scatter(marked["round"], marked[column], marker="v", s=36, color="#d55e00", zorder=4)
                 sparsity_axis(ax, int(rows["round"].max()))
-                ax.set_xlabel("sparsity (%)" if i == len(images) - 1 else "")
+                ax.set_xlabel("sparsity (%)" if i == len(panels) - 1 else "")
             dense = shown.loc[shown["round"] == 0, "psnr_ema"].mean()
             axes[i, 1].axhline(dense, color=DENSE, linewidth=1.2, linestyle=(0, (5, 3)))
-            axes[i, 0].set_ylabel(f"{short(image)}\ntraining loss", parse_math=False)
+            axes[i, 0].set_ylabel(f"{short(name)}\ntraining loss", parse_math=False)
             axes[i, 1].set_ylabel("PSNR (dB)")
         legend(figure, {"imp": "IMP"}, {"imp": imp}, dense=True)
     return figure
+
+
+def has_pictures(figure: Figure) -> bool:
+    """Whether a figure shows pictures rather than lines."""
+    return any(ax.images for ax in figure.axes)
+
+
+def jpeg(figure: Figure) -> bytes:
+    """A figure of pictures, small enough for a page."""
+    buffer = io.BytesIO()
+    with look():
+        figure.savefig(buffer, format="jpg", dpi=130, pil_kwargs={"quality": 85, "optimize": True})
+    return buffer.getvalue()
 
 
 def svg(figure: Figure) -> bytes:
@@ -251,7 +430,7 @@ def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     return buffer.getvalue()
 
 
-def _grid(rows: int, columns: int, height: float, share: bool = True) -> tuple[Figure, np.ndarray]:
+def grid(rows: int, columns: int, height: float, share: bool = True) -> tuple[Figure, np.ndarray]:
     figure = Figure(figsize=(max(3.2 * columns, 4.2), height * rows + 0.5))
     figure.set_layout_engine("constrained", w_pad=0.07, h_pad=0.06)
     axes = figure.subplots(rows, columns, sharex=True, sharey="row" if share else False, squeeze=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -15,11 +17,14 @@ from analysis import plots
 from analysis.exhibits import EXHIBITS, Absent, Exhibit
 from analysis.exhibits.exhibit import plural, values
 from analysis.frames import Frames
-from analysis.stats import FAILS, HOLDS, UNKNOWN, Verdict
+from analysis.stats import FAILS, FALSE_DISCOVERIES, HOLDS, UNKNOWN, Claim, Verdict, adjusted
 from lip.errors import InputError
 from lip.shelf import write_whole
+from lip.store import Ledger
 
 MARKS = {HOLDS: "✓", FAILS: "✗", UNKNOWN: "?"}
+
+PUBLISHED, MISSING = "published", "missing"
 
 
 @dataclass(frozen=True)
@@ -28,16 +33,20 @@ class Section:
 
     name: str
     exhibit: Exhibit | Absent
-    svg: str = ""
+    picture: str = ""
     """As a data address: inside an image nothing in a drawing can run, and its ids meet no others."""
 
     @property
-    def scoreboard(self) -> list[tuple[Verdict, dict[str, Verdict]]]:
-        """A row per claim: its first verdict, and all by output."""
-        rows: dict[str, dict[str, Verdict]] = {}
-        for verdict in self.exhibit.claims if isinstance(self.exhibit, Exhibit) else []:
-            rows.setdefault(verdict.claim, {})[verdict.output] = verdict
-        return [(next(iter(row.values())), row) for row in rows.values()]
+    def verdicts(self) -> list[Verdict]:
+        return self.exhibit.verdicts if isinstance(self.exhibit, Exhibit) else []
+
+    @property
+    def scoreboard(self) -> list[tuple[Claim, dict[str, Verdict]]]:
+        """A row per claim, with its verdicts by output."""
+        rows: dict[str, tuple[Claim, dict[str, Verdict]]] = {}
+        for verdict in self.verdicts:
+            rows.setdefault(verdict.claim.statement, (verdict.claim, {}))[1][verdict.output] = verdict
+        return list(rows.values())
 
 
 def default_folder(frames: Frames) -> Path:
@@ -49,7 +58,7 @@ def default_folder(frames: Frames) -> Path:
 
 
 def sections(frames: Frames, folder: Path) -> Iterator[Section]:
-    """Make the exhibits one by one, writing <name>.svg, <name>.png and <name>.csv of each into the folder."""
+    """Make the exhibits one by one, writing <name>.svg, .png, .csv and .tex of each into the folder."""
     for name, make in EXHIBITS.items():
         exhibit = make(frames)
         if isinstance(exhibit, Absent):
@@ -58,11 +67,79 @@ def sections(frames: Frames, folder: Path) -> Iterator[Section]:
         drawing = plots.svg(exhibit.figure)
         write(folder / f"{name}.svg", drawing)
         write(folder / f"{name}.png", plots.png(exhibit.figure))
-        write(folder / f"{name}.csv", exhibit.table.to_csv(index=False).encode())
-        yield Section(name, exhibit, f"data:image/svg+xml;base64,{base64.b64encode(drawing).decode()}")
+        write(folder / f"{name}.csv", exhibit.frame.to_csv(index=False).encode())
+        write(folder / f"{name}.tex", latex(main_table(exhibit)).encode())
+        if plots.has_pictures(exhibit.figure):
+            yield Section(name, exhibit, _address("image/jpeg", plots.jpeg(exhibit.figure)))
+        else:
+            yield Section(name, exhibit, _address("image/svg+xml", drawing))
 
 
-def page(frames: Frames, parts: list[Section]) -> str:
+def corrected(parts: Iterable[Section]) -> list[Section]:
+    """The sections with false discoveries controlled over the verdicts of all of them together."""
+    parts = list(parts)
+    verdicts = iter(adjusted(verdict for part in parts for verdict in part.verdicts))
+    return [
+        replace(part, exhibit=replace(part.exhibit, verdicts=[next(verdicts) for _ in part.verdicts]))
+        if isinstance(part.exhibit, Exhibit)
+        else part
+        for part in parts
+    ]
+
+
+def claims_table(parts: Iterable[Section]) -> pd.DataFrame:
+    """All verdicts as a table, one row per claim and output."""
+    return pd.DataFrame(
+        [
+            {
+                "exhibit": part.name,
+                "claim": verdict.claim.statement,
+                "paper": verdict.claim.paper,
+                "statistic": verdict.claim.statistic,
+                "threshold": verdict.claim.threshold,
+                "output": verdict.output,
+                "effect": verdict.effect,
+                "low": verdict.low,
+                "high": verdict.high,
+                "unit": verdict.claim.unit,
+                "seeds": verdict.n,
+                "d": verdict.d,
+                "p": verdict.p,
+                "q": verdict.q,
+                "verdict": verdict.verdict,
+                "note": verdict.note,
+            }
+            for part in parts
+            for verdict in part.verdicts
+        ]
+    )
+
+
+def fits_table(frames: Frames) -> pd.DataFrame:
+    """Every fit that the sweep plans, once: what it is and reached, whether it is published, and if not, why."""
+    axes = ["experiment", "image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
+    planned = frames.points.drop_duplicates("fit")[["fit", "trajectory", *axes, "published"]]
+    results = ["sparsity", "kept_parameters", "psnr_peak_ema", "psnr_last_ema", "psnr_stop_ema", "loss", "seconds"]
+    table = planned.merge(frames.fits.drop_duplicates("fit")[["fit", *results]], on="fit", how="left")
+    failures = Ledger(frames.storage).failures()
+    table["state"] = [
+        PUBLISHED if published else f"failed: {failures[trajectory]}" if trajectory in failures else MISSING
+        for published, trajectory in zip(table["published"], table["trajectory"], strict=True)
+    ]
+    return table[["state", *axes, *results, "fit"]]
+
+
+def write_files(frames: Frames, parts: list[Section], folder: Path) -> None:
+    """The page, and the tables of claims and fits beside it."""
+    claims = claims_table(parts)
+    fits = fits_table(frames)
+    write(folder / "claims.csv", claims.to_csv(index=False).encode())
+    write(folder / "claims.tex", latex(claims.iloc[:, [1, 4, 5, 6, 7, 8, 10, 13, 14]]).encode() if len(claims) else b"")
+    write(folder / "fits.csv", fits.to_csv(index=False).encode())
+    write(folder / "index.html", page(frames, parts, fits).encode())
+
+
+def page(frames: Frames, parts: list[Section], fits: pd.DataFrame) -> str:
     """The page as HTML. Names come from users, so everything is escaped."""
     environment = Environment(
         loader=PackageLoader("analysis"),
@@ -72,14 +149,35 @@ def page(frames: Frames, parts: list[Section]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"cell": _cell}
+    verdicts = [verdict for part in parts for verdict in part.verdicts]
     return environment.get_template("report.html").render(
         frames=frames,
         sections=parts,
         outputs=plots.OUTPUTS,
         marks=MARKS,
+        counts={output: _counts(verdicts, output) for output in dict.fromkeys([*plots.OUTPUTS, *_others(verdicts)])},
+        confirmed=sum(verdict.confirmed for verdict in verdicts),
+        holding=sum(verdict.verdict == HOLDS for verdict in verdicts),
+        share=f"{100 * FALSE_DISCOVERIES:g} %",
         Exhibit=Exhibit,
+        damaged=[str(path.relative_to(frames.storage.absolute())) for path in Ledger(frames.storage).damaged()],
         provenance=provenance(frames),
         isinstance=isinstance,
+        data=json.dumps(
+            {
+                "fits": _columns(fits),
+                "exhibits": {
+                    part.name: {
+                        "table": _columns(part.exhibit.frame),
+                        "latex": latex(main_table(part.exhibit)),
+                    }
+                    for part in parts
+                    if isinstance(part.exhibit, Exhibit)
+                },
+            },
+            separators=(",", ":"),
+            ensure_ascii=False,
+        ).replace("<", "\\u003c"),  # so that no name can end the script it stands in
     )
 
 
@@ -91,7 +189,7 @@ def provenance(frames: Frames) -> dict[str, str]:
     pictures = fits[["image", "image_width", "image_height", "pixels"]].drop_duplicates().sort_values("image")
     rows = pictures.itertuples(index=False)
     facts = {
-        "fits": f"{len(fits)} of {frames.planned} planned",
+        "fits": f"{len(fits):,} of {frames.planned:,} planned",
         "images": "; ".join(f"{name} {width}×{height} ({key})" for name, width, height, key in rows),
         "computing time": f"{_duration(fits['seconds'].sum())}, the fits added up",
         "trained": f"{fits['started'].min():%Y-%m-%d %H:%M} to {fits['started'].max():%Y-%m-%d %H:%M} UTC",
@@ -106,6 +204,7 @@ def provenance(frames: Frames) -> dict[str, str]:
         "steps": "steps",
         "lr": "learning rate",
         "device": "devices",
+        "backend": "backend",
         "threads": "threads per fit",
         "host": "hosts",
         "version_lip": "lip",
@@ -126,11 +225,50 @@ def write(path: Path, data: bytes) -> None:
         raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder with --out") from error
 
 
-def tally(claims: list[Verdict]) -> str:
-    """As in `2 hold, 1 does not hold`."""
-    counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in MARKS}
+def tally(verdicts: list[Verdict]) -> str:
+    """As in `2 hold, 1 does not hold`; with no claim, that it is shown."""
+    counts = {word: sum(verdict.verdict == word for verdict in verdicts) for word in MARKS}
     words = {HOLDS: "hold" if counts[HOLDS] != 1 else "holds", FAILS: "do not hold" if counts[FAILS] != 1 else FAILS}
-    return ", ".join(f"{count} {words.get(verdict, verdict)}" for verdict, count in counts.items() if count)
+    return ", ".join(f"{count} {words.get(word, word)}" for word, count in counts.items() if count) or "shown"
+
+
+def main_table(exhibit: Exhibit) -> pd.DataFrame:
+    """The table to print: the paper's numbers beside ours where there are some, else all of ours."""
+    return exhibit.frame if exhibit.reference is None else exhibit.reference
+
+
+def latex(table: pd.DataFrame) -> str:
+    """A table for LaTeX with booktabs; numbers with two digits, nothing for what was not measured."""
+    names = {name: str(name).replace("_", " ") for name in table.columns}
+    text = table.rename(columns=names).map(lambda value: _cell(value) if isinstance(value, float) else value)
+    return text.to_latex(index=False, escape=True, na_rep="")
+
+
+def _counts(verdicts: list[Verdict], output: str) -> dict[str, int]:
+    return {word: sum(v.verdict == word and v.output == output for v in verdicts) for word in MARKS}
+
+
+def _others(verdicts: list[Verdict]) -> list[str]:
+    return [verdict.output for verdict in verdicts if verdict.output not in plots.OUTPUTS]
+
+
+def _address(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:
+    """A table by column: numbers with six digits, or the distinct texts and which of them stands in each row."""
+    packed: dict[str, list[Any]] = {}
+    for name in table.columns:
+        column = table[name]
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            numbers = column.astype("float64")
+            packed[str(name)] = [float(f"{x:.6g}") if np.isfinite(x) else None for x in numbers]
+            packed[str(name)] = [int(x) if x is not None and x.is_integer() else x for x in packed[str(name)]]
+        else:
+            codes, texts = pd.factorize(column.astype("str").where(column.notna(), ""))
+            packed[str(name)] = [{"texts": texts.tolist(), "codes": codes.tolist()}]
+    return packed
 
 
 def _duration(seconds: float) -> str:
@@ -143,10 +281,12 @@ def _duration(seconds: float) -> str:
 
 def _cell(value: Any) -> str:
     """A table's cell: numbers short enough to read, nothing for what was not measured; the CSV has all digits."""
+    if value is None or value is pd.NA:
+        return ""
     if not isinstance(value, float):
-        return str(value)
+        return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
     if pd.isna(value):
         return ""
     if value.is_integer():
-        return f"{value:.0f}"
+        return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"

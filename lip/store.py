@@ -105,9 +105,15 @@ class Ledger:
 
         Raises LookupError when they were not kept or are damaged.
         """
+        _found(self._outputs.get(fit.id), fit, "outputs")
+        return self.images(fit.id)
+
+    def images(self, fit: str) -> dict[str, np.ndarray]:
+        """The same by the id of a fit; none when they were not kept or are damaged."""
         from safetensors.numpy import load
 
-        return load(_found(self._outputs.get(fit.id), fit, "outputs"))
+        data = self._outputs.get(fit)
+        return {} if data is None else load(data)
 
     def fits(self, columns: Sequence[str] | None = None, ids: Iterable[str] | None = None) -> pa.Table:
         """The rows of all published fits, or of those with the given ids, in order of their ids.

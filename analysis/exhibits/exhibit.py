@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.claims import CLAIMS
+from analysis.exhibits.scores import blocks, of
 from analysis.frames import AXES, Frames
 from analysis.plots import DEPTH, OUTPUTS, percent
-from analysis.stats import Verdict
+from analysis.stats import FAILS, HOLDS, UNKNOWN, Verdict, judge
 from lip.errors import InputError
 
 SETTINGS = [
     "pixels",
     "sigma",
+    "keep",
+    "hole",
+    "factor",
+    "target",
     "prior",
     "width",
     "scales",
@@ -28,6 +34,7 @@ SETTINGS = [
     "jitter",
     "ema",
     "backtrack",
+    "langevin",
     "covers",
     "theta_seed",
     "z_seed",
@@ -35,7 +42,18 @@ SETTINGS = [
 ]
 """What else may differ between fits; a figure mixes no two values of these at one point."""
 
-LABELS = {"imp": "IMP", "random": "random", "snip": "SNIP"}
+REDRAWN = {"z": "z_seed", "noise": "noise_seed"}
+"""Seeds that differ from round to round where the released code draws anew."""
+
+LABELS = {
+    "imp": "IMP",
+    "random": "random",
+    "snip": "SNIP",
+    "synflow": "SynFlow",
+    "grasp": "GraSP",
+    "oes": "OES",
+    "shuffled": "random, IMP's ratios",
+}
 
 
 @dataclass(frozen=True)
@@ -45,12 +63,23 @@ class Exhibit:
     name: str
     title: str
     caption: str
-    table: pd.DataFrame
+    frame: pd.DataFrame
     """Tidy; PSNR in dB, sparsity as a fraction."""
     figure: Figure
-    claims: list[Verdict]
+    verdicts: list[Verdict] = field(default_factory=list)
     reference: pd.DataFrame | None = None
-    """The paper's own numbers beside ours, where it prints some."""
+    """The paper's own numbers beside ours and the difference, where it prints some."""
+    gap: str = ""
+    """What of the experiment is not published, and the command that publishes it; empty for nothing."""
+
+    @property
+    def verdict(self) -> dict[str, str]:
+        """By output: holds if all claims do, does not hold if one does not, else not enough data."""
+        return {
+            output: next((word for word in (FAILS, UNKNOWN) if word in words), HOLDS)
+            for output in dict.fromkeys(verdict.output for verdict in self.verdicts)
+            if (words := {verdict.verdict for verdict in self.verdicts if verdict.output == output})
+        }
 
 
 @dataclass(frozen=True)
@@ -62,33 +91,76 @@ class Absent:
     reason: str
     remedy: str
 
+    @property
+    def verdict(self) -> dict[str, str]:
+        """Of nothing."""
+        return {}
+
 
 def lacking(
-    frames: Frames, name: str, title: str, needed: Callable[[pd.DataFrame], pd.Series], what: str
+    frames: Frames,
+    name: str,
+    title: str,
+    needed: Callable[[pd.DataFrame], pd.Series],
+    what: str,
+    apart: Iterable[str] = (),
 ) -> Absent | None:
     """What stops an exhibit, if anything: `needed` marks, among rows with axes, those it cannot do without.
 
-    Raises InputError for frames that were loaded without a sweep.
+    Of the tasks it needs, rows of one point may differ in no setting but those that the exhibit keeps `apart`. Raises
+    InputError for frames that were loaded without a sweep.
     """
     if frames.sweep is None:
         raise InputError("an exhibit is made from a sweep; load one with load(storage, sweep)")
     if frames.points[needed(frames.points)].empty:
-        remedy = f"python -m sweeps run {name} --profile {frames.profile}"
-        return Absent(name, title, f"the sweep has no {what}", remedy)
-    if frames.fits[needed(frames.fits)].empty:
+        return Absent(name, title, f"the sweep has no {what}", frames.command_for(name))
+    fits = frames.fits[needed(frames.fits)]
+    if fits.empty:
         return Absent(name, title, f"there is no {what} among the published fits", frames.command)
-    rounds = frames.fits.dropna(subset="round")
-    shared = rounds[rounds.duplicated(AXES, keep=False)]
-    if not shared.empty:
-        first = shared[(shared[AXES] == shared[AXES].iloc[0]).all(axis="columns")]
-        varied = [column for column in SETTINGS if first[column].nunique(dropna=False) > 1]
-        return Absent(
-            name,
-            title,
-            f"the sweep varies {' and '.join(varied) or 'more than its axes'} within a point, which is never averaged",
-            "analysis.load, then dataclasses.replace(frames, fits=...) with the fits of one setting",
-        )
+    axes = [*AXES, "sparsity", *apart]
+    same = frames.fits[frames.fits["task"].isin(fits["task"])]
+    shared = same[same.duplicated(axes, keep=False)]
+    for _, point in shared.groupby(axes, dropna=False):
+        if varied := [column for column in SETTINGS if point[column].nunique(dropna=False) > 1]:
+            return Absent(
+                name,
+                title,
+                f"the sweep varies {' and '.join(varied)} within a point, which is never averaged",
+                "analysis.load, then frames.only(fits) with the fits of one setting",
+            )
     return None
+
+
+def gap(frames: Frames) -> str:
+    """What of these fits is missing, and the command that publishes it; empty for nothing."""
+    if not frames.missing:
+        return ""
+    return f"{frames.missing} of {plural(frames.planned, 'fit')} missing; to publish them: {frames.command}"
+
+
+def verdicts(
+    frames: Frames,
+    name: str,
+    rows: pd.DataFrame,
+    value: str,
+    cells: list[str],
+    outputs: Iterable[str] = OUTPUTS,
+    note: str = "",
+    why: str = "",
+) -> list[Verdict]:
+    """A claim judged by a value of rows with a seed, averaged over `cells` within it: for every reported output apart.
+
+    What is no reported output (`masks`) is judged by all rows. `note` is said beside an effect; `why` there is none, if
+    that has a reason other than missing fits.
+    """
+    claim = CLAIMS[name]
+    if not why:
+        why = f"not measured; {frames.command if frames.missing else frames.command_for(claim.exhibit)}"
+    judged = []
+    for output in outputs:
+        effects = blocks(of(rows, output) if output in OUTPUTS else rows, value, cells)
+        judged.append(judge(claim, output, effects, why if effects.dropna().empty else note))
+    return judged
 
 
 def native(rows: pd.DataFrame) -> pd.Series:
@@ -98,20 +170,28 @@ def native(rows: pd.DataFrame) -> pd.Series:
 
 def denoising(rows: pd.DataFrame) -> pd.Series:
     """Marks whole rounds of denoising with masks found on denoising, done as the paper says."""
-    as_in_paper = (rows["compat"] == "") & rows["round"].notna()
-    return (rows["task"] == "denoise") & (rows["source_task"] == "denoise") & as_in_paper
+    return (rows["task"] == "denoise") & (rows["source_task"] == "denoise") & as_in_paper(rows)
+
+
+def as_in_paper(rows: pd.DataFrame) -> pd.Series:
+    """Marks whole rounds, done as the paper says."""
+    return (rows["compat"] == "") & rows["round"].notna()
 
 
 def caption(frames: Frames, fits: pd.DataFrame, *sentences: str) -> str:
     """Sentences, then what the numbers rest on."""
     sizes = [f"{width}×{height}" for width, height in set(zip(fits["image_width"], fits["image_height"], strict=True))]
     size = f"{sizes[0]} pixels" if len(sizes) == 1 else f"{len(sizes)} sizes"
+    names = sorted(fits["image"].unique())
+    images = f"{plural(len(names), 'image')} ({', '.join(names[:4])}{', …' * (len(names) > 4)}) of {size}"
+    nets = fits[["prior", "width"]].drop_duplicates().sort_values(["prior", "width"], ascending=[False, True])
+    priors = ", ".join(f"{prior} of width {width}" for prior, width in nets.itertuples(index=False))
     basis = (
-        f"{plural(fits['image'].nunique(), 'image')} of {size}, {plural(fits['seed'].nunique(), 'seed')},"
-        f" {values(fits['steps'])} steps, {values(fits['prior'])} of width {values(fits['width'])},"
+        f"{images}, {plural(fits['seed'].nunique(), 'seed')}, {values(fits['steps'])} steps, {priors},"
         f" profile {frames.profile}."
     )
-    return " ".join([*sentences, basis])
+    smoke = ["Numbers of the profile smoke only show that everything works."] if frames.profile == "smoke" else []
+    return " ".join([*sentences, basis, *smoke])
 
 
 def psnr_notes(fits: pd.DataFrame) -> str:
@@ -134,9 +214,18 @@ def psnr_notes(fits: pd.DataFrame) -> str:
     return " ".join(notes)
 
 
+def beside(rows: list[dict[str, object]], paper: str = "paper (dB)", ours: str = "ours (dB)") -> pd.DataFrame:
+    """A table of the paper's numbers beside ours, with the difference."""
+    frame = pd.DataFrame(rows)
+    if frame.empty:
+        return frame
+    numbers = frame[[paper, ours]].astype("float64")
+    return frame.assign(**{paper: numbers[paper], ours: numbers[ours], "difference": numbers[ours] - numbers[paper]})
+
+
 def plural(count: int, noun: str) -> str:
     """As in `1 seed`, `3 seeds`."""
-    return f"{count} {noun}{'s' * (count != 1)}"
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def span(rounds: pd.Series) -> str:
@@ -151,3 +240,8 @@ def values(column: pd.Series) -> str:
     """The distinct values of a column, in order: `0, 1, 2`."""
     distinct = sorted(column.dropna().unique().tolist())
     return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in distinct)
+
+
+def labels_of(names: Iterable[str]) -> dict[str, str]:
+    """Names of pruners as they are shown, in order."""
+    return {name: LABELS.get(name, name) for name in sorted(set(names))}

@@ -7,37 +7,52 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis import paper, stats
-from analysis.exhibits.exhibit import LABELS, Absent, Exhibit, caption, lacking, native, plural, psnr_notes, span
-from analysis.exhibits.scores import blocks, minus, scores, summary
+from analysis.claims import CLAIMS
+from analysis.exhibits.exhibit import (
+    Absent,
+    Exhibit,
+    caption,
+    gap,
+    labels_of,
+    lacking,
+    native,
+    plural,
+    psnr_notes,
+    verdicts,
+)
+from analysis.exhibits.scores import blocks, minus, of, scores, summary
 from analysis.frames import Frames
 from analysis.plots import OUTPUTS, percent, psnr_panels, styles
 from analysis.stats import Verdict, judge
 
-NAME, TITLE = "existence", "Sparse priors that match the dense one"
+NAME, TITLE = "existence", "Sparse priors that match the dense one (Fig. 3)"
 
 
 def existence(frames: Frames) -> Exhibit | Absent:
     """PSNR over sparsity per image, for every pruner in the sweep."""
-    if gap := lacking(frames, NAME, TITLE, lambda rows: _shown(rows) & _ticket(rows), "IMP ticket"):
-        return gap
+    frames = frames.part(NAME)
+    if absent := lacking(frames, NAME, TITLE, lambda rows: _shown(rows) & _ticket(rows), "IMP ticket"):
+        return absent
     fits = frames.fits[_shown(frames.fits)]
     every = scores(fits)
-    dense = every[every["round"] == 0].drop_duplicates(["image", "seed", "output"])
+    dense = every[every["round"] == 0]
     every["minus_dense"] = minus(every, dense, ["image", "seed", "output"])
-    labels = {name: LABELS.get(name, name) for name in sorted(fits["pruner"].unique())}
+    labels = labels_of(fits["pruner"])
     tickets = every[_ticket(every)]
-    claims = [_matching(tickets, output) for output in OUTPUTS]
-    for rival, said in (("random", paper.BEATS_RANDOM), ("snip", paper.BEATS_SNIP)):
-        if rival in labels:
-            claims += [_beats(every, rival, said, output) for output in OUTPUTS]
+    judged = [
+        _matching(frames, tickets, name, limit, output) for name, limit in paper.MATCHING.items() for output in OUTPUTS
+    ]
+    for name, rival in (("beats_random", "random"), ("beats_snip", "snip")):
+        judged += _beats(frames, every, name, rival)
     return Exhibit(
         NAME,
         TITLE,
         caption(frames, fits, "PSNR over sparsity; the dashed line is the dense prior.", psnr_notes(fits)),
         summary(every, ["image", "pruner"], "minus_dense"),
         psnr_panels(every, "pruner", labels, styles(list(labels))),
-        claims,
-        _table_4(tickets),
+        judged,
+        _reach_beside(tickets),
+        gap(frames),
     )
 
 
@@ -49,22 +64,17 @@ def _ticket(rows: pd.DataFrame) -> pd.Series:
     return (rows["pruner"] == "imp") & (rows["round"] > 0)
 
 
-def _matching(tickets: pd.DataFrame, output: str) -> Verdict:
+def _matching(frames: Frames, tickets: pd.DataFrame, name: str, limit: int, output: str) -> Verdict:
     """Judged at the worst round up to the paper's, since all up to there must match."""
-    limit = paper.MATCHING_ROUND
-    rows = tickets[tickets["output"] == output]
+    rows = of(tickets, output)
     effects = blocks(rows[rows["round"] <= limit], "minus_dense", ["round", "image"])
     whole = effects.dropna()
     rows = rows[rows["seed"].isin(whole.index)]
     means = rows.groupby("round")["minus_dense"].mean()
     worst = min((k for k in means.index if k <= limit), key=lambda k: means[k], default=tickets["round"].min())
-    verdict = judge(
-        f"IMP tickets match the dense prior up to {percent(limit):.4g} % (within {stats.MATCHING_TOLERANCE_DB} dB)",
-        paper.MATCHING,
-        output,
-        whole.loc[:, whole.columns.get_level_values("round") == worst].reindex(effects.index),
-        stats.MATCHING,
-    )
+    at_worst = whole.loc[:, whole.columns.get_level_values("round") == worst].reindex(effects.index)
+    nothing = f"not measured; {frames.command}"
+    verdict = judge(CLAIMS[name], output, at_worst, nothing if at_worst.dropna().empty else "")
     if whole.empty:
         return verdict
     images = {str(image): _reach(part.groupby("round")["minus_dense"].mean()) for image, part in rows.groupby("image")}
@@ -87,38 +97,26 @@ def _reach(means: pd.Series) -> int:
     return int(before.max()) if len(before) else 0
 
 
-def _beats(every: pd.DataFrame, rival: str, said: str, output: str) -> Verdict:
-    rows = every[(every["output"] == output) & every["round"].isin(paper.BEATS_ROUNDS)]
+def _beats(frames: Frames, every: pd.DataFrame, name: str, rival: str) -> list[Verdict]:
+    rows = every[every["round"].isin(paper.BEATS_ROUNDS)]
     other = rows[rows["pruner"] == rival]
     imp = rows[rows["pruner"] == "imp"].merge(other[["image", "round"]].drop_duplicates())
-    lead = imp.assign(lead=minus(imp, other, ["image", "seed", "round"]))
-    by_round = lead.groupby("round")["lead"].mean()
-    return judge(
-        f"IMP tickets beat {LABELS[rival]} pruning at {span(lead['round'])}",
-        said,
-        output,
-        blocks(lead, "lead", ["round", "image"]),
-        stats.POSITIVE,
-        f"{plural(lead['image'].nunique(), 'image')}, ahead at {int((by_round > 0).sum())} of {len(by_round)} rounds",
-    )
+    lead = imp.assign(lead=minus(imp, other, ["image", "seed", "round", "output"]))
+    judged = []
+    for output in OUTPUTS:
+        by_round = of(lead, output).groupby("round")["lead"].mean()
+        ahead = f"ahead at {int((by_round > 0).sum())} of {len(by_round)} rounds"
+        note = f"{plural(lead['image'].nunique(), 'image')}, {ahead}"
+        judged += verdicts(frames, name, lead, "lead", ["round", "image"], [output], note)
+    return judged
 
 
-def _table_4(tickets: pd.DataFrame) -> pd.DataFrame:
-    """The paper's Table 4 beside our mean differences (oracle peak) at the nearest measured sparsity."""
-    ours = tickets[tickets["output"] == "peak"].groupby("round")["minus_dense"].mean()
-    dense = paper.TABLE_4[0][0]
+def _reach_beside(tickets: pd.DataFrame) -> pd.DataFrame:
+    """How far tickets match, in percent: the paper's and ours by output, mean over images and seeds."""
     rows = []
-    for level, (lip, synflow) in paper.TABLE_4.items():
-        nearest = min(ours.index, key=lambda k: abs(percent(k) - level))
-        near = level > 0 and abs(percent(nearest) - level) <= 5
-        rows.append(
-            {
-                "sparsity in %, F16 (paper)": level,
-                "LIP in dB (paper)": lip,
-                "SynFlow in dB (paper)": synflow,
-                "LIP - dense in dB (paper)": round(lip - dense, 2),
-                "IMP - dense in dB, all images (ours)": ours[nearest] if near else None,
-                "at sparsity in % (ours)": percent(nearest) if near else None,
-            }
-        )
+    for output, title in OUTPUTS.items():
+        means = of(tickets, output).groupby("round")["minus_dense"].mean().dropna()
+        ours = percent(_reach(means))
+        theirs = percent(paper.MATCHING["matching"]) if output == "peak" else float("nan")
+        rows.append({"matches up to, by": title, "paper (%)": theirs, "ours (%)": ours, "difference": ours - theirs})
     return pd.DataFrame(rows)

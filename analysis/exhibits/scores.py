@@ -8,10 +8,16 @@ import pandas as pd
 from analysis.frames import AXES
 from analysis.plots import OUTPUTS
 
+PLAIN = {"round": "float64", "collapsed": "bool", "seed": "int64", "kept_parameters": "int64"}
+"""dtypes that figures and statistics take; a level between two rounds has round nan."""
 
-def scores(fits: pd.DataFrame) -> pd.DataFrame:
-    """One row per fit and reported output: the axes, sparsity, collapsed, psnr and psnr_ema (nan if not finite)."""
-    common = fits[["fit", *AXES, "sparsity", "collapsed"]]
+
+def scores(fits: pd.DataFrame, *also: str) -> pd.DataFrame:
+    """One row per fit and reported output: the axes, sparsity, kept_parameters, collapsed, psnr and psnr_ema.
+
+    PSNR that is not finite is nan. `also` names further columns of the fits.
+    """
+    common = fits[["fit", "prior", *AXES, "sparsity", "kept_parameters", "collapsed", *also]].astype(PLAIN)
     long = pd.concat(
         [
             common.assign(output=output, psnr=fits[f"psnr_{output}"], psnr_ema=fits[f"psnr_{output}_ema"])
@@ -19,14 +25,14 @@ def scores(fits: pd.DataFrame) -> pd.DataFrame:
         ],
         ignore_index=True,
     )
-    values = ["psnr", "psnr_ema"]
-    return long.assign(**{name: long[name].where(np.isfinite(long[name])) for name in values})
+    measured = ["psnr", "psnr_ema"]
+    return long.assign(**{name: long[name].where(np.isfinite(long[name])) for name in measured})
 
 
-def minus(rows: pd.DataFrame, baseline: pd.DataFrame, on: list[str]) -> pd.Series:
-    """PSNR of the averaged outputs less that of the paired baseline (nan where there is none), as rows."""
-    other = baseline.set_index(on)["psnr_ema"].rename("baseline")
-    return rows["psnr_ema"] - rows.join(other, on=on)["baseline"]
+def minus(rows: pd.DataFrame, baseline: pd.DataFrame, on: list[str], value: str = "psnr_ema") -> pd.Series:
+    """A value, PSNR of the averaged outputs, less that of the paired baseline (nan where there is none), as rows."""
+    other = baseline.drop_duplicates(on).set_index(on)[value].rename("baseline")
+    return rows[value] - rows.join(other, on=on)["baseline"]
 
 
 def blocks(rows: pd.DataFrame, values: str, cells: list[str]) -> pd.DataFrame:
@@ -34,12 +40,18 @@ def blocks(rows: pd.DataFrame, values: str, cells: list[str]) -> pd.DataFrame:
     return rows.pivot(index="seed", columns=cells, values=values)
 
 
-def summary(rows: pd.DataFrame, by: list[str], difference: str) -> pd.DataFrame:
+def of(rows: pd.DataFrame, output: str) -> pd.DataFrame:
+    """The rows of one reported output."""
+    return rows[rows["output"] == output]
+
+
+def summary(rows: pd.DataFrame, by: list[str], difference: str, x: str = "round") -> pd.DataFrame:
     """An exhibit's table: means and standard deviations over seeds, `difference` being the column of differences."""
     return (
-        rows.groupby([*by, "round", "output"], sort=False)
+        rows.groupby([*by, x, "output"], sort=False, dropna=False)
         .agg(
             sparsity=("sparsity", "mean"),
+            kept_parameters=("kept_parameters", "mean"),
             seeds=("seed", "nunique"),
             psnr_ema=("psnr_ema", "mean"),
             psnr_ema_std=("psnr_ema", "std"),
@@ -49,7 +61,7 @@ def summary(rows: pd.DataFrame, by: list[str], difference: str) -> pd.DataFrame:
             collapsed=("collapsed", "sum"),
         )
         .reset_index()
-        .sort_values([*by, "output", "round"], key=_ordered, ignore_index=True)
+        .sort_values([*by, "output", "sparsity"], key=_ordered, ignore_index=True)
     )
 
 

@@ -6,46 +6,42 @@ from typing import Literal
 
 import pandas as pd
 
-from analysis import paper, stats
-from analysis.exhibits.exhibit import Absent, Exhibit, caption, lacking, native
-from analysis.exhibits.scores import blocks, minus, scores
+from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, caption, gap, lacking, verdicts
+from analysis.exhibits.scores import minus, of, scores
+from analysis.exhibits.transfer import panel
 from analysis.frames import Frames
 from analysis.plots import OUTPUTS, stop_panels
-from analysis.stats import judge
 
-NAME, TITLE = "stop_rule", "When to stop pruning"
+NAME, TITLE = "stop_rule", "When to stop pruning (Fig. 13)"
 PATIENCE = 3
 """Rises in a row after which pruning stops; the paper says two or three."""
 
 
 def stop_rule(frames: Frames) -> Exhibit | Absent:
     """Training loss and PSNR over the rounds of IMP, and the tickets that the reference-free stop rule picks."""
-    if gap := lacking(frames, NAME, TITLE, lambda rows: _imp(rows) & (rows["round"] > 0), "IMP ticket"):
-        return gap
+    frames = frames.part(NAME)
+    if absent := lacking(frames, NAME, TITLE, lambda rows: _imp(rows) & (rows["round"] > 0), "IMP ticket", ["factor"]):
+        return absent
     fits = frames.fits[_imp(frames.fits)]
-    cell = ["image", "seed", "round"]
-    every = scores(fits).merge(fits[[*cell, "loss"]], on=cell, validate="many_to_one")
-    dense = every[every["round"] == 0]
-    every["minus_dense"] = minus(every, dense, ["image", "seed", "output"])
-    losses = fits.set_index("round").groupby(["image", "seed"])["loss"]
-    picks = pd.DataFrame({pick: losses.apply(stop_round, pick=pick) for pick in ("before", "at")})
-    claims = []
-    for pick, where in (("before", "before the loss rises"), ("at", "at which the loss has risen")):
-        rounds = picks[pick].dropna()
-        picked = every.merge(rounds.rename("round").reset_index(), on=cell)
-        for output in OUTPUTS:
-            effects = blocks(picked[picked["output"] == output], "minus_dense", ["image"])
-            claims.append(
-                judge(
-                    f"the ticket {where} {PATIENCE} times in a row matches the dense prior"
-                    f" (within {stats.MATCHING_TOLERANCE_DB} dB)",
-                    paper.STOP_RULE,
-                    output,
-                    effects.reindex(sorted(fits["seed"].unique())),
-                    stats.MATCHING,
-                    f"rounds {', '.join(f'{k:g}' for k in rounds)}" if len(rounds) else "it never stops",
-                )
-            )
+    every = scores(fits, "loss", "factor")
+    every["panel"] = panel(every)
+    every["minus_dense"] = minus(every, every[every["round"] == 0], ["panel", "seed", "output"])
+    losses = of(every, "last").set_index("round").groupby(["panel", "seed"])["loss"]
+    picks = {pick: losses.apply(stop_round, pick=pick) for pick in ("before", "at")}
+    judged = []
+    for pick, rounds in picks.items():
+        found = rounds.dropna()
+        wanted = rounds.rename("round").reset_index().merge(pd.DataFrame({"output": list(OUTPUTS)}), how="cross")
+        picked = wanted.merge(every, on=["panel", "seed", "round", "output"], how="left")
+        judged += verdicts(
+            frames,
+            f"stop_{pick}",
+            picked,
+            "minus_dense",
+            ["panel"],
+            note=f"rounds {', '.join(f'{k:g}' for k in sorted(found))}",
+            why="" if len(found) else "it never stops",
+        )
     return Exhibit(
         NAME,
         TITLE,
@@ -55,9 +51,10 @@ def stop_rule(frames: Frames) -> Exhibit | Absent:
             "Training loss (mean of a fit's last 100 steps) over the rounds of IMP, and PSNR of the averaged last"
             f" output. ▼: the ticket before the loss has risen {PATIENCE} times in a row, for each seed where it has.",
         ),
-        every[[*cell, "output", "sparsity", "loss", "psnr_ema", "minus_dense"]],
-        stop_panels(every[every["output"] == "last"], picks["before"]),
-        claims,
+        every[["panel", "seed", "round", "output", "sparsity", "loss", "psnr_ema", "minus_dense"]],
+        stop_panels(of(every, "last"), picks["before"]),
+        judged,
+        gap=gap(frames),
     )
 
 
@@ -77,4 +74,6 @@ def stop_round(losses: pd.Series, patience: int = PATIENCE, pick: Literal["befor
 
 
 def _imp(rows: pd.DataFrame) -> pd.Series:
-    return native(rows) & (rows["pruner"] == "imp") & (rows["rewind"] == 0)
+    own = (rows["source_image"] == rows["image"]) & (rows["source_task"] == rows["task"])
+    scored = ~rows["task"].isin(["reconstruct", "restore"])
+    return as_in_paper(rows) & own & scored & (rows["pruner"] == "imp") & (rows["rewind"] == 0)

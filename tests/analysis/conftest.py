@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lip.masks import kept_after
 from lip.schema import FITS, SCORES
 from lip.shelf import Shelf
 from lip.store import Ledger
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from analysis.frames import Frames
+    from lip.fit import Fit
 
 Psnr = Callable[..., float | None]
 
@@ -78,6 +86,10 @@ def row(point: dict[str, Any], psnr: float, **values: Any) -> dict[str, Any]:
         "round": k,
         "source_image": (point["source_image"] or point["image"]) if k and point["pruner"] == "imp" else None,
         "sparsity": 1 - 0.8**k,
+        "kept_parameters": 4 * kept + 10,
+        "langevin": 0.0,
+        "covers": "weights",
+        "loss": 0.01,
         **{f"psnr_{score}": psnr for score in SCORES},
         "collapsed": False,
         "started": datetime(2026, 1, 2, tzinfo=UTC),
@@ -191,3 +203,73 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
     ledger.record_sweep("tiny", "smoke", points)
     return folder
+
+
+@pytest.fixture(scope="session")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Frames:
+    """The whole sweep `paper` at the profile smoke, as it would be planned, with invented results of three seeds."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    import analysis
+    from sweeps.plan import Plan
+    from sweeps.spec import read
+
+    folder = tmp_path_factory.mktemp("paper")
+    sweep = read("paper", "smoke")
+    plan = Plan(sweep, frozenset())
+    shelf = Shelf(folder / "outputs", ".safetensors")
+    draw = np.random.default_rng(0)
+    rows = []
+    for fit in plan.fits.values():
+        rows.append(row_of(fit, draw))
+        if fit.id in sweep.outputs:
+            image = draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            shelf.put(fit.id, save({name: image for name in (*SCORES, "step_2_ema", "step_30_ema")}))
+    ledger = Ledger(folder)
+    ledger.record_sweep("paper", "smoke", plan.points())
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=FITS), buffer)
+    table = pq.read_table(io.BytesIO(buffer.getvalue()))
+    with pytest.MonkeyPatch.context() as patched:  # one table rather than a thousand files
+        patched.setattr(Ledger, "fits", lambda self, columns=None, ids=None: table)
+        return analysis.load(folder, "paper")
+
+
+def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
+    """An invented row of a planned fit: PSNR falls with sparsity, and a little by chance."""
+    place = fit.mask.place
+    total, parameters = fit.prior.counts(fit.picture.channels, fit.covers)
+    kept = kept_after(total, place) if isinstance(place, int) else place.kept(total, parameters)
+    sparsity = 1 - kept / total
+    loss = {"imp": 1.0, "random": 2.0, "snip": 1.5}.get(fit.mask.kind, 1.2)
+    psnr = 30 + fit.seed - 4 * sparsity * loss + draw.normal(0, 0.1)
+    point = {
+        "fit": fit.id,
+        "image": fit.picture.name,
+        "seed": fit.seed,
+        "pruner": fit.mask.kind,
+        "round": fit.mask.round,
+    }
+    scored = fit.task.has_reference
+    return row(
+        {**point, "source_image": None},
+        psnr,
+        **{f"psnr_{score}": psnr if scored else None for score in SCORES},
+        **{f"step_{score}": 60 for score in SCORES},
+        spec=json.dumps(fit.canonical()),
+        pixels=fit.picture.pixels,
+        image_height=fit.picture.height,
+        image_width=fit.picture.width,
+        task=fit.task.kind,
+        hole=" ".join(picture.name for picture in fit.task.pictures) or None,
+        **{name: getattr(fit.task, name, None) for name in ("sigma", "keep", "factor", "target")},
+        prior=fit.prior.kind,
+        **{name: getattr(fit.prior, name, None) for name in ("width", "scales", "skip", "depth")},
+        **{name: getattr(fit.schedule, name) for name in ("steps", "lr", "jitter", "ema", "backtrack", "langevin")},
+        **{name: getattr(fit, name) for name in ("covers", "theta_seed", "z_seed", "noise_seed")},
+        sparsity=sparsity,
+        kept_parameters=parameters - total + kept,
+        psnr_mean=psnr + 0.5 if fit.schedule.burn_in is not None else None,
+        loss=0.01 * loss + 0.001 * abs((fit.mask.round or 0) - 4),
+    )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import analysis
@@ -35,7 +37,37 @@ def test_what_is_missing_is_counted_once_and_its_command_named(invented):
     frames = analysis.load(invented.folder, "invented")
     assert (frames.planned, frames.missing) == (5, 3)
     assert frames.fits["round"].tolist() == [1, 2]
-    assert frames.command == "python -m sweeps run invented --profile smoke"
+    assert frames.command == f"python -m sweeps run invented --profile smoke --storage {invented.folder}"
+
+
+def test_the_command_is_as_short_as_it_can_be_and_quoted_where_it_must(invented, monkeypatch, tmp_path):
+    invented.sweep([invented.trajectory(rounds=1)])
+    monkeypatch.chdir(tmp_path)
+    assert analysis.load(sweep="invented").command == "python -m sweeps run invented --profile smoke"
+    (tmp_path / "my results").symlink_to(invented.folder)
+    assert analysis.load("my results", "invented").command.endswith("--storage 'my results'")
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_columns_and_dtypes_are_as_documented_whatever_is_there(invented, published):
+    invented.sweep([invented.trajectory(rounds=1)], lambda **_: 30.0 if published else None)
+    frames = analysis.load(invented.folder, "invented")
+    assert len(frames.fits) == 2 * published
+    for name, columns in analysis.COLUMNS.items():
+        frame = getattr(frames, name)
+        assert {column: str(dtype) for column, dtype in frame.dtypes.items()} == {
+            column: dtype for column, (dtype, _) in columns.items()
+        }
+
+
+def test_a_sweep_that_includes_others_has_their_parts(paper):
+    part = paper.part("bird")
+    assert set(part.fits["experiment"]) == set(part.points["experiment"]) == {"bird"}
+    assert len(part.fits) == part.planned == 3 * 14
+    assert set(part.curves["fit"]) == set(part.fits["fit"])
+    assert paper.part("nothing").fits.empty
+    alone = replace(paper, points=part.points, fits=part.fits)
+    assert alone.part("existence") is alone, "a single experiment is taken as a whole"
 
 
 def test_layers_are_long_and_carry_the_axes(invented):
@@ -62,8 +94,6 @@ def test_curves_of_different_kinds_of_fits_lie_side_by_side(invented):
 
 
 def test_curves_are_long_and_follow_a_selection_of_fits(measured):
-    from dataclasses import replace
-
     frames = analysis.load(measured, "tiny")
     curves = frames.curves
     assert {"step", "loss", "psnr", "psnr_ema", "ssim", "ssim_ema", "pruner", "seed"} <= set(curves.columns)

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import analysis
 from analysis.cli import main
-from analysis.report import default_folder, write
+from analysis.report import corrected, default_folder, sections, write, write_files
 from lip.errors import InputError
 
 HOSTILE = "<script>alert(1)</script> & $x_1$"
@@ -40,7 +43,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.text += data
 
 
@@ -59,14 +62,18 @@ def test_a_report_from_end_to_end(measured, tmp_path, monkeypatch, capsys):
     assert "14 of 14 fits published" in said
     assert all(name in said for name in analysis.EXHIBITS)
     assert said.strip().endswith("index.html")
-    expected = {f"{name}.{suffix}" for name in analysis.EXHIBITS for suffix in ("svg", "png", "csv")}
-    assert {path.name for path in out.iterdir()} == {"index.html", *expected}
+    shown = {"existence", "layers", "rewinding", "stop_rule", "images", "curves", "bird"}
+    expected = {f"{name}.{suffix}" for name in shown for suffix in ("svg", "png", "csv", "tex")}
+    tables = {"claims.csv", "claims.tex", "fits.csv"}
+    assert {path.name for path in out.iterdir()} == {"index.html", *tables, *expected}
     page = Page((out / "index.html").read_text(encoding="utf-8"))
     assert {address.split(":")[0] for address in page.addresses if ":" in address} == {"data"}
-    assert all((out / address).exists() for address in page.addresses if address.endswith((".svg", ".png", ".csv")))
-    assert "script" not in page.tags
-    assert "link" not in page.tags
-    assert page.text.count("not enough data") == 3 + 3 + 3 + 9 + 3 + 3 + 6
+    assert all((out / address).exists() for address in page.addresses if "." in address and ":" not in address)
+    judged = sum(claim.exhibit in shown for claim in analysis.CLAIMS.values())
+    assert len(pd.read_csv(out / "claims.csv")) == 3 * (judged - 3) + 3, "those on layers are judged by masks alone"
+    assert "\\toprule" in (out / "existence.tex").read_text(encoding="utf-8")
+    with (out / "fits.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["state"] for row in csv.DictReader(file)] == ["published"] * 14
     assert "14 of 14 planned" in page.text
     with open(out / "existence.csv", encoding="utf-8", newline="") as file:
         assert {row["pruner"] for row in csv.DictReader(file)} == {"imp", "random", "snip"}
@@ -80,8 +87,10 @@ def test_names_are_escaped_everywhere(invented, monkeypatch, capsys):
     assert run(monkeypatch, "report", "invented", "--storage", invented.folder) == 0
     folder = invented.folder / "reports" / "invented.smoke"
     text = (folder / "index.html").read_text(encoding="utf-8")
-    assert "<script" not in text
+    assert "<script>alert" not in text
     assert HOSTILE in Page(text).text
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text)
+    assert HOSTILE in json.loads(data)["fits"]["image"][0]["texts"]
     assert b"<script" not in (folder / "existence.svg").read_bytes()
 
 
@@ -90,9 +99,12 @@ def test_what_is_missing_is_said_with_the_command(invented, monkeypatch, capsys)
     assert run(monkeypatch, "report", "invented", "--storage", invented.folder) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "absent: the sweep has no rewound IMP ticket; python -m sweeps run rewinding --profile smoke" in said
+    with (invented.folder / "reports/invented.smoke/fits.csv").open(encoding="utf-8", newline="") as file:
+        assert [(row["round"], row["state"]) for row in csv.DictReader(file)][-1] == ("3", "missing")
     page = Page((invented.folder / "reports/invented.smoke/index.html").read_text(encoding="utf-8"))
     text = " ".join(page.text.split())
-    assert "1 planned fit is not published yet. Run them with python -m sweeps run invented --profile smoke" in text
+    assert "1 planned fit is not published yet; the table of all fits says which." in text
+    assert "Run them with python -m sweeps run invented --profile smoke" in text
     assert "Not shown: the sweep has no rewound IMP ticket." in text
 
 
@@ -100,6 +112,38 @@ def test_a_sweep_without_any_fit_makes_a_page_too(invented, monkeypatch):
     invented.sweep([invented.trajectory()], lambda **_: None)
     assert run(monkeypatch, "report", "invented", "--storage", invented.folder) == 0
     assert "0 of 4 planned" in (invented.folder / "reports/invented.smoke/index.html").read_text(encoding="utf-8")
+
+
+def test_a_damaged_ledger_is_reported_and_the_rest_is_built(invented, monkeypatch):
+    invented.sweep([invented.trajectory(rounds=2)])
+    damaged = sorted((invented.folder / "fits").glob("*/*.parquet"))[0]
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    invented.ledger.record_failure("cat-None-imp-0-0", "OSError: the disk is full")
+    assert run(monkeypatch, "report", "invented", "--storage", invented.folder) == 0
+    folder = invented.folder / "reports/invented.smoke"
+    text = " ".join(Page((folder / "index.html").read_text(encoding="utf-8")).text.split())
+    assert "2 of 3 fits published" in text
+    assert (
+        f"1 damaged file counts as missing; the same command computes what was lost: fits/{damaged.parent.name}/"
+        in text
+    )
+    with (folder / "fits.csv").open(encoding="utf-8", newline="") as file:
+        states = sorted(row["state"] for row in csv.DictReader(file))
+    assert states == ["failed: OSError: the disk is full", "published", "published"]
+
+
+@pytest.mark.slow
+def test_the_page_of_the_whole_paper_is_light_and_complete(paper, tmp_path):
+    parts = corrected(sections(paper, tmp_path))
+    assert not [part.name for part in parts if isinstance(part.exhibit, analysis.Absent)]
+    write_files(paper, parts, tmp_path)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert len(text.encode()) < 5e6
+    assert {address.split(":")[0] for address in Page(text).addresses if ":" in address} == {"data"}
+    claims = pd.read_csv(tmp_path / "claims.csv")
+    assert set(claims["claim"]) == {claim.statement for claim in analysis.CLAIMS.values()}
+    assert (claims["q"].dropna() >= claims.loc[claims["q"].notna(), "p"]).all()
+    assert all((tmp_path / f"{name}.tex").read_text(encoding="utf-8").count("\\midrule") for name in analysis.EXHIBITS)
 
 
 @pytest.mark.parametrize(

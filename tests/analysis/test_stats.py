@@ -1,15 +1,38 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, isnan, nan
 
 import pandas as pd
 import pytest
 
-from analysis.stats import EQUAL, FAILS, HARM, HOLDS, MATCHING, NO_GAIN, POSITIVE, UNKNOWN, Region, interval, judge
+from analysis.claims import CLAIMS
+from analysis.exhibits import EXHIBITS
+from analysis.stats import (
+    EQUAL,
+    FAILS,
+    HARM,
+    HOLDS,
+    MATCHING,
+    NEGATIVE,
+    NO_GAIN,
+    POSITIVE,
+    UNKNOWN,
+    Claim,
+    Region,
+    adjusted,
+    interval,
+    judge,
+    p_value,
+)
+
+
+def claim(region: Region) -> Claim:
+    return Claim("exhibit", "statement", "paper", "statistic", region)
 
 
 def verdict(rows: list[list[float]], region: Region = MATCHING):
-    return judge("claim", "paper", "last", pd.DataFrame(rows), region)
+    return judge(claim(region), "last", pd.DataFrame(rows))
 
 
 def test_interval_is_students():
@@ -45,7 +68,7 @@ def test_fewer_than_three_seeds_are_not_enough():
 
 def test_no_data_is_not_a_failure():
     for empty in (pd.DataFrame(), pd.DataFrame([[nan]] * 3)):
-        result = judge("claim", "paper", "last", empty, MATCHING)
+        result = judge(claim(MATCHING), "last", empty)
         assert (result.verdict, result.n, result.measured) == (UNKNOWN, 0, "no data")
 
 
@@ -70,3 +93,57 @@ def test_regions(region: Region, inside: tuple[float, ...], outside: tuple[float
     assert not any(effect in region for effect in outside)
     assert nan not in region
     assert not region.is_crossed_by(-inf, -inf)
+
+
+def test_a_region_and_a_threshold_in_words():
+    words = [str(region) for region in (MATCHING, POSITIVE, NEGATIVE, NO_GAIN, EQUAL)]
+    assert words == ["≥ -0.1", "> 0", "< 0", "≤ 0.1", "-0.1 to 0.1"]
+    assert claim(MATCHING).threshold == "≥ -0.1 dB"
+
+
+def test_the_test_is_one_sided_against_the_limit():
+    values = pd.Series([1.0, 2.0, 3.0])
+    # t = 2 / (1 / sqrt 3) = 3.4641 with 2 degrees of freedom
+    assert p_value(values, POSITIVE) == pytest.approx(0.0370900, rel=1e-4)
+    assert p_value(values, NEGATIVE) == pytest.approx(1 - 0.0370900, rel=1e-4)
+    # both limits must be passed: the nearer one counts
+    assert p_value(values, Region(0, 2.5)) == pytest.approx(p_value(values, Region(high=2.5)))
+    assert (p_value(pd.Series([1.0, 1.0]), POSITIVE), p_value(pd.Series([1.0, 1.0]), NEGATIVE)) == (0, 1)
+    assert isnan(p_value(values[:1], POSITIVE))
+
+
+def test_effect_size_is_mean_over_standard_deviation_of_the_seeds():
+    result = verdict([[1.0], [2.0], [3.0]])
+    assert result.d == 2
+    assert isnan(verdict([[1.0], [1.0], [1.0]]).d)
+
+
+def test_false_discoveries_are_controlled_over_all_verdicts_together():
+    p = [0.01, 0.02, 0.03, 0.9]
+    several = [replace(verdict([[0.1], [0.2], [0.3]]), p=value) for value in p]
+    untested = verdict([[1.0]])
+    q = [each.q for each in adjusted([untested, *several])]
+    assert isnan(q[0])
+    assert q[1:] == pytest.approx([0.04, 0.04, 0.04, 0.9])  # Benjamini and Hochberg by hand
+    assert [each.confirmed for each in adjusted(several)] == [True, True, True, False]
+    assert not adjusted([replace(several[0], verdict=FAILS)])[0].confirmed
+    assert adjusted([]) == []
+
+
+def test_what_is_measured_and_tested_in_words():
+    (one,) = adjusted([verdict([[1.0], [2.0], [3.0]], POSITIVE)])
+    assert one.measured == "+2.00 dB [-0.48, +4.48], n = 3"
+    assert one.tested == "d = 2.0, q = 0.037"
+    assert verdict([[1.0]]).tested == ""
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_can_be_tested(name: str):
+    one = CLAIMS[name]
+    assert one.exhibit in EXHIBITS
+    assert all((one.statement, one.paper, one.statistic, one.threshold))
+    assert ("Fig" in one.paper or "Table" in one.paper) or one.paper.startswith("not in the paper")
+
+
+def test_no_two_claims_say_the_same():
+    assert len({one.statement for one in CLAIMS.values()}) == len(CLAIMS)

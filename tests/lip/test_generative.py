@@ -407,7 +407,7 @@ def test_tuning_is_repeatable_and_the_released_way_is_another(album: Album) -> N
         ({"image": "held-out/9999"}, r"there is no image held-out/9999; lfw has held-out/0 to \d+"),
         ({"image": "astronaut"}, "astronaut has 3 channels and the faces of lfw have 1"),
         ({"source_data": "nowhere"}, "there is no folder of faces nowhere"),
-        ({"source_data": None}, "the key 'source_data' is missing; say where generate was"),
+        ({"source_data": None}, "the key 'source_data' is missing; say which data generate is of"),
         ({"rewind": 20.0}, "rewind: dcgan goes back to its pre-trained weights; use 0"),
         ({"source_task": "denoise"}, "source_task: tickets of dcgan are found by training it; remove it"),
         ({"pruner": "snip"}, "pruner: snip cannot prune for generate; use imp, random, layerwise, shuffled"),
