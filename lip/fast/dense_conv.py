@@ -18,7 +18,7 @@ class DenseConv(Stage):
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
         self.weight, self.bias = conv.weight, conv.bias
-        self.stride, self.margin = conv.stride[0], margin(conv)
+        self.stride, self.zeros, self.margin = conv.stride, conv.padding, margin(conv)
 
     def tensors(self) -> tuple[Tensor, Tensor | None]:
         return self.weight, self.bias
@@ -29,19 +29,17 @@ class DenseConv(Stage):
             padded = x.new_empty(images, channels, height + 2 * self.margin, width + 2 * self.margin)
             kernels.padded(x.contiguous().numpy(), self.margin, padded.numpy())
             x = padded
-        return torch.conv2d(x, weight, bias, self.stride), (x, weight, bias is not None)
+        return torch.conv2d(x, weight, bias, self.stride, self.zeros), (x, weight, bias is not None)
 
     def back(self, slope: Tensor, kept: Kept, wanted: bool) -> tuple[Tensor | None, ...]:
         x, weight, biased = kept
         x_slope, weight_slope, bias_slope = torch.ops.aten.convolution_backward(
-            slope, x, weight, [len(weight)], [self.stride] * 2, [0, 0], [1, 1], False, [0, 0], 1,
+            slope, x, weight, [len(weight)], self.stride, self.zeros, [1, 1], False, [0, 0], 1,
             [wanted, True, biased],
         )  # fmt: skip  # its arguments are in order those of a convolution
         if wanted and self.margin:
             images, channels, height, width = x.shape
-            padded, x_slope = (
-                x_slope,
-                x_slope.new_empty(images, channels, height - 2 * self.margin, width - 2 * self.margin),
-            )
-            kernels.padded_back(padded.contiguous().numpy(), self.margin, x_slope.numpy())
+            padded = x_slope.contiguous().numpy()
+            x_slope = x.new_empty(images, channels, height - 2 * self.margin, width - 2 * self.margin)
+            kernels.padded_back(padded, self.margin, x_slope.numpy())
         return x_slope, weight_slope, bias_slope

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lip.fast import kernels
 from lip.fast.chain import Stage
@@ -16,19 +17,27 @@ from lip.priors.networks import ReflectConv
 CACHE_LINE = 16
 """Numbers in 64 bytes."""
 
+Conv = nn.Conv2d | nn.ConvTranspose2d
 Kept = tuple[Tensor, Tensor, bool, "Layout"]
 
 
 class SparseConv(Stage):
-    """Takes the place of a convolution whose weights `kept` (bool, outputs x inputs x size x size) marks the survivors.
+    """Takes the place of a convolution, transposed or not, of whose weights `kept` (bool) marks the survivors.
 
     `values` are the kept weights, flat, in the order of the weight tensor; there are no others. In the state dict
     stands `weight`, with zeros, so that nobody else need know.
     """
 
-    def __init__(self, conv: nn.Conv2d, kept: Tensor) -> None:
+    def __init__(self, conv: Conv, kept: Tensor) -> None:
         super().__init__()
-        self.stride, self.margin = conv.stride[0], margin(conv)
+        self.stride, self.margin, self.zeros = conv.stride[0], margin(conv), int(conv.padding[0])
+        numbers = kept.new_full(kept.shape, -1, dtype=torch.int64)
+        numbers[kept] = torch.arange(int(kept.sum()))
+        if isinstance(conv, nn.ConvTranspose2d):  # which is a convolution of what is padded, its kernel turned round
+            self.zeros = conv.kernel_size[0] - 1 - self.zeros
+            numbers = numbers.transpose(0, 1).flip(2, 3)
+        self.numbers = numbers.numpy()
+        """Which of the values stands where in the convolution's (outputs, inputs, size, size) weights; -1: none."""
         self.kept = kept
         self.values = nn.Parameter(conv.weight.detach()[kept])
         self.bias = conv.bias
@@ -38,15 +47,17 @@ class SparseConv(Stage):
         return self.values, self.bias
 
     def ahead(self, x: Tensor, values: Tensor, bias: Tensor | None) -> tuple[Tensor, Kept]:
+        if self.zeros:
+            x = functional.pad(x, [self.zeros] * 4)
         shape = x.shape[2:]
         if shape not in self.layouts:
-            self.layouts[shape] = Layout.of(self.kept.numpy(), self.margin, self.stride, *shape)
+            self.layouts[shape] = Layout.of(self.numbers, self.margin, self.stride, *shape)
         layout = self.layouts[shape]
         planes, y = x.new_empty(len(x), *layout.planes), x.new_empty(len(x), *layout.y)
         kernels.forward(
             x.contiguous().view(len(x), *layout.x).numpy(),
             (values.new_zeros(len(y[0])) if bias is None else bias).numpy(),
-            values.numpy(),
+            values.numpy()[layout.order],
             layout.starts,
             layout.places,
             layout.margin,
@@ -61,6 +72,7 @@ class SparseConv(Stage):
         planes, values, biased, layout = kept
         lines, x_slope = slope.new_empty(len(slope), *layout.lines), None
         values_slope, bias_slope = torch.empty_like(values), slope.new_empty(slope.shape[1])
+        in_order = np.empty_like(values_slope.numpy())
         kernels.backward_values(
             slope.view(len(slope), *layout.y).numpy(),
             layout.starts,
@@ -69,9 +81,10 @@ class SparseConv(Stage):
             layout.pitch,
             layout.lead,
             lines.numpy(),
-            values_slope.numpy(),
+            in_order,
             bias_slope.numpy(),
         )
+        values_slope.numpy()[layout.order] = in_order
         if wanted:
             x_slope = slope.new_empty(len(slope), *layout.x)
             kernels.backward_input(
@@ -85,6 +98,9 @@ class SparseConv(Stage):
                 x_slope.numpy(),
             )
             x_slope = x_slope.view(len(slope), *layout.input)
+            if self.zeros:
+                inside = slice(self.zeros, -self.zeros)
+                x_slope = x_slope[..., inside, inside].contiguous()
         return x_slope, values_slope, bias_slope if biased else None
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
@@ -95,16 +111,16 @@ class SparseConv(Stage):
 
 def supports(conv: nn.Module) -> bool:
     """Whether a module is a convolution that a SparseConv can take the place of."""
-    return (
-        isinstance(conv, nn.Conv2d)
-        and type(conv) in (nn.Conv2d, ReflectConv)  # what else is derived from one computes something else
-        and (isinstance(conv, ReflectConv) or not any(conv.padding))
-        and conv.stride[0] == conv.stride[1]
-        and (conv.groups, conv.dilation) == (1, (1, 1))
-    )
+    if type(conv) not in (nn.Conv2d, ReflectConv, nn.ConvTranspose2d):  # what is derived computes something else
+        return False
+    assert isinstance(conv, Conv)
+    if conv.transposed and (conv.stride != (1, 1) or any(conv.output_padding)):
+        return False
+    square = all(len(set(sides)) == 1 for sides in (conv.kernel_size, conv.stride, conv.padding))
+    return square and (conv.groups, conv.dilation) == (1, (1, 1))
 
 
-def margin(conv: nn.Conv2d) -> int:
+def margin(conv: Conv) -> int:
     """By how much a convolution pads its input by reflection."""
     return conv.kernel_size[0] // 2 if isinstance(conv, ReflectConv) else 0
 
@@ -124,16 +140,18 @@ class Layout:
     y: tuple[int, int, int]
     planes: tuple[int, int]
     lines: tuple[int, int]
+    order: np.ndarray
+    """The numbers of the non-zeros in the order of their targets."""
     starts: np.ndarray
     places: np.ndarray
     back: np.ndarray
-    """The non-zeros in the order of the planes that they read, for the way back, with their own `starts`, `places`."""
+    """The same in the order of the planes that they read, for the way back, with their own `starts` and `places`."""
     back_starts: np.ndarray
     back_places: np.ndarray
 
     @classmethod
-    def of(cls, kept: np.ndarray, margin: int, stride: int, height: int, width: int) -> Layout:
-        outputs, inputs, size, _ = kept.shape
+    def of(cls, numbers: np.ndarray, margin: int, stride: int, height: int, width: int) -> Layout:
+        outputs, inputs, size, _ = numbers.shape
         rows, columns = ((side + 2 * margin - size) // stride + 1 for side in (height, width))
         input, output = (inputs, height, width), (outputs, rows, columns)
         if size == stride == 1:  # where rows end does not matter then: fewer and longer ones take less time
@@ -143,7 +161,8 @@ class Layout:
         lead = (size - 1) // stride * (pitch + 1)  # the furthest shift
         planes = (inputs * stride**2, _odd(plane_rows * pitch + lead))
         lines = (outputs, _odd(lead + plane_rows * pitch))
-        target, channel, v, u = kept.nonzero()
+        target, channel, v, u = (numbers >= 0).nonzero()
+        order = numbers[numbers >= 0]
         plane = (channel * stride + v % stride) * stride + u % stride
         shift = v // stride * pitch + u // stride
         back = np.argsort(plane, kind="stable")
@@ -158,9 +177,10 @@ class Layout:
             y=(outputs, rows, columns),
             planes=planes,
             lines=lines,
+            order=order,
             starts=np.searchsorted(target, np.arange(outputs + 1)),
             places=plane * planes[1] + shift,
-            back=back,
+            back=order[back],
             back_starts=np.searchsorted(plane[back], np.arange(planes[0] + 1)),
             back_places=(target * lines[1] + lead - shift)[back],
         )

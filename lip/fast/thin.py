@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import pairwise
+from types import UnionType
 from typing import Any
 
 import torch
@@ -27,12 +28,12 @@ def thin(net: nn.Module, code: Tensor, kept: Tensor) -> Tensor:
     pixels = output_pixels(net, code)
     masks = dict(zip(parameters, kept.bool().split(sizes), strict=True))
     there = {parameter: torch.ones_like(mask) for parameter, mask in masks.items()}
-    for parent, name, conv in _children(net, nn.Conv2d):
+    for parent, name, conv in _children(net, nn.Conv2d | nn.ConvTranspose2d):
         mask = masks[conv.weight]
         if supports(conv) and is_faster(int(mask.sum()), mask.numel(), pixels[conv]):
             setattr(parent, name, SparseConv(conv, mask.view_as(conv.weight)))
             there[conv.weight] = mask
-        elif supports(conv):
+        elif supports(conv) and isinstance(conv, nn.Conv2d):
             setattr(parent, name, DenseConv(conv))
     _fuse(net)
     for parent, name, module in _children(net, nn.Upsample):
@@ -74,7 +75,7 @@ def _join(net: nn.Module) -> None:
             setattr(parent, name, Chain(OrderedDict(stages)))
 
 
-def _children(net: nn.Module, kind: type[nn.Module]) -> list[tuple[nn.Module, str, Any]]:
+def _children(net: nn.Module, kind: type[nn.Module] | UnionType) -> list[tuple[nn.Module, str, Any]]:
     """The modules of a kind, each with its parent and its name there."""
     children = ((parent, *child) for parent in net.modules() for child in parent.named_children())
     return [child for child in children if isinstance(child[2], kind)]
@@ -87,7 +88,7 @@ def output_pixels(net: nn.Module, code: Tensor) -> dict[nn.Module, int]:
     def note(module: nn.Module, _: object, output: Tensor) -> None:
         seen[module] = output[:, 0].numel()
 
-    handles = [conv.register_forward_hook(note) for _, _, conv in _children(net, nn.Conv2d)]
+    handles = [conv.register_forward_hook(note) for _, _, conv in _children(net, nn.Conv2d | nn.ConvTranspose2d)]
     with torch.no_grad():
         net.eval()(code)  # so that batch norm's running statistics stay
     net.train()

@@ -36,7 +36,7 @@ def sides(module: nn.Module, x: Tensor, *parameters: Tensor, slope: Tensor) -> l
     return [y.detach(), *torch.autograd.grad(y, [x, *parameters], slope[..., : y.shape[-2], : y.shape[-1]])]
 
 
-def compare(conv: nn.Conv2d, kept: Tensor, x: Tensor) -> None:
+def compare(conv: nn.Conv2d | nn.ConvTranspose2d, kept: Tensor, x: Tensor) -> None:
     """A SparseConv computes what the convolution computes with zeros for weights."""
     conv.weight.data *= kept
     sparse = SparseConv(conv, kept)
@@ -92,6 +92,23 @@ def test_a_convolution_may_do_without_bias_and_without_padding() -> None:
         compare(conv.double(), torch.rand(conv.weight.shape) < 0.5, drawn(1, 4, 5, 7))
 
 
+@pytest.mark.parametrize("density", [0.05, 0.5])
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(4, 6, 3, padding=1, bias=False),
+        nn.Conv2d(4, 6, 5, stride=2, padding=2),
+        nn.ConvTranspose2d(4, 6, 7, padding=3),
+        nn.ConvTranspose2d(4, 6, 3),
+        nn.ConvTranspose2d(4, 6, 1, bias=False),
+    ],
+    ids=repr,
+)
+def test_a_convolution_may_be_padded_with_zeros_or_transposed(conv: Any, density: float) -> None:
+    for height, width in ((4, 4), (5, 8), (9, 7)):
+        compare(conv.double(), torch.rand(conv.weight.shape) < density, drawn(2, 4, height, width))
+
+
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (3, 2), (5, 2), (1, 2)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_convolution_of_all_its_weights_is_pytorchs(kernel: int, stride: int, bias: bool) -> None:
@@ -127,7 +144,14 @@ def test_gradients_that_nobody_wants_are_not_computed() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1, groups=2), nn.ConvTranspose2d(4, 4, 4), nn.Linear(4, 4)],
+    [
+        nn.Conv2d(4, 4, 1, groups=2),
+        nn.Conv2d(4, 4, (3, 1)),
+        nn.Conv2d(4, 4, 3, padding="same"),
+        nn.ConvTranspose2d(4, 4, 4, stride=2),
+        nn.ConvTranspose2d(4, 4, 3, dilation=2),
+        nn.Linear(4, 4),
+    ],
     ids=repr,
 )
 def test_what_the_kernels_do_not_compute_stays_dense(module: nn.Module) -> None:
@@ -200,7 +224,7 @@ def test_a_thinned_network_has_the_loss_and_the_gradient_of_the_dense_one(tiny) 
     for problem in (dense, thinned):
         problem.net.double()
         problem.code, problem.observation = problem.code.double(), problem.observation.double()
-        problem._flatten()
+        problem.flatten()
     mask = sparse(dense)
     kept = dense.prune(mask, sparse=False)
     assert thinned.prune(mask, sparse=True).all()
