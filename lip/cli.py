@@ -270,7 +270,8 @@ def _run(
     if isinstance(problem, Restoration):
         if problem.task.has_reference:
             save("clean", pixels[chosen.picture.pixels])
-        save("degraded", to_8_bit(problem.observation[0].nan_to_num(0).numpy()))
+        if problem.observation.dim() == 4:  # measurements are no image
+            save("degraded", to_8_bit(problem.observation[0].nan_to_num(0).numpy()))
     with _progress() as bars:
         watch = _watch(bars, lambda fit: f"{fit.mask}" + ", to rewind to" * fit.keeps_weights)
         for fit in chosen.fits:

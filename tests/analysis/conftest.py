@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lip.masks import kept_after
+from lip.priors import GENERATORS
 from lip.schema import FITS, SCORES
 from lip.shelf import Shelf
 from lip.store import Ledger
@@ -251,7 +252,7 @@ def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
         "pruner": fit.mask.kind,
         "round": fit.mask.round,
     }
-    scored = fit.task.has_reference
+    scored, generator = getattr(fit.task, "has_reference", False), fit.prior.kind in GENERATORS
     return row(
         {**point, "source_image": None},
         psnr,
@@ -266,10 +267,14 @@ def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
         **{name: getattr(fit.task, name, None) for name in ("sigma", "keep", "factor", "target")},
         prior=fit.prior.kind,
         **{name: getattr(fit.prior, name, None) for name in ("width", "scales", "skip", "depth")},
-        **{name: getattr(fit.schedule, name) for name in ("steps", "lr", "jitter", "ema", "backtrack", "langevin")},
+        **{
+            name: getattr(fit.schedule, name, None)
+            for name in ("steps", "lr", "jitter", "ema", "backtrack", "langevin")
+        },
         **{name: getattr(fit, name) for name in ("covers", "theta_seed", "z_seed", "noise_seed")},
         sparsity=sparsity,
         kept_parameters=parameters - total + kept,
-        psnr_mean=psnr + 0.5 if fit.schedule.burn_in is not None else None,
+        psnr_mean=psnr + 0.5 if getattr(fit.schedule, "burn_in", None) is not None else None,
+        **({f"mse_{which}": 4 * 10 ** (-psnr / 10) for which in ("peak", "last")} if generator and scored else {}),
         loss=0.01 * loss + 0.001 * abs((fit.mask.round or 0) - 4),
     )
