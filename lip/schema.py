@@ -75,7 +75,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "decay": (_float, "weight decay"),
     "langevin": (_float, "standard deviation of SGLD's noise on the weights"),
     "burn_in": (_float, "share of the steps after which outputs are averaged; null: never"),
-    "precision": (_text, "float32, or bf16: convolutions in bfloat16"),
+    "precision": (_text, "float32, which null means too, or bf16: convolutions in bfloat16"),
     # the mask
     "pruner": (_text, "kind of mask: dense, imp, random, snip, ..."),
     "covers": (_text, "what a mask covers: the weights of the convolutions, or all parameters"),

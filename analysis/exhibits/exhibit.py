@@ -35,6 +35,7 @@ SETTINGS = [
     "ema",
     "backtrack",
     "langevin",
+    "precision",
     "covers",
     "theta_seed",
     "z_seed",
