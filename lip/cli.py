@@ -17,6 +17,7 @@ from lip import terminal
 from lip.errors import InputError
 from lip.fast.backend import HELP as BACKEND
 from lip.fast.backend import choose
+from lip.fast.precision import require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +96,7 @@ def fit(
     chosen = trajectory_of(values, album, "fit")
     ledger = Ledger(out or Path(Path(image).stem))
     _check_device(device)
+    require(chosen.schedule, device)
     used = choose(backend, device)
     ledger.check_writable()
     for note in album.notes:
@@ -268,7 +270,8 @@ def _run(
     if isinstance(problem, Restoration):
         if problem.task.has_reference:
             save("clean", pixels[chosen.picture.pixels])
-        save("degraded", to_8_bit(problem.observation[0].nan_to_num(0).numpy()))
+        if problem.observation.dim() == 4:  # measurements are no image
+            save("degraded", to_8_bit(problem.observation[0].nan_to_num(0).numpy()))
     with _progress() as bars:
         watch = _watch(bars, lambda fit: f"{fit.mask}" + ", to rewind to" * fit.keeps_weights)
         for fit in chosen.fits:

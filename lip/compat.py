@@ -24,6 +24,10 @@ Defect = Literal[
     "rewind_target",
     "head",
     "rewind_none",
+    "quartic",
+    "raw_generator",
+    "untuned",
+    "gan_batch",
 ]
 
 OFFICIAL: tuple[Defect, ...] = get_args(Defect)
@@ -44,6 +48,11 @@ SAID: dict[Defect, str] = {
     "head": "classification appends its linear layer to the output convolution, which stays, and puts a sigmoid before "
     "the cross-entropy",
     "rewind_none": "classification's IMP goes on from the trained weights in every round",
+    "quartic": "a generator inpaints by the fourth power of the differences instead of their square",
+    "raw_generator": "images are recovered by the generator as trained last, not by its moving average",
+    "untuned": "a generator's tickets recover images without having been tuned",
+    "gan_batch": "a generator sees one image a step where its critic sees a batch, and drift is the square of the "
+    "critic's mean score",
 }
 
 

@@ -68,7 +68,8 @@ class Fit(Spec):
     @property
     def yields_ticket(self) -> bool:
         """Whether the mask that IMP would cut from this fit is published with it: so for every link of an IMP chain."""
-        return isinstance(self.mask, Dense | Imp) and not self.keeps_weights
+        chained = isinstance(self.mask, Dense | Imp) and not self.keeps_weights
+        return chained and self.task.trains(self.prior)
 
     @property
     def yields_weights(self) -> bool:

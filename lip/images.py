@@ -26,6 +26,9 @@ from lip.errors import InputError, nearest
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
+HELD_OUT = "held-out/"
+"""Begins the name of a face that generators are not trained on (`lip.generative.faces`): `held-out/0` is the first."""
+
 # Every one lies in scikit-image's wheel and has a loader of this name in skimage.data.
 EMBEDDED = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "retina", "rocket")
 
@@ -93,7 +96,7 @@ def names(pattern: str, *, data: Path | None = None) -> list[str]:
 
     Raises InputError for a name that is not known, a glob that matches no file and a member not in the data folder.
     """
-    if pattern in EMBEDDED:
+    if pattern in EMBEDDED or pattern.startswith(HELD_OUT):
         return [pattern]
     if pattern in SETS:
         found = sorted(key for key, member in _members(pattern).items() if member.role == "truth")
@@ -127,7 +130,7 @@ def load(name: str, *, size: int | None = None, multiple: int = 32, data: Path |
         _require_file(name)
         pixels, notes = decode(Path(name))
 
-    prepared = _centre_crop(name, pixels, multiple) if size is None else _resize(pixels, size)
+    prepared = _centre_crop(name, pixels, multiple) if size is None else resize(pixels, size)
     if prepared.shape != pixels.shape:
         verb = "cropped" if size is None else "resized"
         notes.append(f"{verb} {_width_x_height(pixels)} to {_width_x_height(prepared)}")
@@ -289,7 +292,8 @@ def _centre_crop(name: str, pixels: np.ndarray, multiple: int) -> np.ndarray:
     return np.ascontiguousarray(pixels[top : top + new[0], left : left + new[1]])
 
 
-def _resize(pixels: np.ndarray, size: int) -> np.ndarray:
+def resize(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The centre square of an image (height, width, channels), resized (Lanczos) to size x size."""
     import PIL.Image
     import PIL.ImageOps
 

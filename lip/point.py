@@ -13,19 +13,26 @@ from lip import datasets, images
 from lip.compat import OFFICIAL, Defect
 from lip.errors import InputError, nearest
 from lip.fit import Seed
+from lip.generative.checkpoint import Checkpoint, check, read
+from lip.generative.faces import Faces
+from lip.generative.faces import load as load_faces
 from lip.level import Level
 from lip.picture import Codes, DataSet, Picture
-from lip.priors import PRIORS, Prior
+from lip.priors import GENERATORS, PRIORS, Pretrained, Prior
 from lip.priors.prior import Covers
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule, Training
 from lip.tasks import TASKS, Task
+from lip.tasks.generate import Adversarial, Generate
 from lip.trajectory import Origin, Trajectory
 
 Made = TypeVar("Made", bound=BaseModel)
 
-MADE_HERE = ("hole", "of")
-"""Fields that are no keys: the first is what `mask` becomes, the second what rewinding needs."""
+OF_WEIGHTS = ("backtrack", "undo", "decay", "langevin", "jitter", "precision")
+"""Fields of a schedule that mean nothing where the code alone is fitted."""
+
+MADE_HERE = ("hole", "of", "generator_frozen", "raw")
+"""Fields that are no keys: the first is what `mask` becomes, the others say how fits come of those asked for."""
 
 
 class Point(BaseModel):
@@ -39,7 +46,7 @@ class Point(BaseModel):
     source_image: str | list[str] | None = None
     """The image whose IMP masks are used instead of the image's own; of several, fitted together (Alg. 2)."""
     source_data: str | None = None
-    """The data set whose IMP masks are used instead."""
+    """The data set whose IMP masks are used instead; the faces that a generator is tuned on."""
     task: str = "denoise"
     source_task: str | None = None
     """The task, at its defaults, whose IMP masks are used instead of the task's own."""
@@ -65,6 +72,12 @@ class Point(BaseModel):
     """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
     data_size: Annotated[int, Field(ge=1)] = 50
     """Pictures of a data set are cut to a square and scaled to this many pixels."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.4
+    """Share of a folder of faces that generators are trained on; the others are held out."""
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Faces are cut to a square with sides of so many times the shorter one."""
+    checkpoint: str | None = None
+    """Pre-trained weights of a generator: a file, or the name of published ones."""
     mask: str | None = None
     """inpaint: an image that is light where pixels are known, or `text` for one with lines of text."""
     schedule: Literal["paper", "lip", "sgld"] = "paper"
@@ -72,9 +85,9 @@ class Point(BaseModel):
     compat: Literal["official"] | list[Defect] = []
     """Do all as the released code does, or what is named (`lip.compat`)."""
 
-    def defects(self, *tasks: type[Task]) -> tuple[Defect, ...]:
-        """What is done as the released code of these tasks does."""
-        known = {name for task in tasks for name in task.defects}
+    def defects(self, *owners: type[Task] | type[Prior]) -> tuple[Defect, ...]:
+        """What is done as the released code of these tasks, or for this prior, does."""
+        known = {name for owner in owners for name in owner.defects}
         asked = OFFICIAL if self.compat == "official" else self.compat
         return tuple(name for name in OFFICIAL if name in asked and name in known)
 
@@ -86,6 +99,8 @@ class Album:
         self.data = data
         self._images: dict[tuple[str, int | None, int], images.Image] = {}
         self._sets: dict[tuple[str, int], datasets.Data] = {}
+        self._faces: dict[tuple[str, int, float, float], Faces] = {}
+        self._checkpoints: dict[str, Checkpoint] = {}
 
     def picture(self, name: str, size: int | None, multiple: int) -> Picture:
         """A reference to a photograph, cut to `size` if given and to multiples of `multiple`. Raises InputError."""
@@ -115,11 +130,40 @@ class Album:
             self._sets[key] = datasets.load(name, size, self.data)
         return self._sets[key].reference
 
+    def faces(self, name: str, size: int, share: float, crop: float) -> Picture:
+        """A reference to the faces of a folder that generators are trained on. Raises InputError."""
+        found = self._folder(name, size, share, crop)
+        height, width, channels = found.tuning.shape[1:]
+        return Picture(name=name, pixels=found.id, height=height, width=width, channels=channels)
+
+    def held_out(self, number: str, name: str, size: int, share: float, crop: float) -> Picture:
+        """A reference to one of the faces of a folder that generators never see. Raises InputError."""
+        held_out = self._folder(name, size, share, crop).held_out
+        if not number.isdecimal() or int(number) >= len(held_out):
+            raise InputError(
+                f"there is no image {images.HELD_OUT}{number}; {name} has {images.HELD_OUT}0 to {len(held_out) - 1}"
+            )
+        image = images.Image(f"{images.HELD_OUT}{number}", np.ascontiguousarray(held_out[int(number)]), ())
+        return self._reference(self._images.setdefault((f"{name}/{image.name}", size, size), image))
+
+    def _folder(self, *key: Any) -> Faces:
+        if key not in self._faces:
+            self._faces[key] = load_faces(*key)
+        return self._faces[key]
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """Published weights. Raises InputError."""
+        if name not in self._checkpoints:
+            self._checkpoints[name] = read(name)
+        return self._checkpoints[name]
+
     @property
     def pixels(self) -> dict[str, np.ndarray]:
         """The arrays of all that is loaded by hash, images as uint8 (height, width, channels)."""
         every = {image.id: image.pixels for image in self._images.values()}
-        return every | {loaded.reference.pixels: loaded.records for loaded in self._sets.values()}
+        every |= {loaded.reference.pixels: loaded.records for loaded in self._sets.values()}
+        every |= {loaded.id: loaded.tuning for loaded in self._faces.values()}
+        return every | {loaded.id: loaded.data for loaded in self._checkpoints.values()}
 
     @property
     def notes(self) -> list[str]:
@@ -143,17 +187,18 @@ def text_mask(height: int, width: int) -> np.ndarray:
 
 def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajectory:
     """The trajectory that a point describes. Raises InputError, its sentence beginning with `where`."""
-    point = _made(Point, values, where)
+    point, priors = _made(Point, values, where), PRIORS | GENERATORS
     for key, name, known in (
         ("task", point.task, TASKS),
         ("source_task", point.source_task or point.task, TASKS),
-        ("prior", point.prior, PRIORS),
+        ("prior", point.prior, list(priors)),
         ("pruner", point.pruner, PRUNERS),
     ):
         if name not in known:
             raise InputError(f"{where}: {key}: there is no {key} {name!r}; {nearest(name, list(known))}")
-    task_class, prior_class = TASKS[point.task], PRIORS[point.prior]
-    source_class = TASKS[point.source_task or point.task]
+    task_class, prior_class = TASKS[point.task], priors[point.prior]
+    pretrained = issubclass(prior_class, Pretrained)
+    source_class = Generate if pretrained else TASKS[point.source_task or point.task]
     owners: list[type[BaseModel]] = [Point, task_class, prior_class, task_class.training, source_class.training]
     keys = [key for owner in owners for key in owner.model_fields if key not in MADE_HERE]
     options = _options(point.pruner, values)
@@ -161,12 +206,16 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     for key in values:
         if key not in keys:
             raise InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
-    if task_class.pruners and point.pruner not in task_class.pruners:
-        usable = ", ".join(task_class.pruners)
-        raise InputError(f"{where}: pruner: {point.pruner} cannot prune for {point.task}; use {usable}")
-    prior = _made(prior_class, values, where)
+    for owner in (task_class, source_class):
+        if owner.pruners and point.pruner not in owner.pruners:
+            usable = ", ".join(owner.pruners)
+            raise InputError(f"{where}: pruner: {point.pruner} cannot prune for {owner.kind}; use {usable}")
+    defects = point.defects(prior_class) if pretrained else point.defects(task_class, source_class)
+    prior = _prior(prior_class, point, defects, values, album, where)
+    if isinstance(prior, Pretrained):
+        point = point.model_copy(update={"size": prior.size})  # there is no other
     for key in ("source_image", "source_data", "source_task"):
-        if getattr(point, key) and not PRUNERS[point.pruner].borrows:
+        if getattr(point, key) and not (pretrained or PRUNERS[point.pruner].borrows):
             raise InputError(f"{where}: {key}: {point.pruner} takes no masks from elsewhere; use pruner: imp")
     own_names, source_names = _names(point, task_class, "", where), _names(point, source_class, "source_", where)
     if not own_names:
@@ -181,7 +230,6 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     if point.mask and "hole" not in task_class.model_fields:
         raise InputError(f"{where}: mask: {point.task} has no use for one; use task: inpaint, or remove it")
     hole = point.mask and _taken(where, album.mask, point.mask, point.size, prior.multiple, own)
-    defects = point.defects(task_class, source_class)
     task = _made(task_class, {**_released(task_class, defects), **values, "hole": hole}, where)
     if objection := task.check(own.height, own.width):
         raise InputError(f"{where}: {objection}")
@@ -191,6 +239,9 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     if source_class is not task_class:
         other = _made(source_class, _released(source_class, defects), where)
         there = there.replace(task=other, schedule=_schedule(other, prior, point, values, where))
+    if isinstance(prior, Pretrained):
+        there = there.replace(prior=prior.as_trained())
+        _check_generator(prior, point, own, there, album, where)
     if "backtrack" in defects and len(sources) > 1:
         there = there.replace(schedule=there.schedule.replace(backtrack=None))
     if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
@@ -230,6 +281,54 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     return made
+
+
+def _prior(
+    prior: type[Prior],
+    point: Point,
+    defects: tuple[Defect, ...],
+    values: Mapping[str, Any],
+    album: Album,
+    where: str,
+) -> Prior:
+    if not issubclass(prior, Pretrained):
+        if point.checkpoint:
+            usable = " or ".join(GENERATORS)
+            raise InputError(
+                f"{where}: checkpoint: {point.prior} is trained from scratch; remove it, or use prior: {usable}"
+            )
+        return _made(prior, values, where)
+    found = _checkpoint(point.checkpoint, album, where)
+    made_here = {"checkpoint": found and found.id, "raw": "raw_generator" in defects}
+    return _made(prior, {**values, **made_here}, where)
+
+
+def _checkpoint(name: str | None, album: Album, where: str) -> Checkpoint | None:
+    try:
+        return album.checkpoint(name) if name else None
+    except InputError as error:
+        raise InputError(f"{where}: checkpoint: {error}") from error
+
+
+def _check_generator(prior: Pretrained, point: Point, own: Picture, tuning: Origin, album: Album, where: str) -> None:
+    (seen,) = tuning.pictures
+    assert isinstance(tuning.schedule, Adversarial)
+    if point.source_task not in (None, Generate.kind):
+        raise InputError(f"{where}: source_task: tickets of {prior.kind} are found by training it; remove it")
+    if point.rewind:
+        raise InputError(f"{where}: rewind: {prior.kind} goes back to its pre-trained weights; use 0")
+    if own.channels != seen.channels:
+        raise InputError(
+            f"{where}: {own.name} has {own.channels} channels and the faces of {seen.name} have {seen.channels}; use "
+            "images that are both grey or both in colour"
+        )
+    if found := _checkpoint(point.checkpoint, album, where):
+        try:
+            check(found, prior.networks(seen.channels), point.prior)
+        except InputError as error:
+            raise InputError(f"{where}: checkpoint: {error}") from error
+    elif not tuning.schedule.pretraining:
+        raise InputError(f"{where}: {prior.kind} has no pre-trained weights; give a checkpoint, or pretraining")
 
 
 def _names(point: Point, task: type[Task], prefix: str, where: str) -> list[str]:
@@ -297,7 +396,15 @@ def _schedule(task: Task, prior: Prior, point: Point, values: Mapping[str, Any],
         chosen = prior.schedule(chosen)
         if chosen.backtrack and "backtrack" in defects:
             chosen = chosen.replace(undo="official")
-    return _made(type(chosen), {**dict(chosen), **values}, where)
+    made = _made(type(chosen), {**dict(chosen), **values}, where)
+    if not task.trains(prior):
+        own = prior.schedule(Schedule())
+        idle = [key for key in OF_WEIGHTS if getattr(made, key) != getattr(own, key)]
+        if idle:
+            raise InputError(
+                f"{where}: {idle[0]}: weights of {prior.kind} are not trained here; leave it at its default"
+            )
+    return made
 
 
 def _taken(where: str, take: Callable[..., Picture], *arguments: Any) -> Picture:

@@ -18,6 +18,7 @@ OUTPUTS = {"last": "last", "stop": "early stop", "peak": "oracle peak"}
 OUTCOME = [
     *(f"psnr_{output}_ema" for output in OUTPUTS),
     "step_stop_ema",
+    "loss",
     "accuracy_last",
     "accuracy_peak",
     "empty_layers",
@@ -48,6 +49,8 @@ def outcome(row: Mapping[str, Any]) -> str:
     """How a fit came out, given the columns OUTCOME of its row, as rich markup."""
     if row["accuracy_last"] is not None:
         said = f"accuracy: last {row['accuracy_last']:.1%}  oracle peak {row['accuracy_peak']:.1%}"
+    elif row["step_stop_ema"] is None:
+        said = f"the critic's distance: {row['loss']:.2f}"
     elif row["psnr_last_ema"] is None:
         said = f"no reference; early stop at step {row['step_stop_ema']}"
     else:

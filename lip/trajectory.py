@@ -36,6 +36,8 @@ class Origin(Spec):
     task: Task
     schedule: Training
     codes: Codes = "shared"
+    prior: Prior | None = None
+    """None: that of the trajectory."""
 
 
 class Trajectory(Spec):
@@ -85,9 +87,10 @@ class Trajectory(Spec):
         """The dense fit, then those of rounds 1 to `rounds` or of the levels."""
         recipe = PRUNERS[self.pruner]
         masks = [recipe.at(place, self._link, **dict(self.options), **self._defects(recipe)) for place in self.places]
-        return tuple(self._redrawn(self._masked(mask), "evaluation") for mask in (Dense(), *masks))
+        return tuple(self._redrawn(self.masked(mask), "evaluation") for mask in (Dense(), *masks))
 
-    def _masked(self, mask: Recipe) -> Fit:
+    def masked(self, mask: Recipe) -> Fit:
+        """The fit with a mask."""
         return self.dense.replace(mask=mask, start=self.task.start(self, mask))
 
     @property
@@ -111,12 +114,12 @@ class Trajectory(Spec):
         """The fit of a round of IMP."""
         while len(self._links) <= round:
             mask = Imp(trained=self._links[-1], **self._defects(Imp))
-            self._links.append(self._redrawn(self._masked(mask), "imp"))
+            self._links.append(self._redrawn(self.masked(mask), "imp"))
         return self._links[round]
 
     @cached_property
     def _links(self) -> list[Fit]:
-        return [self._redrawn(self._masked(Dense()), "imp")]
+        return [self._redrawn(self.masked(Dense()), "imp")]
 
     def _defects(self, recipe: type[Recipe]) -> dict[str, Any]:
         return {name: True for name in recipe.defects if name in self.compat}
@@ -159,7 +162,7 @@ class Trajectory(Spec):
         if origin := self.origin:
             first, *others = origin.pictures
             there = {"picture": first, "also": tuple(others), "codes": origin.codes}
-            there |= {"task": origin.task, "schedule": origin.schedule}
+            there |= {"task": origin.task, "schedule": origin.schedule, "prior": origin.prior or self.prior}
         if "imp_target" in self.compat and there.get("task", self.task).kind == "denoise":
             there["task"] = Reconstruct()
         return self.replace(origin=None, pruner="imp", options=(), **there) if there else None

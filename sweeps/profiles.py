@@ -25,6 +25,9 @@ class Profile(Spec):
     steps: Count | None = None
     epochs: Count | None = None
     """Of a classifier, in place of steps."""
+    tuning: Count | None = None
+    """Of a generator's training, in place of steps; and those before it."""
+    pretraining: Count | None = None
     rounds: Annotated[int, Field(ge=0)] | None = None
     seeds: Count | None = None
     """Replaces the sweep's seeds by 0 to seeds - 1."""

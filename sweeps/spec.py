@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lip import images
 from lip.errors import InputError, nearest
 from lip.point import Album, explained, trajectory_of
+from lip.priors import GENERATORS
 from lip.trajectory import Trajectory
 from sweeps.profiles import PROFILES, Profile
 
@@ -286,6 +287,8 @@ def _has(values: Mapping[str, Any], size: str) -> bool:
     """
     if size in ("width", "scales"):
         return values.get("prior", "hourglass") == "hourglass"
+    if size in ("tuning", "pretraining"):
+        return values.get("prior") in GENERATORS
     if size in ("size", "steps"):
         return bool(values.keys() & {"image", "source_image"})
     if size in ("data_size", "epochs"):

@@ -12,6 +12,7 @@ from analysis.exhibits.curves import curves
 from analysis.exhibits.exhibit import Absent, Exhibit
 from analysis.exhibits.existence import existence
 from analysis.exhibits.gallery import gallery
+from analysis.exhibits.gan import gan
 from analysis.exhibits.images import images
 from analysis.exhibits.impedance import impedance
 from analysis.exhibits.layers import layers
@@ -48,6 +49,7 @@ EXHIBITS: dict[str, Callable[[Frames], Exhibit | Absent]] = {
     "sgld": sgld,
     "contact": contact,
     "spectra": spectra,
+    "gan": gan,
     "sizes": sizes,
     "bird": bird,
     "levels": levels,

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lip.schedule import Schedule
 from lip.spec import Spec
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
+    from lip.compat import Defect
+    from lip.fit import Fit
     from lip.priors.networks import Network
+    from lip.pruners import Recipe
+    from lip.restoration import Restoration
+    from lip.trajectory import Trajectory
 
 
 Covers = Literal["weights", "all"]
@@ -21,6 +28,9 @@ Covers = Literal["weights", "all"]
 
 class Prior(Spec):
     """An untrained network f(z; theta) that maps a fixed random code z to an image."""
+
+    defects: ClassVar[tuple[Defect, ...]] = ()
+    """What the released code for this prior does otherwise than the paper says, in place of the task's."""
 
     @property
     @abstractmethod
@@ -49,6 +59,21 @@ class Prior(Spec):
     def schedule(self, usual: Schedule) -> Schedule:
         """How this prior is trained where a task says how an hourglass is."""
         return usual
+
+    @property
+    def trains(self) -> bool:
+        """Whether restoring an image trains the weights, and not the code alone."""
+        return True
+
+    def start(self, trajectory: Trajectory, mask: Recipe) -> Fit | None:
+        """The fit whose weights a restoration with that mask starts from; None for theta_0."""
+        return None if mask.kind == "dense" else trajectory.start
+
+    def restoration(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Restoration:
+        """The restoration of an image made concrete."""
+        from lip.restoration import Restoration
+
+        return Restoration(fit, images, device)
 
     def counts(self, channels: int, covers: Covers) -> tuple[int, int]:
         """How many parameters a mask covers, and how many there are in all."""

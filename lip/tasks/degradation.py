@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from lip.errors import InputError
+from lip.images import HELD_OUT
 from lip.picture import Picture
 from lip.schedule import Schedule
 from lip.tasks.task import Task
@@ -46,6 +47,11 @@ class Degradation(Task):
 
     @classmethod
     def take(cls, album: Album, name: str, prior: Prior, point: Point) -> Picture:
+        if name.startswith(HELD_OUT):
+            if not (point.source_data and point.size):
+                raise InputError(f"image {name} is one of a generator's faces; say which those are, with source_data")
+            number = name.removeprefix(HELD_OUT)
+            return album.held_out(number, point.source_data, point.size, point.share, point.crop)
         taken = album.picture(name, point.size, prior.multiple)
         if min(taken.height, taken.width) < prior.smallest:
             raise InputError(
@@ -58,9 +64,10 @@ class Degradation(Task):
     def schedules(self) -> Mapping[str, Schedule]: ...
 
     def problem(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Restoration:
-        from lip.restoration import Restoration
+        return fit.prior.restoration(fit, images, device)
 
-        return Restoration(fit, images, device)
+    def trains(self, prior: Prior) -> bool:
+        return prior.trains
 
     def frame(self, image: Tensor) -> Tensor:
         """An image as the task works on it."""

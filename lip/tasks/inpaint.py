@@ -22,12 +22,14 @@ class Inpaint(Degradation):
     """
 
     kind = "inpaint"
-    released = {"per_channel": {"per_channel": True}, "pad": {"pad": 1}}  # noqa: RUF012
+    released = {"per_channel": {"per_channel": True}, "pad": {"pad": 1}, "quartic": {"quartic": True}}  # noqa: RUF012
 
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
     hole: Picture | None = None
     per_channel: bool = False
     pad: Annotated[int, Field(ge=0, le=16)] = 0
+    quartic: bool = False
+    """Fit the fourth power of the differences, as the released code does with a generator."""
 
     def schedules(self) -> dict[str, Schedule]:
         released = Schedule(steps=3000, lr=0.01, jitter=0.03, backtrack=None)
@@ -59,4 +61,5 @@ class Inpaint(Degradation):
 
     def loss(self, output: Tensor, observation: Tensor) -> Tensor:
         # Over all pixels as in the released code: the unknown ones count as fitted.
-        return (output - observation).masked_fill(observation.isnan(), 0).square().mean()
+        squares = (output - observation).masked_fill(observation.isnan(), 0).square()
+        return (squares.square() if self.quartic else squares).mean()

@@ -80,7 +80,11 @@ class Task(Spec):
 
     def start(self, trajectory: Trajectory, mask: Recipe) -> Fit | None:
         """The fit whose weights a trajectory's fit with that mask starts from; None for theta_0."""
-        return None if mask.kind == "dense" else trajectory.start
+        return trajectory.prior.start(trajectory, mask)
+
+    def trains(self, prior: Prior) -> bool:
+        """Whether a fit trains the weights, so that IMP can cut a ticket from them."""
+        return True
 
     @abstractmethod
     def problem(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Problem:

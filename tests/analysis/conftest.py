@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lip.masks import kept_after
+from lip.priors import GENERATORS
 from lip.schema import FITS, SCORES
 from lip.shelf import Shelf
 from lip.store import Ledger
@@ -251,8 +252,8 @@ def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
         "pruner": fit.mask.kind,
         "round": fit.mask.round,
     }
-    scored = getattr(fit.task, "has_reference", False)
-    accuracy = None if fit.task.key == "image" else 0.9 - 0.1 * sparsity * loss
+    scored, generator = getattr(fit.task, "has_reference", False), fit.prior.kind in GENERATORS
+    accuracy = 0.9 - 0.1 * sparsity * loss if fit.task.kind == "classify" else None
     of_curves = {} if accuracy is None else {f"curve_{name}": None for name in ("psnr", "psnr_ema", "ssim", "ssim_ema")}
     return row(
         {**point, "source_image": None},
@@ -274,5 +275,6 @@ def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
         sparsity=sparsity,
         kept_parameters=parameters - total + kept,
         psnr_mean=psnr + 0.5 if getattr(fit.schedule, "burn_in", None) is not None else None,
+        **({f"mse_{which}": 4 * 10 ** (-psnr / 10) for which in ("peak", "last")} if generator and scored else {}),
         loss=0.01 * loss + 0.001 * abs((fit.mask.round or 0) - 4),
     )

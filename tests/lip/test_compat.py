@@ -11,7 +11,7 @@ from lip.compat import OFFICIAL, SAID, Defect
 from lip.fit import Fit
 from lip.masks import Mask, kept_after
 from lip.point import Album, trajectory_of
-from lip.priors import Hourglass
+from lip.priors import GENERATORS, Hourglass
 from lip.pruners import PRUNERS, Imp
 from lip.pruners.imp import cut
 from lip.pruners.random import Random
@@ -30,16 +30,21 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: np.ndarray) -
 FACES = {"task": "classify", "data": "faces", "data_size": 8, "epochs": 2}
 
 
+GENERATOR = {"prior": "dcgan", "size": 16, "image": "held-out/0", "source_data": "lfw", "tuning": 2, "pretraining": 2}
+
+
 def made(**values: Any) -> Trajectory:
     fitted = {} if values.get("task") == "classify" else {"image": "cat.png", "steps": 5}
-    point = {"width": 8, "scales": 2, "rounds": 2, **fitted, **values}
+    hourglass = {"scales": 2} if "prior" not in values else {}
+    point = {"width": 8, "rounds": 2, **hourglass, **fitted, **values}
     return trajectory_of(point, Album(), "demo.yaml")
 
 
 def test_official_is_all_of_them_and_each_is_explained() -> None:
     assert set(OFFICIAL) == set(get_args(Defect)) == set(SAID)
     assert made(compat="official").compat == Denoise.defects
-    assert {name for task in TASKS.values() for name in task.defects} == set(OFFICIAL)
+    owners = [*TASKS.values(), *GENERATORS.values()]
+    assert {name for owner in owners for name in owner.defects} == set(OFFICIAL)
     assert made(compat=["z", "imp_target"]).compat == ("imp_target", "z"), "in one order, whatever was written"
     assert made().compat == ()
 
@@ -61,6 +66,10 @@ def test_each_defect_alone_changes_some_fit_and_only_where_it_should(defect: Def
         "rewind_target": {"rewind": 40.0},
         "head": FACES,
         "rewind_none": FACES,
+        "quartic": {**GENERATOR, "task": "inpaint"},
+        "raw_generator": {**GENERATOR, "task": "sense"},
+        "untuned": {**GENERATOR, "task": "sense"},
+        "gan_batch": {**GENERATOR, "task": "sense"},
     }
     where = plain[defect]
     theirs, ours = (made(**where, compat=compat) for compat in ([defect], []))

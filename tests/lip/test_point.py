@@ -10,7 +10,7 @@ import pytest
 from lip.errors import InputError, nearest
 from lip.images import Image
 from lip.point import Album, text_mask, trajectory_of
-from lip.priors import PRIORS, Hourglass
+from lip.priors import GENERATORS, PRIORS, Hourglass
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule
 from lip.tasks.denoise import Denoise
@@ -103,7 +103,7 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"pruner": "snop"}, "pruner: there is no pruner 'snop'; did you mean 'snip'?"),
         ({"pruner": "xyz"}, f"pruner: there is no pruner 'xyz'; known: {', '.join(PRUNERS)}"),
         ({"task": "denoising"}, "task: there is no task 'denoising'; did you mean 'denoise'?"),
-        ({"prior": "xyz"}, f"prior: there is no prior 'xyz'; known: {', '.join(PRIORS)}"),
+        ({"prior": "xyz"}, f"prior: there is no prior 'xyz'; known: {', '.join([*PRIORS, *GENERATORS])}"),
         ({"mask": "text"}, "mask: denoise has no use for one; use task: inpaint, or remove it"),
         (
             {"task": "inpaint", "mask": "wide.png"},

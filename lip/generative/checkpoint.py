@@ -1,0 +1,171 @@
+"""Published weights of generators, read without running anything that stands in them.
+
+Names in a checkpoint of ours begin with `generator.`, `averaged.` (the moving average of a generator over its training)
+or `critic.`; the last two may be missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lip.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+PUBLISHED = {
+    # PyTorch GAN zoo's celebAHQ-256, which the paper starts from. Files there carry the first digits of their SHA-256
+    "celebahq-256": ("https://dl.fbaipublicfiles.com/gan_zoo/PGAN/celebaHQ_s6_i80000-6196db68.pth", "6196db68"),
+}
+
+ZOO = {"netG": "generator", "avgG": "averaged", "netD": "critic"}
+
+RENAMED = {
+    r"\.module\b": "",
+    r"\.formatLayer\b": ".first",
+    r"\.groupScale0\.0\b": ".base",
+    r"\.groupScaleZero\.0\b": ".base",
+    r"\.groupScaleZero\.1\b": ".last",
+    r"\.decisionLayer\b": ".decision",
+    r"\.scaleLayers\b": ".scales",
+    r"\.toRGBLayers\b": ".to_colours",
+    r"\.fromRGBLayers\b": ".from_colours",
+    r"^generator_deconv\b": "generator.blocks",  # github.com/fletchersarip93/face-generator
+}
+"""Published names as ours."""
+
+
+class _Inert:
+    """Stands for the settings in a checkpoint of the zoo: a class without methods, of which nothing is read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Weights by name."""
+
+    name: str
+    weights: dict[str, Tensor]
+
+    @cached_property
+    def data(self) -> np.ndarray:
+        """The weights as the bytes of a safetensors file, uint8."""
+        from safetensors.torch import save
+
+        return np.frombuffer(save(self.weights), np.uint8)
+
+    @cached_property
+    def id(self) -> str:
+        """16 hex digits over names and values, whatever file they came from."""
+        return hashlib.sha256(self.data.tobytes()).hexdigest()[:16]
+
+
+def unpacked(data: np.ndarray) -> dict[str, Tensor]:
+    """The inverse of `Checkpoint.data`."""
+    from safetensors.torch import load
+
+    return load(data.tobytes())
+
+
+def part(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The weights of one network of a checkpoint, under their names in it; empty if it has none."""
+    return {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(f"{name}.")}
+
+
+def read(name: str) -> Checkpoint:
+    """A checkpoint of PyTorch: a file, or one of PUBLISHED, which is downloaded once and checked.
+
+    Raises InputError when it cannot be read or downloaded, and when it holds anything but plain values and tensors.
+    """
+    if name in PUBLISHED:
+        return Checkpoint(name, _named(_loaded(_cached(name)), name))
+    if not Path(name).is_file():
+        raise InputError(f"there is no checkpoint {name}; give a file, or {' or '.join(PUBLISHED)}")
+    return Checkpoint(name, _named(_loaded(Path(name)), name))
+
+
+def check(checkpoint: Checkpoint, networks: dict[str, nn.Module], kind: str) -> None:
+    """Raises InputError unless what the checkpoint holds are the weights of these networks, the generator at least."""
+    for name, network in networks.items():
+        theirs = {key: tuple(value.shape) for key, value in part(checkpoint.weights, name).items()}
+        ours = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+        if theirs != ours and (theirs or name == "generator"):
+            first = min(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
+            raise InputError(
+                f"{checkpoint.name} is of another architecture: {name}.{first} is {_shape(theirs.get(first))} there, "
+                f"{_shape(ours.get(first))} in {kind}; give a checkpoint of {kind}, or another prior, size or width"
+            )
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "missing" if shape is None else "x".join(map(str, shape)) or "a number"
+
+
+def _loaded(path: Path) -> object:
+    import torch
+
+    try:
+        with torch.serialization.safe_globals([(_Inert, "models.utils.config.BaseConfig")]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file ends in anything from EOFError to RuntimeError
+        if found := re.search(r"GLOBAL (\w+(?:\.\w+)+)", str(error)):
+            raise InputError(
+                f"{path} holds pickled code ({found[1]}), which is never run; give a checkpoint of tensors only"
+            ) from error
+        raise InputError(f"{path} is not a whole checkpoint of PyTorch; give an undamaged one") from error
+
+
+def _named(content: object, name: str) -> dict[str, Tensor]:
+    import torch
+
+    if not isinstance(content, dict):
+        raise InputError(f"{name} holds no weights by name; give a checkpoint of a generator")
+    flat = {
+        f"{ours}.{key}": value
+        for theirs, ours in ZOO.items()
+        if isinstance(content.get(theirs), dict)
+        for key, value in content[theirs].items()
+    } or content
+    found: dict[str, Tensor] = {}
+    for key, value in flat.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise InputError(f"{name}: {key} is not a tensor; give a checkpoint of a generator")
+        for theirs, ours in RENAMED.items():
+            key = re.sub(theirs, ours, key)
+        found[key] = value.contiguous().clone()  # networks of one file may share them
+    return found
+
+
+def _cached(name: str) -> Path:
+    import pooch
+
+    url, digest = PUBLISHED[name]
+    target = Path(pooch.os_cache("lottery-image-priors"), url.rpartition("/")[2])
+    if not target.is_file():
+        _download(url, digest, target)
+    return target
+
+
+def _download(url: str, digest: str, target: Path) -> None:
+    import pooch
+
+    remedy = "try again, or download it yourself and give the file"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Checked beside its place and then moved in, so that other processes see the right file or none.
+        with tempfile.TemporaryDirectory(dir=target.parent) as beside:
+            fetched = Path(beside, target.name)
+            pooch.HTTPDownloader()(url, str(fetched), None)
+            if not pooch.file_hash(str(fetched)).startswith(digest):
+                raise InputError(f"{url} gave a file whose SHA-256 does not begin with {digest}; {remedy}")
+            fetched.replace(target)
+    except OSError as error:
+        raise InputError(f"could not download {url} ({error}); {remedy}") from error

@@ -1,0 +1,112 @@
+"""Recovering a degraded image with a frozen generator: what is fitted is the code z, by Adam.
+
+Restoration tasks are fitted by their own loss. Compressive sensing has a tournament of two codes (arXiv 2006.09461): in
+every step the measurements are dealt into blocks, and both codes descend on that block in which the median of the
+differences between their mean squared residuals lies, so that no block with a corrupted measurement is listened to as
+long as most have none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lip.fit import Fit
+from lip.fitting import Recorder, Trained
+from lip.generative.checkpoint import part, unpacked
+from lip.masks import Mask
+from lip.priors.generator import Pretrained
+from lip.restoration import Restoration
+from lip.tasks.sense import Sense
+
+if TYPE_CHECKING:
+    from lip.outcome import Watch
+
+Objective = Callable[[Tensor], Tensor]
+"""From the outputs (codes, channels, height, width) to the loss of each code."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovered(Trained):
+    """What a recovery leaves behind: a restoration's scores, and the paper's measure for generators."""
+
+    def columns(self) -> dict[str, Any]:
+        errors = {f"mse_{which}": error_of(self.scores[which].psnr) for which in ("peak", "last")}
+        return {**super().columns(), **errors} if self.referenced else super().columns()
+
+
+def error_of(psnr: float) -> float:
+    """The mean squared error per value of images in [-1, 1] at a PSNR (dB) of images in [0, 1]."""
+    return 4 * 10 ** (-psnr / 10)
+
+
+class Recovery(Restoration):
+    """One degraded image and a generator, by its averaged weights where there are any."""
+
+    def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
+        super().__init__(fit, images, device)
+        if self._prior.checkpoint:
+            self.start_from(unpacked(images[self._prior.checkpoint]))
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        averaged = {} if self._prior.raw else part(weights, "averaged")
+        super().start_from(averaged or part(weights, "generator"))
+
+    def train(
+        self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
+    ) -> Recovered:
+        """Fit codes for the whole schedule; of all restarts the one whose loss ends smallest is kept."""
+        if start is not None:
+            self.start_from(start)
+        self.prune(mask)
+        self.net.eval().requires_grad_(False)
+        draw = self.stream("z")
+        runs = [self._fitted(draw, watch) for _ in range(self._prior.restarts)]
+        return replace(min(runs, key=lambda run: run.loss), seconds=sum(run.seconds for run in runs))
+
+    @property
+    def _prior(self) -> Pretrained:
+        assert isinstance(self.fit.prior, Pretrained)
+        return self.fit.prior
+
+    def _fitted(self, draw: torch.Generator, watch: Watch | None) -> Recovered:
+        schedule, task = self.schedule, self.task
+        plays = isinstance(task, Sense) and task.estimator == "median_of_means"
+        objective = self._tournament() if plays else lambda outputs: self.loss(outputs)[None]
+        codes = self._prior.codes(2 if plays else 1, draw).to(self.device).requires_grad_()
+        adam = torch.optim.Adam([codes], lr=schedule.lr, fused=True)  # element by element: two codes are two descents
+        record = Recorder(self)
+        started = time.perf_counter()
+        for step in range(1, schedule.steps + 1):
+            outputs = self.net(codes)
+            losses = objective(outputs)
+            losses.sum().backward()
+            record.see(step, losses[0].detach(), outputs[:1].detach())
+            adam.step()
+            adam.zero_grad()
+            if watch and record.samples(step):
+                watch(step, record.psnr_now())
+        trained = record.result(backtracks=0, seconds=time.perf_counter() - started, backend="dense")
+        return Recovered(**vars(trained))
+
+    def _tournament(self) -> Objective:
+        """What both codes descend on; the first minimises what the second maximises, who is best against whom."""
+        task, system, deal = self.task, self.observation, self.stream("blocks")
+        assert isinstance(task, Sense)
+        blocks = task.measurements // task.rows
+
+        def objective(outputs: Tensor) -> Tensor:
+            squares = task.residuals(outputs.detach(), system).square()
+            dealt = torch.randperm(task.measurements, generator=deal)[: blocks * task.rows].view(blocks, task.rows)
+            dealt = dealt.to(self.device)
+            gaps = (squares[:, 0] - squares[:, 1])[dealt].mean(dim=1)
+            median = dealt[gaps.argsort()[blocks // 2]]
+            return task.residuals(outputs, system, median).square().mean(dim=0)
+
+        return objective

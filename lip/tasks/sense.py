@@ -1,0 +1,80 @@
+"""Compressive sensing by few random measurements, some of them corrupted (paper, section 4.5; arXiv 2006.09461)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from lip.schedule import Schedule
+from lip.tasks.degradation import Degradation
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+CORRUPT = 10_000.0
+"""What a corrupted measurement reads."""
+
+
+class Sense(Degradation):
+    """Recover an image x in [-1, 1] from y = A x + noise, all Gaussian, A scaled by 1 / sqrt(sound measurements).
+
+    A corrupted measurement has a row of ones and reads CORRUPT, whatever the image. The observation is the system
+    (y | A), (measurements, 1 + values of the image) in float32: 786 MB for 1,000 measurements of 256x256 RGB pixels,
+    the only copy of A there is.
+    """
+
+    kind = "sense"
+
+    measurements: Annotated[int, Field(ge=1)] = 1000
+    corrupted: Annotated[int, Field(ge=0)] = 20
+    measurement_noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    """Standard deviation."""
+    estimator: Literal["median_of_means", "least_squares"] = "median_of_means"
+    """How a generator's code is found: by a tournament between two, or by the mean squared residual."""
+    rows: Annotated[int, Field(ge=1)] = 20
+    """Measurements in each block whose mean the median is taken of."""
+
+    def schedules(self) -> dict[str, Schedule]:
+        both = Schedule(steps=1500, lr=0.01, jitter=0.0, backtrack=None)
+        return {"paper": both, "lip": both}
+
+    @property
+    def sound(self) -> int:
+        """Measurements that are not corrupted."""
+        return self.measurements - self.corrupted
+
+    def check(self, height: int, width: int) -> str | None:
+        if self.corrupted >= self.sound:
+            most = (self.measurements - 1) // 2
+            return (
+                f"corrupted: {self.corrupted} of {self.measurements} measurements leave {max(0, self.sound)} usable"
+                f" ones, not more than are corrupted; use at most {most}, or more measurements"
+            )
+        if self.rows > self.measurements:
+            return f"rows: a block of {self.rows} needs as many measurements, not {self.measurements}; use fewer"
+        return None
+
+    def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
+        system = clean.new_empty(self.measurements, 1 + clean.numel())
+        sound = system[: self.sound]
+        sound[:, 1:].normal_(0, self.sound**-0.5, generator=noise)
+        sound[:, 0] = sound[:, 1:] @ signal(clean)[0]
+        sound[:, 0] += clean.new_empty(self.sound).normal_(0, self.measurement_noise, generator=noise)
+        system[self.sound :, 1:] = 1.0
+        system[self.sound :, 0] = CORRUPT
+        return system
+
+    def residuals(self, outputs: Tensor, system: Tensor, rows: Tensor | None = None) -> Tensor:
+        """A x - y for each of n outputs, (measurements, n), or for some measurements only."""
+        if rows is not None:
+            system = system[rows]
+        return system[:, 1:] @ signal(outputs).T - system[:, :1]
+
+    def loss(self, output: Tensor, observation: Tensor) -> Tensor:
+        return self.residuals(output, observation).square().mean()
+
+
+def signal(images: Tensor) -> Tensor:
+    """Images in [0, 1] as vectors (n, values) in [-1, 1]."""
+    return 2 * images.flatten(1) - 1
