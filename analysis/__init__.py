@@ -11,6 +11,7 @@ loads nothing heavy: pandas and seaborn come with the first name that is used.
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "COLUMNS",
     "EXHIBITS",
     "MATCHING_TOLERANCE_DB",
+    "SAMPLE",
     "Absent",
     "Claim",
     "Exhibit",
@@ -34,6 +36,9 @@ __all__ = [
     "load",
     "recorded",
 ]
+
+SAMPLE = Path(__file__).parent / "sample"
+"""The results folder of a small sweep of real fits, `sample`."""
 
 _HOMES = {
     "CLAIMS": "analysis.claims",

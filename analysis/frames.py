@@ -217,7 +217,7 @@ def load(storage: str | Path | None = None, sweep: str | None = None, profile: s
 
 
 def _flat(table: pa.Table) -> pd.DataFrame:
-    return _typed(table.select(_FLAT)).rename(columns=_NAMES)
+    return _typed(table.select(_FLAT)).rename(columns=_NAMES).fillna({"precision": "float32"})  # as older rows
 
 
 def _typed(table: pa.Table) -> pd.DataFrame:

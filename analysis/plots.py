@@ -136,7 +136,7 @@ def psnr_panels(
                 if x == "round":
                     sparsity_axis(ax, int(scores["round"].max()))
                 elif x == "kept_parameters":
-                    size_axis(ax)
+                    log_axis(ax)
                 ax.set_title(title if i == 0 else "")
                 ax.set_xlabel(AXIS_LABELS[x] if i == len(panels) - 1 else "")
             axes[i, 0].set_ylabel(f"{short(name)}\nPSNR (dB)", parse_math=False)
@@ -158,8 +158,8 @@ def _mark(ax: Axes, rows: pd.DataFrame, line: str, looks: dict[str, Style]) -> N
         ax.errorbar(size, mean, deviation, color=style.color, marker=style.marker, markersize=6, capsize=2, zorder=5)
 
 
-def size_axis(ax: Axes) -> None:
-    """Parameters on a logarithmic axis, in thousands and millions."""
+def log_axis(ax: Axes) -> None:
+    """A logarithmic axis with a few labels, in thousands and millions."""
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
     ax.xaxis.set_minor_locator(NullLocator())
@@ -267,7 +267,7 @@ def curve_panels(
             for ax, (key, title) in zip(axes[i], titles.items(), strict=True):
                 panel = rows[rows["panel"] == key]
                 lines(ax, panel, "step", value, "pruner", list(labels), looks, every=8)
-                ax.set_xscale("log")
+                log_axis(ax)
                 if log:
                     ax.set_yscale("log")
                 ax.set_title(title if i == 0 else "")

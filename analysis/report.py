@@ -119,7 +119,16 @@ def fits_table(frames: Frames) -> pd.DataFrame:
     """Every fit that the sweep plans, once: what it is and reached, whether it is published, and if not, why."""
     axes = ["experiment", "image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
     planned = frames.points.drop_duplicates("fit")[["fit", "trajectory", *axes, "published"]]
-    results = ["sparsity", "kept_parameters", "psnr_peak_ema", "psnr_last_ema", "psnr_stop_ema", "loss", "seconds"]
+    results = [
+        "sparsity",
+        "kept_parameters",
+        "psnr_peak_ema",
+        "psnr_last_ema",
+        "psnr_stop_ema",
+        "accuracy_last",
+        "loss",
+    ]
+    results = [name for name in results if frames.fits[name].notna().any()]
     table = planned.merge(frames.fits.drop_duplicates("fit")[["fit", *results]], on="fit", how="left")
     failures = Ledger(frames.storage).failures()
     table["state"] = [

@@ -17,6 +17,7 @@ from lip import terminal
 from lip.errors import InputError
 from lip.fast.backend import HELP as BACKEND
 from lip.fast.backend import choose
+from lip.fast.precision import require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +96,7 @@ def fit(
     chosen = trajectory_of(values, album, "fit")
     ledger = Ledger(out or Path(Path(image).stem))
     _check_device(device)
+    require(chosen.schedule, device)
     used = choose(backend, device)
     ledger.check_writable()
     for note in album.notes:

@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lip.fast.captured import Captured
+from lip.fast.precision import require
 from lip.masks import Mask
 from lip.metrics import mean_ssim, psnr
 from lip.outcome import Outcome, Watch
@@ -120,7 +122,7 @@ class Backtracking:
         undo = ~(loss <= self.accepted_loss * self.ratio)  # so that a loss that is not a number is undone too
         self.theta.copy_(torch.where(undo, self.accepted_theta, self.theta))
         self.accepted_theta.copy_(self.theta)
-        self.accepted_loss = torch.where(undo, self.accepted_loss, loss)
+        self.accepted_loss.copy_(torch.where(undo, self.accepted_loss, loss))
         self.count += undo
         return undo.float()
 
@@ -142,7 +144,7 @@ class ReleasedBacktracking(Backtracking):
         self.theta.copy_(torch.where(undo, self.accepted_theta, self.theta))
         accepts = looks & ~undo
         self.accepted_theta.copy_(torch.where(accepts, self.theta, self.accepted_theta))
-        self.accepted_loss = torch.where(accepts, loss, self.accepted_loss)
+        self.accepted_loss.copy_(torch.where(accepts, loss, self.accepted_loss))
         self.count += undo
         self.steps += ~undo
         return torch.zeros_like(loss)
@@ -157,26 +159,26 @@ def train(
 ) -> Trained:
     """Fit the masked prior from theta_0, or from the weights `start`, for the whole schedule.
 
-    With `backend` "numba" by the compiled modules of `lip.fast`. Raises ValueError when the mask was cut for another
-    network.
+    `backend` is one of `lip.fast.backend`, chosen. Raises ValueError when the mask was cut for another network, and
+    InputError when the device cannot compute at the schedule's precision.
     """
     schedule = problem.schedule
+    require(schedule, problem.device)
     undoing = Backtracking if schedule.undo == "checked" else ReleasedBacktracking
     if start is not None:
         problem.start_from(start)
     kept = problem.prune(mask, sparse=backend == "numba")
     theta, noised = problem.theta, problem.convolutional[problem.there]
-    adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True)
+    captures = backend == "captured"
+    adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True, capturable=captures)
     backtracking = undoing(theta, schedule.backtrack) if schedule.backtrack else None
     jitter = problem.stream("jitter", problem.device)
     langevin = problem.stream("langevin", problem.device) if schedule.langevin else None
-    record = Recorder(problem)
-    started = time.perf_counter()
-    for step in range(1, schedule.steps + 1):
-        output = problem.net(problem.jittered(jitter))
+
+    def step() -> tuple[Tensor, Tensor]:
+        output = problem.output(jitter)
         loss = problem.loss(output)
         loss.backward()
-        record.see(step, loss.detach(), output.detach())
         if backtracking:
             adam.found_inf = backtracking.check(loss.detach())  # type: ignore[attr-defined]  # AMP's way to skip a step
         adam.step()
@@ -185,8 +187,16 @@ def train(
             noise = torch.empty_like(theta.data).normal_(0, schedule.langevin, generator=langevin)
             theta.data.add_(noise.mul_(noised))
         theta.data.mul_(kept)
-        if watch and record.samples(step):
-            watch(step, record.psnr_now())
+        return loss.detach(), output.detach()
+
+    take = Captured(step, *filter(None, (jitter, langevin))) if captures else step
+    record = Recorder(problem)
+    started = time.perf_counter()
+    for n in range(1, schedule.steps + 1):
+        loss, output = take()
+        record.see(n, loss, output)
+        if watch and record.samples(n):
+            watch(n, record.psnr_now())
     return record.result(
         backtracks=int(backtracking.count) if backtracking else 0,
         seconds=time.perf_counter() - started,

@@ -33,7 +33,7 @@ class Outcome(ABC):
     """All parameters of the network, pruned ones included."""
     device: str
     backend: str
-    """What computed it: "dense" is PyTorch alone, "numba" has the modules of `lip.fast`."""
+    """What computed it (`lip.fast.backend`)."""
     outputs: dict[str, np.ndarray]
     """Images by name, float32 (channels, height, width) in [0, 1]."""
 

@@ -28,6 +28,9 @@ from lip.trajectory import Origin, Trajectory
 
 Made = TypeVar("Made", bound=BaseModel)
 
+OF_WEIGHTS = ("backtrack", "undo", "decay", "langevin", "jitter", "precision")
+"""Fields of a schedule that mean nothing where the code alone is fitted."""
+
 MADE_HERE = ("hole", "of", "generator_frozen", "raw")
 """Fields that are no keys: the first is what `mask` becomes, the others say how fits come of those asked for."""
 
@@ -393,7 +396,15 @@ def _schedule(task: Task, prior: Prior, point: Point, values: Mapping[str, Any],
         chosen = prior.schedule(chosen)
         if chosen.backtrack and "backtrack" in defects:
             chosen = chosen.replace(undo="official")
-    return _made(type(chosen), {**dict(chosen), **values}, where)
+    made = _made(type(chosen), {**dict(chosen), **values}, where)
+    if not task.trains(prior):
+        own = prior.schedule(Schedule())
+        idle = [key for key in OF_WEIGHTS if getattr(made, key) != getattr(own, key)]
+        if idle:
+            raise InputError(
+                f"{where}: {idle[0]}: weights of {prior.kind} are not trained here; leave it at its default"
+            )
+    return made
 
 
 def _taken(where: str, take: Callable[..., Picture], *arguments: Any) -> Picture:

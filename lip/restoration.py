@@ -50,6 +50,8 @@ class Restoration(Problem):
     ) -> Trained:
         from lip.fitting import train
 
+        if backend == "numba" and self.schedule.precision != "float32":
+            backend = "dense"  # the kernels compute with what they are given, and know no autocast
         return train(self, mask, start, watch, backend)
 
     def probe(self, name: str) -> Tensor:
@@ -59,6 +61,13 @@ class Restoration(Problem):
     def input_shape(self) -> tuple[int, int, int]:
         side = self.fit.prior.smallest
         return self.fit.prior.code_shape(side, side)
+
+    def output(self, generator: torch.Generator) -> Tensor:
+        """The network's output for the jittered code, computed at the schedule's precision."""
+        if self.schedule.precision == "float32":
+            return self.net(self.jittered(generator))
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+            return self.net(self.jittered(generator)).float()
 
     def jittered(self, generator: torch.Generator) -> Tensor:
         """The code z with one draw of the schedule's input noise."""

@@ -75,6 +75,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "decay": (_float, "weight decay"),
     "langevin": (_float, "standard deviation of SGLD's noise on the weights"),
     "burn_in": (_float, "share of the steps after which outputs are averaged; null: never"),
+    "precision": (_text, "float32, which null means too, or bf16: convolutions in bfloat16"),
     # the mask
     "pruner": (_text, "kind of mask: dense, imp, random, snip, ..."),
     "covers": (_text, "what a mask covers: the weights of the convolutions, or all parameters"),
@@ -122,7 +123,10 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "peak_memory_mb": (_float, "MiB: peak of the process, or of the CUDA device"),
     "device": (_text, "cpu, or the GPU's name"),
     "threads": (_int, "CPU threads of the fit"),
-    "backend": (_text, "dense: PyTorch alone; numba: compiled modules that leave out pruned weights (lip.fast)"),
+    "backend": (
+        _text,
+        "dense: PyTorch alone; numba: compiled modules that leave out pruned weights; captured: a CUDA graph",
+    ),
     "host": (_text, "machine"),
     "version_lip": (_text, ""),
     "version_python": (_text, ""),

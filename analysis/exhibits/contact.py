@@ -19,10 +19,10 @@ ACROSS = 8
 
 def contact(frames: Frames) -> Exhibit | Absent:
     """All photographs, as they were before degradation; those that are not at hand any more are left out and named."""
-    if absent := lacking(frames, NAME, TITLE, lambda rows: rows["image"].notna(), "image", SETTINGS):
+    if absent := lacking(frames, NAME, TITLE, _photograph, "photograph", SETTINGS):
         return absent
     columns = ["image", "image_width", "image_height", "pixels"]
-    table = frames.fits[columns].drop_duplicates().sort_values(columns, ignore_index=True)
+    table = frames.fits.loc[_photograph(frames.fits), columns].drop_duplicates().sort_values(columns, ignore_index=True)
     found = [clean(row) for _, row in table.iterrows()]
     table["shown"] = [pixels is not None for pixels in found]
     tiles = [
@@ -55,3 +55,7 @@ def clean(row: pd.Series) -> np.ndarray | None:
                 if image.id == row["pixels"]:
                     return image.pixels
     return None
+
+
+def _photograph(rows: pd.DataFrame) -> pd.Series:
+    return rows["task"] != "classify"

@@ -35,6 +35,7 @@ SETTINGS = [
     "ema",
     "backtrack",
     "langevin",
+    "precision",
     "covers",
     "theta_seed",
     "z_seed",
@@ -112,9 +113,9 @@ def lacking(
     """
     if frames.sweep is None:
         raise InputError("an exhibit is made from a sweep; load one with load(storage, sweep)")
-    if frames.points[needed(frames.points)].empty:
-        return Absent(name, title, f"the sweep has no {what}", frames.command_for(name))
     fits = frames.fits[needed(frames.fits)]
+    if frames.points[needed(frames.points)].empty or (fits.empty and not frames.missing):
+        return Absent(name, title, f"the sweep has no {what}", frames.command_for(name))
     if fits.empty:
         return Absent(name, title, f"there is no {what} among the published fits", frames.command)
     axes = [*AXES, "sparsity", *apart]

@@ -1,4 +1,5 @@
-"""What computes pruned convolutions: PyTorch, zeros and all ("dense"), or kernels over the non-zeros ("numba")."""
+"""What computes a step: PyTorch, zeros and all ("dense"), also recorded as a CUDA graph ("captured"), or kernels over
+the non-zeros ("numba")."""
 
 from __future__ import annotations
 
@@ -7,27 +8,34 @@ from functools import cache
 
 from lip.errors import InputError, nearest
 
-BACKENDS = ["auto", "dense", "numba"]
-HELP = "dense: PyTorch alone; numba: compiled modules that leave out pruned weights; auto: numba where it works"
+BACKENDS = ["auto", "dense", "numba", "captured"]
+HELP = (
+    "dense: PyTorch alone; numba: compiled modules that leave out pruned weights; captured: dense, each step replayed "
+    "as a CUDA graph; auto: numba where it works, else dense"
+)
 
 
 @dataclass(frozen=True)
 class Backend:
-    """The backend that was chosen, "dense" or "numba", and why."""
+    """The backend that was chosen, "dense", "numba" or "captured", and why."""
 
     name: str
     why: str
 
 
 def choose(asked: str, device: str) -> Backend:
-    """What to use on a device when `auto`, `dense` or `numba` is asked for; `auto` takes numba where it works.
+    """What to use on a device when one of BACKENDS is asked for; `auto` takes numba where it works.
 
-    Raises InputError when numba is asked for and does not work.
+    Raises InputError when what is asked for does not work there.
     """
     if asked not in BACKENDS:
         raise InputError(f"there is no backend {asked!r}; {nearest(asked, BACKENDS)}")
     if asked == "dense":
         return Backend("dense", "as asked")
+    if asked == "captured":
+        if not device.startswith("cuda"):
+            raise InputError(f"backend captured cannot be used here: only CUDA has graphs, not {device}; use auto")
+        return Backend("captured", "as asked")
     reason = obstacle() if device == "cpu" else f"the kernels are for the CPU, not for {device}"
     if reason is None:
         return Backend("numba", "pruned convolutions cost what their weights cost")

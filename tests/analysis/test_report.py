@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
+import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -144,6 +146,40 @@ def test_the_page_of_the_whole_paper_is_light_and_complete(paper, tmp_path):
     assert set(claims["claim"]) == {claim.statement for claim in analysis.CLAIMS.values()}
     assert (claims["q"].dropna() >= claims.loc[claims["q"].notna(), "p"]).all()
     assert all((tmp_path / f"{name}.tex").read_text(encoding="utf-8").count("\\midrule") for name in analysis.EXHIBITS)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
+def test_a_browser_shows_the_fits_and_fits_on_a_phone(measured, tmp_path, monkeypatch):
+    assert run(monkeypatch, "report", "tiny", "--storage", measured, "--out", tmp_path) == 0
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    # what a user would do: open a table, filter, and see whether anything is wider than a phone
+    probe = (
+        "<script>document.querySelector('details[data-table]').open = true; words.value = 'snip'; refresh();"
+        "setTimeout(() => { document.title = [found.length, document.documentElement.scrollWidth].join() }, 300)"
+        "</script>"
+    )
+    (tmp_path / "probe.html").write_text(page + probe, encoding="utf-8")
+    browser = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    seen = subprocess.run(
+        [
+            *browser,
+            "--window-size=500,900",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+            f"file://{tmp_path}/probe.html",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    (title,) = re.findall("<title>(.*?)</title>", seen)
+    found, width = map(int, title.split(","))
+    assert found == 2
+    assert width <= 500
+    assert "2 of 14 fits" in seen
+    assert seen.count('<table class="data">') >= 3, "the paper's numbers, the table that was opened, and the fits"
 
 
 @pytest.mark.parametrize(

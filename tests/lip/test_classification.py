@@ -163,6 +163,14 @@ def test_counts_are_exact_and_the_pruned_stay_zero_for_every_pruner(pruner: str,
         assert (trained.prunable[mask.bits] != 0).any()
 
 
+def test_a_mask_may_cover_the_head_and_all_other_parameters_too() -> None:
+    whole = problem(fit(covers="all"))
+    names = [layer.name for layer in whole.layers]
+    assert whole.prunable.all()
+    assert len(set(names)) == len(names)
+    assert {"head.weight", "s0 skip", "out"} - set(names) == {"out"}
+
+
 def test_all_pruners_are_known_and_what_is_left_out_is_what_looks_at_images() -> None:
     assert PRUNERS.keys() - set(Classify.pruners) == {"oes"}
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import lip.fast
+import lip.fitting
 from lip.errors import InputError
 from lip.fast import backend
 from lip.fast.backend import choose
@@ -347,6 +348,100 @@ def test_the_dense_path_computes_bit_for_bit_what_a_plain_loop_does(tiny) -> Non
     assert np.array_equal(trained.prunable, (theta.data * kept)[plain.prunable].numpy())
 
 
+# A step that can be recorded
+
+
+class Replayed:
+    """Stands for `Captured` without a GPU: takes the steps as they are, and sees that their state stays in place."""
+
+    def __init__(self, step: Any, *generators: torch.Generator) -> None:
+        self.step, self.generators, self.calls = step, generators, 0
+        self.inside = dict(
+            zip(step.__code__.co_freevars, (cell.cell_contents for cell in step.__closure__), strict=True)
+        )
+
+    def places(self) -> dict[str, int]:
+        problem, adam = self.inside["problem"], self.inside["adam"]
+        tensors = {name: value for name, value in self.inside.items() if isinstance(value, Tensor)}
+        tensors |= {f"problem {name}": value for name, value in vars(problem).items() if isinstance(value, Tensor)}
+        tensors |= {f"net {name}": value for name, value in problem.net.state_dict().items()}
+        tensors |= {f"slope {n}": p.grad for n, p in enumerate(problem.net.parameters())}
+        tensors |= {f"adam {name}": value for name, value in adam.state[self.inside["theta"]].items()}
+        if backtracking := self.inside["backtracking"]:
+            tensors |= {f"undo {name}": v for name, v in vars(backtracking).items() if isinstance(v, Tensor)}
+        return {name: tensor.data_ptr() for name, tensor in tensors.items()}
+
+    def __call__(self) -> Any:
+        result = self.step()
+        self.calls += 1
+        if self.calls == 1:
+            self.first = self.places()
+        assert self.places() == self.first
+        return result
+
+
+@pytest.mark.parametrize(
+    "schedule", [{}, {"undo": "official"}, {"decay": 0.1, "langevin": 0.05, "backtrack": None}, {"jitter": 0.0}]
+)
+def test_a_step_that_is_recorded_keeps_its_state_in_place(tiny, monkeypatch, schedule: dict[str, Any]) -> None:
+    steps: list[Replayed] = []
+    monkeypatch.setattr(lip.fitting, "Captured", lambda *args: steps.append(Replayed(*args)) or steps[-1])
+    problems = [tiny.problem(steps=12, **schedule) for _ in range(2)]
+    captured = train(problems[0], sparse(problems[0]), backend="captured")
+    dense = train(problems[1], sparse(problems[1]), backend="dense")
+    assert steps[0].calls == 12
+    assert len(steps[0].generators) == (2 if "langevin" in schedule else 1)
+    assert len(steps[0].first) > 50
+    assert captured.curve == dense.curve
+    assert all(torch.equal(value, dense.weights[name]) for name, value in captured.weights.items())
+
+
+# Precision
+
+
+def test_bfloat16_is_another_fit_that_comes_close(tiny) -> None:
+    problems = {precision: tiny.problem(steps=20, precision=precision) for precision in ("float32", "bf16")}
+    mask = sparse(problems["bf16"])
+    fits = {name: problem.train(mask, backend="numba") for name, problem in problems.items()}
+    assert [fit.backend for fit in fits.values()] == ["numba", "dense"]
+    assert problems["bf16"].fit.id != problems["float32"].fit.id
+    assert fits["bf16"].curve.loss != fits["float32"].curve.loss
+    assert fits["bf16"].curve.loss == pytest.approx(fits["float32"].curve.loss, rel=0.05)
+    assert np.array_equal(fits["bf16"].prunable != 0, mask.bits)
+    assert all(weights.dtype != torch.bfloat16 for weights in fits["bf16"].weights.values())
+
+
+def test_bfloat16_is_refused_where_there_is_none(tiny, monkeypatch) -> None:
+    monkeypatch.setattr(lip.fast.precision, "has_bf16", lambda device: False)
+    problem = tiny.problem(precision="bf16")
+    with pytest.raises(InputError, match="precision: bf16: the cpu here has no bfloat16 arithmetic; use float32"):
+        problem.train(sparse(problem))
+
+
+# Adam
+
+
+@pytest.mark.usefixtures("every_layer")
+def test_adam_moves_the_survivors_of_a_thinned_network_as_it_does_in_the_dense_one(tiny) -> None:
+    """Its moments are those of the survivors alone, and start at nothing: nothing is left of what was pruned."""
+    moved = {}
+    for thinned in (False, True):
+        problem = tiny.problem()
+        problem.net.double()
+        problem.code, problem.observation = problem.code.double(), problem.observation.double()
+        problem.flatten()
+        kept = problem.prune(sparse(problem), sparse=thinned)
+        adam = torch.optim.Adam([problem.theta], lr=0.01, weight_decay=0.1, fused=True)
+        for _ in range(5):
+            problem.loss(problem.net(problem.code)).backward()
+            adam.step()
+            problem.slope.zero_()
+            problem.theta.data.mul_(kept)
+        moved[thinned] = problem.whole()[problem.prunable]  # biases before a norm follow rounding alone
+        assert adam.state[problem.theta]["exp_avg"].numel() == problem.theta.numel() == int(problem.there.sum())
+    torch.testing.assert_close(moved[True], moved[False], rtol=1e-6, atol=1e-8)
+
+
 # The choice
 
 
@@ -354,6 +449,9 @@ def test_auto_takes_numba_where_it_works_and_says_why_if_not(monkeypatch: pytest
     assert choose("auto", "cpu").name == choose("numba", "cpu").name == "numba"
     assert choose("dense", "cpu") == backend.Backend("dense", "as asked")
     assert choose("auto", "cuda:1") == backend.Backend("dense", "the kernels are for the CPU, not for cuda:1")
+    assert choose("captured", "cuda").name == "captured"
+    with pytest.raises(InputError, match="backend captured cannot be used here: only CUDA has graphs, not cpu"):
+        choose("captured", "cpu")
     monkeypatch.setattr(backend, "obstacle", lambda: "it rains")
     assert choose("auto", "cpu") == backend.Backend("dense", "it rains")
     with pytest.raises(InputError, match="backend numba cannot be used here: it rains; use auto or dense"):

@@ -411,6 +411,8 @@ def test_tuning_is_repeatable_and_the_released_way_is_another(album: Album) -> N
         ({"rewind": 20.0}, "rewind: dcgan goes back to its pre-trained weights; use 0"),
         ({"source_task": "denoise"}, "source_task: tickets of dcgan are found by training it; remove it"),
         ({"pruner": "snip"}, "pruner: snip cannot prune for generate; use imp, random, layerwise, shuffled"),
+        ({"precision": "bf16"}, "precision: weights of dcgan are not trained here; leave it at its default"),
+        ({"schedule": "sgld"}, "decay: weights of dcgan are not trained here; leave it at its default"),
         ({"checkpoint": "nothing.pt"}, "checkpoint: there is no checkpoint nothing.pt"),
         ({"prior": "hourglass"}, "there is no key 'tuning'"),
     ],

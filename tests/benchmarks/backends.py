@@ -1,0 +1,55 @@
+"""Whether the compiled backend restores as well as the dense one: paired PSNR over seeds.
+
+    python tests/benchmarks/backends.py [SEEDS]
+
+The astronaut at 32 pixels, hourglass of width 16, 400 steps; masks of IMP on the dense backend. Training is chaotic, so
+single fits differ as seeds do: means over seeds (default 8) are what may not.
+"""
+
+import sys
+import tempfile
+from math import sqrt
+from statistics import mean, stdev
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from lip.fitting import train
+from lip.point import Album, trajectory_of
+from lip.restoration import Restoration
+from lip.store import Ledger
+from lip.trajectory import publish
+
+ROUNDS = (0, 5, 10, 14)
+
+
+def main(seeds: int) -> None:
+    torch.set_num_threads(1)
+    album = Album()
+    values = {"image": "astronaut", "size": 32, "width": 16, "scales": 4, "steps": 400, "rounds": max(ROUNDS)}
+    differences: dict[tuple[int, str], list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(folder)
+        for seed in track(range(seeds), "fitting", console=Console(stderr=True)):
+            fits = trajectory_of({**values, "seed": seed}, album, "benchmark").fits
+            for fit in fits:
+                publish(fit, album.pixels, ledger, backend="dense")
+            for k in ROUNDS:
+                (dense,) = ledger.fits(ids=[fits[k].id]).to_pylist()
+                problem = Restoration(fits[k], album.pixels)
+                source = fits[k].mask.source
+                mask = fits[k].mask.mask(problem, ledger.ticket(source) if source else None)
+                compiled = train(problem, mask, backend="numba").scores
+                for which in ("peak_ema", "last_ema"):
+                    found = compiled[which].psnr - dense[f"psnr_{which}"]
+                    differences.setdefault((k, which), []).append(found)
+    table = Table("round", "output", "numba - dense (dB)", "standard error", title=f"n = {seeds} seeds")
+    for (k, which), found in differences.items():
+        table.add_row(str(k), which, f"{mean(found):+.3f}", f"{stdev(found) / sqrt(len(found)):.3f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 8)
