@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +27,10 @@ console = Console(soft_wrap=True)
 
 Spec = Annotated[str, typer.Argument(help="a shipped sweep, or a YAML file")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="smoke, mini or paper; default: the sweep's own")]
-Storage = Annotated[Path | None, typer.Option(help="results folder; default: $LIP_STORAGE or ./results")]
+Storage = Annotated[
+    str | None,
+    typer.Option(help="results: a folder, or a URL such as s3://bucket/lip; default: $LIP_STORAGE or ./results"),
+]
 Data = Annotated[Path | None, typer.Option(help="folder with the standard image sets; default: $LIP_DATA")]
 Only = Annotated[list[str] | None, typer.Option(help="a part of the sweep, as key=value; may be repeated")]
 
@@ -52,10 +56,10 @@ def plan(
         )
     console.print(table)
     for note in made.sweep.notes:
-        console.print(f"image {note}", highlight=False, markup=False)
+        _say(f"image {note}")
     for defect, said in SAID.items():
         if any(defect in trajectory.compat for trajectory in made.sweep.trajectories):
-            console.print(f"as released, {defect}: {said}", highlight=False, markup=False)
+            _say(f"as released, {defect}: {said}")
     console.print(
         f"{len(made.sweep.trajectories)} trajectories need {made.naive} fits, {len(made.fits)} distinct ones "
         f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"
@@ -85,33 +89,44 @@ def run(
 
     Exit status 0: all published. 1: something failed. 130: interrupted.
     """
-    made, ledger = _planned(spec, profile, storage, data, only)
+    made, ledger = _planned(spec, profile, storage, data, only, verified=True)
     if made.missing:
         used = choose(backend, "cpu")  # which compiles what is needed, once here rather than in every trial
     ledger.check_writable()
-    ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
     if made.missing:
-        from sweeps.execute import Resources, execute
-        from sweeps.plan import Plan
+        from sweeps.execute import PENDING_ON_A_CLUSTER, Resources, connected, dashboard, execute
         from sweeps.progress import Progress
 
-        console.print(
-            f"{len(made.missing)} of {len(made.fits)} fits to do; results in {ledger.root}",
-            highlight=False,
-            markup=False,
-        )
-        console.print(f"backend {used.name}: {used.why}", highlight=False, markup=False)
-        with Progress(made, ledger, console) as progress:
-            execute(made, ledger, Resources(address, slots or _slots(cpus), cpus, gpus, backend), progress)
-        left = len(Plan.make(made.sweep, ledger).missing)
+        slots = slots or (_slots(cpus) if address == "local" else PENDING_ON_A_CLUSTER)
+        image_bytes = sum(pixels.nbytes for pixels in made.sweep.pixels.values())
+        with connected(Resources(address, slots, cpus, gpus, backend), ledger, image_bytes) as resources:
+            ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
+            _say(f"{len(made.missing)} of {len(made.fits)} fits to do; results in {ledger.storage.shown()}")
+            _say(f"backend {used.name}: {used.why}")
+            if url := dashboard():
+                _say(f"Ray's dashboard: http://{url}")
+            with Progress(made, ledger, console) as progress:
+                execute(made, ledger, resources, progress)
+        left = len(made.missing) - len(ledger.published(made.missing.values(), verified=True))
         if left:
             remedy = "`python -m sweeps status` says why" if progress.failures else "the same command goes on"
             console.print(f"[red]{left} fits are still to do[/]; {remedy}")
             raise typer.Exit(1 if progress.failures else 130)
-    console.print(
-        f"all {len(made.fits)} fits of {made.sweep.name} ({made.sweep.profile}) are published in {ledger.root}",
-        markup=False,
-    )
+    else:
+        ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
+    _say(f"all {len(made.fits)} fits of {_title(made)} are published in {ledger.storage.shown()}")
+
+
+@app.command()
+def compact(storage: Storage = None) -> None:
+    """Fold the files of the fits in a storage into few, which load faster. Safe at any time, also during runs."""
+    from lip.store import Ledger
+
+    ledger = Ledger(storage or terminal.default_storage())
+    ledger.check_writable()
+    before, after = ledger.compact()
+    _say(f"{before} files of fits are now {after} in {ledger.storage.shown()}")
+    _warn_of_damage(ledger)
 
 
 @app.command()
@@ -122,9 +137,8 @@ def status(
     from sweeps.plan import label
     from sweeps.progress import running
 
-    made, ledger = _planned(spec, profile, storage, data, only)
-    todo, failures = made.todo(), ledger.failures()
-    alive = running(ledger, made.sweep.name, made.sweep.profile)
+    made, ledger = _planned(spec, profile, storage, data, only, verified=True)
+    todo, failures, alive = made.todo(), ledger.failures(), running(ledger, made.sweep)
     table = Table("trajectory", "fits", "state", title=_title(made), title_justify="left")
     counts = dict.fromkeys(("done", "running", "failed", "waiting"), 0)
     for trajectory in made.sweep.trajectories:
@@ -142,8 +156,7 @@ def status(
         table.add_row(escape(label(trajectory)), f"{published}/{total}", shown)
     console.print(table)
     console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
-    for path in ledger.damaged():
-        console.print(f"[yellow]damaged and ignored:[/] {escape(str(path))}", highlight=False)
+    _warn_of_damage(ledger)
     raise typer.Exit(1 if counts["failed"] else 0)
 
 
@@ -163,11 +176,11 @@ def show(
     frame = rows(made, ledger)
     if frame.empty:
         raise InputError(
-            f"nothing of {made.sweep.name} is published in {ledger.root}; `python -m sweeps run {spec}` does"
+            f"nothing of {made.sweep.name} is published in {ledger.storage.shown()}; `python -m sweeps run {spec}` does"
         )
     if csv:
         frame.to_csv(csv, index=False)
-        console.print(f"{len(frame)} rows in {csv}", highlight=False, markup=False)
+        _say(f"{len(frame)} rows in {csv}")
         return
     shown = axes(frame)
     table = Table(*shown.columns, title=_title(made), title_justify="left")
@@ -176,14 +189,30 @@ def show(
     console.print(table)
 
 
-def _planned(spec, profile, storage, data, only):  # type: ignore[no-untyped-def]  # the options above, as they are
+def _planned(spec, profile, storage, data, only, verified=False):  # type: ignore[no-untyped-def]  # the options above
     from lip.store import Ledger
     from sweeps.plan import Plan
     from sweeps.spec import read
 
+    gc.disable()  # a hundred thousand fits are a million objects, all of them here to stay
     sweep = read(spec, profile, data, dict(terminal.pair(text) for text in only or []))
     ledger = Ledger(storage or terminal.default_storage())
-    return Plan.make(sweep, ledger), ledger
+    try:
+        made = Plan.make(sweep, ledger, verified)
+    except OSError as error:
+        raise InputError(f"storage {ledger.storage.shown()} cannot be read ({' '.join(str(error).split())})") from error
+    gc.freeze()
+    gc.enable()
+    return made, ledger
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, markup=False)
+
+
+def _warn_of_damage(ledger) -> None:  # type: ignore[no-untyped-def]
+    for path in ledger.damaged():
+        console.print(f"[yellow]damaged and ignored:[/] {escape(path)}", highlight=False)
 
 
 def _shown(value: object) -> str:

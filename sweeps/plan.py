@@ -23,8 +23,10 @@ class Plan:
     """The ids of the sweep's fits that need no work."""
 
     @classmethod
-    def make(cls, sweep: Sweep, ledger: Ledger) -> Plan:
-        return cls(sweep, frozenset(key for key, fit in cls(sweep, frozenset()).fits.items() if fit in ledger))
+    def make(cls, sweep: Sweep, ledger: Ledger, verified: bool = False) -> Plan:
+        """Plan with what the ledger lists; `verified`, with what is undamaged, for which it reads all it relies on."""
+        fits = cls(sweep, frozenset()).fits
+        return cls(sweep, ledger.published(fits.values(), verified))
 
     @cached_property
     def fits(self) -> dict[str, Fit]:

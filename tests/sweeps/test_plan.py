@@ -72,9 +72,9 @@ def test_names_and_causes_are_shown_as_they_are_and_never_read_as_markup(write: 
     publish(trajectory.fits[0], sweep.pixels, ledger)
     screen = io.StringIO()
     with Progress(plan, ledger, Console(file=screen, width=400, soft_wrap=True, force_terminal=True)) as progress:
-        progress.heard(trajectory, {"place": "round 0", "step": 3, "psnr": 20.0})
-        progress.heard(trajectory, {"published": trajectory.fits[0].id, "trained": True})
-        progress.heard(trajectory, {"failed": "OSError: [/] is full"})
-        progress.ended(trajectory)
+        progress.heard(trajectory.id, {"place": "round 0", "step": 3, "psnr": 20.0})
+        progress.heard(trajectory.id, {"published": trajectory.fits[0].id, "trained": True})
+        progress.failed(trajectory.id, "OSError: [/] is full")
+        progress.ended(trajectory.id)
     assert screen.getvalue().count(name) >= 2
     assert "OSError: [/] is full" in screen.getvalue()
