@@ -81,9 +81,10 @@ class Rows:
             if (data := self.shelf.read(path)) is not None:
                 ids = aligned(data, _ID)["id"].to_pylist()
                 new = [i for i, key in enumerate(ids) if key not in place and (wanted is None or key in wanted)]
-                tables.append(aligned(data, schema).take(pa.array(new, pa.int64())))
-                place.update((ids[i], len(place) + n) for n, i in enumerate(new))
-        return pa.concat_tables(tables).take(pa.array([place[key] for key in sorted(place)], pa.int64()))
+                tables.append(_taken(aligned(data, schema), new))
+                for i in new:
+                    place[ids[i]] = len(place)
+        return _taken(pa.concat_tables(tables), [place[key] for key in sorted(place)])
 
     def _may_hold(self, path: str, wanted: set[str]) -> bool:
         return self._is_pack(path) or self.shelf.key(path) in wanted
@@ -95,20 +96,28 @@ class Rows:
         for path in files:
             with suppress(FileNotFoundError):
                 if (data := self.shelf.read(path)) is not None:
-                    table = pq.read_table(pa.BufferReader(data))
-                    new = [i for i, key in enumerate(table["id"].to_pylist()) if key not in ids]
-                    tables[path] = table.take(pa.array(new, pa.int64()))
-                    ids.update(table["id"].to_pylist())
+                    table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+                    held = table["id"].to_pylist()
+                    tables[path] = _taken(table, [i for i, key in enumerate(held) if key not in ids])
+                    ids.update(held)
         if len(tables) < 2:
             return len(files), len(files)
         whole = pa.concat_tables(tables.values(), promote_options="permissive").sort_by("id").combine_chunks()
         pack = self.shelf.add(f"{group}{_PACK}", to_parquet(whole))
-        back = self.shelf.read(pack)
+        try:
+            back = self.shelf.read(pack)
+        except FileNotFoundError:  # another has folded it meanwhile, and all else with it
+            return len(files), 1
         if back is None or aligned(back, _ID)["id"].to_pylist() != sorted(ids):
             raise OSError(f"{pack} does not read back as it was written; nothing was deleted")
         for path in tables.keys() - {pack}:
-            self.shelf.remove(path)
+            self.shelf.storage.remove(path)
         return len(files), len(files) - len(tables) + 1
+
+
+def _taken(table: pa.Table, rows: list[int]) -> pa.Table:
+    """Some rows of a table, without work where that is all of them in order."""
+    return table if rows == list(range(len(table))) else table.take(pa.array(rows, pa.int64()))
 
 
 def to_parquet(table: pa.Table) -> bytes:

@@ -21,6 +21,7 @@ LOOKS = 3
 """How often a file that vanished between listing and reading is looked for: another process has put it elsewhere."""
 THREADS = 16
 """Groups read at a time: an object store answers in tens of milliseconds, but many at once."""
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class Shelf:
@@ -34,7 +35,7 @@ class Shelf:
         self.storage = storage
         self.folder = folder
         self.suffix = suffix
-        self._name = re.compile(rf"(?P<key>{KEY})-[0-9a-f]{{16}}{re.escape(suffix)}")
+        self._name = re.compile(rf"{_KEY.pattern}-[0-9a-f]{{16}}{re.escape(suffix)}")
 
     def put(self, key: str, data: bytes) -> str:
         """Store data under a key, in place of what was there before; returns the path in the storage."""
@@ -120,12 +121,9 @@ class Shelf:
         return [path for path in self.files(group) if not self._sound(path)]
 
 
-KEY = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-
-
 def group_of(key: str) -> str:
     """The folder of a key. Raises ValueError for a key that cannot name a file."""
-    if not re.fullmatch(KEY, key):
+    if not _KEY.fullmatch(key):
         raise ValueError(f"{key!r} cannot name a file")
     return key[:2]
 

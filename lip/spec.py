@@ -61,6 +61,6 @@ def _defaults(owner: type[Spec]) -> list[tuple[str, Any]]:
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_canonical(part) for part in value]
-    return value.reference() if isinstance(value, Spec) else value
+    if isinstance(value, Spec):
+        return value.reference()
+    return [_canonical(part) for part in value] if isinstance(value, tuple) else value

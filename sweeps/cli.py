@@ -42,13 +42,13 @@ def plan(
     """Show what a sweep consists of, what of it is published or shared, and how long the rest will take."""
     from lip.compat import SAID
     from sweeps.estimate import estimate
-    from sweeps.plan import label, needed
+    from sweeps.plan import label
 
     made, ledger = _planned(spec, profile, storage, data, only)
     table = Table("trajectory", "fits", "published", "own work", title=_title(made), title_justify="left")
     claimed = set(made.published)
     for trajectory in made.sweep.trajectories:
-        fits = [fit.id for fit in needed(trajectory)]
+        fits = [fit.id for fit in made.needs[trajectory.id]]
         own = [key for key in fits if key not in claimed]
         claimed.update(own)
         table.add_row(
