@@ -50,6 +50,14 @@ class Rows:
             tables = each(lambda group: self._read(group, wanted[group], schema), sorted(wanted))
         return pa.concat_tables([schema.empty_table(), *tables])
 
+    def sample(self, schema: pa.Schema, count: int) -> pa.Table:
+        """The columns of a schema of at least so many rows, if there are as many, from as few folders as it takes."""
+        tables = [schema.empty_table()]
+        for group in self.shelf.groups():
+            if sum(map(len, tables)) < count:
+                tables.append(self._read(group, None, schema))
+        return pa.concat_tables(tables)
+
     def compact(self) -> tuple[int, int]:
         """Fold the files of every folder into one. Returns how many files there were, and how many are left.
 

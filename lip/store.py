@@ -128,6 +128,10 @@ class Ledger:
         """
         return self._fits.read(FITS if columns is None else pa.schema([FITS.field(name) for name in columns]), ids)
 
+    def sample(self, columns: Sequence[str], count: int) -> pa.Table:
+        """At least so many rows, if there are as many: a random choice, since ids are hashes."""
+        return self._fits.sample(pa.schema([FITS.field(name) for name in columns]), count)
+
     def record_sweep(self, name: str, profile: str, points: list[dict[str, Any]]) -> None:
         """Write down which fits a sweep consists of, one point per trajectory and round (see `schema.POINTS`)."""
         rows = [{"sweep": name, "profile": profile, **point} for point in points]
@@ -153,10 +157,17 @@ class Ledger:
         """Fold the files of many rows into few (`lip.rows`). Returns how many there were, and how many are left."""
         return self._fits.compact()
 
+    def fetch(self, other: Ledger) -> int:
+        """Copy here what another ledger has more, verified; returns how many files that was. Rows come last."""
+        return sum(own.fetch(its) for own, its in zip(self._shelves, other._shelves, strict=True))
+
     def damaged(self) -> list[str]:
         """Paths of files whose content does not match the hash in their name; their fits count as not published."""
-        shelves = (self._fits.shelf, self._tickets, self._weights, self._outputs, self._sweeps, self._failures)
-        return [self.storage.shown(path) for shelf in shelves for path in shelf.damaged()]
+        return [self.storage.shown(path) for shelf in self._shelves for path in shelf.damaged()]
+
+    @property
+    def _shelves(self) -> tuple[Shelf, ...]:
+        return self._tickets, self._weights, self._outputs, self._sweeps, self._failures, self._fits.shelf
 
 
 def _row(fit: Fit, mask: Mask, trained: Trained, started: datetime) -> dict[str, Any]:

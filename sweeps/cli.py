@@ -1,9 +1,11 @@
-"""`python -m sweeps plan|run|status|show SPEC`"""
+"""`python -m sweeps plan|run|status|show SPEC`, `python -m sweeps compact|fetch`"""
 
 from __future__ import annotations
 
 import gc
 import os
+import time
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +27,8 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True)
 
+SECONDS_BETWEEN_LOOKS = 10.0
+
 Spec = Annotated[str, typer.Argument(help="a shipped sweep, or a YAML file")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="smoke, mini or paper; default: the sweep's own")]
 Storage = Annotated[
@@ -37,7 +41,14 @@ Only = Annotated[list[str] | None, typer.Option(help="a part of the sweep, as ke
 
 @app.command()
 def plan(
-    spec: Spec, profile: ProfileName = None, storage: Storage = None, data: Data = None, only: Only = None
+    spec: Spec,
+    profile: ProfileName = None,
+    storage: Storage = None,
+    data: Data = None,
+    only: Only = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="trials at a time; default: this machine's cores")] = None,
+    gpus: Annotated[float, typer.Option(min=0, help="share of a GPU that a trial has")] = 1,
+    price: Annotated[float | None, typer.Option(min=0, help="of an hour of a CPU or GPU, for the cost")] = None,
 ) -> None:
     """Show what a sweep consists of, what of it is published or shared, and how long the rest will take."""
     from lip.compat import SAID
@@ -65,7 +76,7 @@ def plan(
         f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"
     )
     if made.missing:
-        console.print(estimate(made, ledger, _slots()), highlight=False)
+        console.print(estimate(made, ledger, slots or _slots(), gpus, price), highlight=False)
 
 
 @app.command()
@@ -130,34 +141,65 @@ def compact(storage: Storage = None) -> None:
 
 
 @app.command()
-def status(
-    spec: Spec, profile: ProfileName = None, storage: Storage = None, data: Data = None, only: Only = None
+def fetch(
+    source: Annotated[str, typer.Argument(help="where the results are: s3://bucket/lip, or another folder")],
+    storage: Storage = None,
 ) -> None:
-    """List the trajectories of a sweep: done, running, failed with cause, or waiting. Exit status 1 if any failed."""
-    from sweeps.plan import label
-    from sweeps.progress import running
+    """Copy results from elsewhere, verified; what is here already is not copied again."""
+    from lip.store import Ledger
 
-    made, ledger = _planned(spec, profile, storage, data, only, verified=True)
-    todo, failures, alive = made.todo(), ledger.failures(), running(ledger, made.sweep)
-    table = Table("trajectory", "fits", "state", title=_title(made), title_justify="left")
-    counts = dict.fromkeys(("done", "running", "failed", "waiting"), 0)
-    for trajectory in made.sweep.trajectories:
-        key, total = trajectory.id, len(trajectory.fits)
-        published = sum(fit.id in made.published for fit in trajectory.fits)
-        if key not in todo:
-            state, shown = "done", "[green]done[/]"
-        elif key in alive:
-            state, shown = "running", f"running: {alive[key]}"
-        elif key in failures:
-            state, shown = "failed", f"[red]failed[/]: {escape(failures[key])}"
+    ledger = Ledger(storage or terminal.default_storage())
+    ledger.check_writable()
+    there = Ledger(source)
+    try:
+        copied = ledger.fetch(there)
+    except OSError as error:
+        raise InputError(f"storage {there.storage.shown()} cannot be read ({' '.join(str(error).split())})") from error
+    _say(f"{copied} files copied from {there.storage.shown()} to {ledger.storage.shown()}")
+
+
+@app.command()
+def status(
+    spec: Spec,
+    profile: ProfileName = None,
+    storage: Storage = None,
+    data: Data = None,
+    only: Only = None,
+    watch: Annotated[bool, typer.Option("--watch", help="look again and again until nothing is left to do")] = False,
+    json: Annotated[bool, typer.Option("--json", help="for programs, on one line")] = False,
+) -> None:
+    """List the trajectories of a sweep: done, running, failed with cause, or waiting. Exit status 1 if any failed.
+
+    Once, all files are verified; --watch goes by their names, and shows what runs or has failed.
+    """
+    from sweeps.status import as_json, counts, standings
+
+    made, ledger = _planned(spec, profile, storage, data, only, verified=not watch)
+    while True:
+        found = standings(made, ledger)
+        if json:
+            print(dumps(as_json(made, ledger, found)), flush=True)
         else:
-            state = shown = "waiting"
-        counts[state] += 1
-        table.add_row(escape(label(trajectory)), f"{published}/{total}", shown)
+            _show_standings(made, [one for one in found if not watch or one.state in ("running", "failed")])
+            console.print(", ".join(f"{count} {state}" for state, count in counts(found).items()))
+        if not watch or not made.missing:
+            break
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+        made.refresh(ledger)
+        if console.is_terminal and not json:
+            console.clear()
+    if not json:
+        _warn_of_damage(ledger)
+    raise typer.Exit(1 if counts(found)["failed"] else 0)
+
+
+def _show_standings(made, found) -> None:  # type: ignore[no-untyped-def]
+    table = Table("trajectory", "fits", "state", title=_title(made), title_justify="left")
+    for one in found:
+        colour = {"done": "green", "failed": "red"}.get(one.state, "default")
+        said = f"[{colour}]{one.state}[/]" + (f": {escape(one.said)}" if one.said else "")
+        table.add_row(escape(one.label), f"{one.published}/{one.fits}", said)
     console.print(table)
-    console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
-    _warn_of_damage(ledger)
-    raise typer.Exit(1 if counts["failed"] else 0)
 
 
 @app.command()

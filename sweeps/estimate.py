@@ -1,52 +1,96 @@
-"""How long the missing fits will take, from what was measured: never from thin air."""
+"""How long the missing fits will take and what that costs, from what was measured: never from thin air."""
 
 from __future__ import annotations
 
+import json
 import platform
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from lip.fit import Fit
+from lip.priors import Hourglass
 from lip.store import Ledger
 from sweeps.plan import Plan
 
 TIMED_STEPS = 3
+OF_THIS_SWEEP = 20
+"""Published fits of the sweep that are looked at per size."""
+OF_THE_LEDGER = 300
+"""Further rows of the ledger that are looked at."""
+
+Size = tuple[str, int, int, int]
+"""The network and the image: what the time of a step depends on."""
 
 
-def estimate(plan: Plan, ledger: Ledger, slots: int) -> str:
-    """A sentence: the time for the missing fits on so many slots, and what that rests on."""
-    rows = ledger.fits(
-        ["prior", "width", "scales", "image_height", "image_width", "host", "steps", "seconds"]
-    ).to_pylist()
-    measured: dict[tuple[object, ...], list[float]] = {}
-    for row in rows:
-        if row["host"] == platform.node():
-            measured.setdefault(_size_of_row(row), []).append(row["seconds"] / row["steps"])
-    seconds, sampled, timed = 0.0, 0, 0
+def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float = 1.0, price: float | None = None) -> str:
+    """A sentence: hours of CPUs or GPUs for the missing fits, how long that is on so many slots, and its basis.
+
+    `gpus` is the share of a GPU that a trial has, `price` what an hour of a CPU or GPU costs.
+    """
+    measured = _measured(plan, ledger)
+    steps: Counter[Size] = Counter()
+    example: dict[Size, Fit] = {}
     for fit in plan.missing.values():
         size = _size_of(fit)
-        if size not in measured:
-            measured[size] = [_time(fit, plan)]
-            timed += 1
-        else:
-            sampled = max(sampled, len(measured[size]))
-        seconds += fit.schedule.steps * float(np.median(measured[size]))
-    basis = (
-        f"timing {TIMED_STEPS} steps just now" if timed else f"{sampled} published fits of this size on this machine"
-    )
-    return f"about {_readable(seconds / slots)} on {slots} CPU slots of this machine, from {basis}"
+        steps[size] += fit.schedule.steps
+        example[size] = fit
+    hours: dict[str, float] = defaultdict(float)
+    seconds = 0.0
+    bases = set()
+    for size, count in steps.items():
+        device, per_step, basis = _rate(measured[size]) or _timed(example[size], plan)
+        unit = "CPU" if device == "cpu" else "GPU"
+        seconds += count * per_step
+        hours[unit] += count * per_step / 3600 * (1 if unit == "CPU" else gpus)
+        bases.add(basis)
+    said = " and ".join(f"{_rounded(number)} {unit}-hours" for unit, number in hours.items())
+    cost = f", {sum(hours.values()) * price:.2f} at {price:g} an hour" if price is not None else ""
+    return f"about {said} ({_readable(seconds / slots)} on {slots} slots){cost}, from {', '.join(sorted(bases))}"
 
 
-def _size_of(fit: Fit) -> tuple[object, ...]:
-    prior = fit.prior.model_dump()
-    return (fit.prior.kind, prior.get("width"), prior.get("scales"), fit.picture.height, fit.picture.width)
+def _measured(plan: Plan, ledger: Ledger) -> dict[Size, list[dict[str, Any]]]:
+    columns = ["id", "spec", "image_height", "image_width", "channels", "host", "device", "steps", "seconds"]
+    chosen: dict[Size, list[str]] = defaultdict(list)
+    for key in plan.published:
+        if len(ids := chosen[_size_of(plan.fits[key])]) < OF_THIS_SWEEP:
+            ids.append(key)
+    own = ledger.fits(columns, [key for ids in chosen.values() for key in ids])
+    rows = {row["id"]: row for row in (own.to_pylist() + ledger.sample(columns, OF_THE_LEDGER).to_pylist())}
+    measured: dict[Size, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows.values():
+        prior = json.loads(row["spec"]).get("prior", Hourglass().canonical())
+        measured[_size(prior, row["image_height"], row["image_width"], row["channels"])].append(row)
+    return measured
 
 
-def _size_of_row(row: dict[str, object]) -> tuple[object, ...]:
-    return tuple(row[name] for name in ("prior", "width", "scales", "image_height", "image_width"))
+def _size_of(fit: Fit) -> Size:
+    return _size(fit.prior.canonical(), fit.picture.height, fit.picture.width, fit.picture.channels)
 
 
-def _time(fit: Fit, plan: Plan) -> float:
+def _size(prior: Any, height: int, width: int, channels: int) -> Size:
+    return json.dumps(prior, sort_keys=True), height, width, channels
+
+
+def _rate(rows: list[dict[str, Any]]) -> tuple[str, float, str] | None:
+    """Device, seconds per step and where they are from: this machine, else the device with most fits of this size."""
+    own = [row for row in rows if row["host"] == platform.node()]
+    for found, where in ((own, "on this machine"), (rows, "on other machines")):
+        if found:
+            device = Counter(row["device"] for row in found).most_common(1)[0][0]
+            rates = [row["seconds"] / row["steps"] for row in found if row["device"] == device]
+            return device, float(np.median(rates)), f"{_some(rates)} of this size {where} ({device})"
+    return None
+
+
+def _some(rates: Iterable[float]) -> str:
+    count = len(list(rates))
+    return f"{count} published fit{'s' * (count > 1)}"
+
+
+def _timed(fit: Fit, plan: Plan) -> tuple[str, float, str]:
     import torch
 
     from lip.fitting import train
@@ -58,7 +102,11 @@ def _time(fit: Fit, plan: Plan) -> float:
     for _ in range(2):  # the first warms up
         problem = Problem(short, plan.sweep.pixels)
         seconds = train(problem, Mask.dense(problem.layers)).seconds
-    return seconds / TIMED_STEPS
+    return "cpu", seconds / TIMED_STEPS, f"timing {TIMED_STEPS} steps just now on a CPU of this machine"
+
+
+def _rounded(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
 
 
 def _readable(seconds: float) -> str:

@@ -26,8 +26,13 @@ class Plan:
     def make(cls, sweep: Sweep, ledger: Ledger, verified: bool = False) -> Plan:
         """Plan with what the ledger lists; `verified`, with what is undamaged, for which it reads all it relies on."""
         plan = cls(sweep)
-        plan.published = ledger.published(plan.fits.values(), verified)
+        plan.refresh(ledger, verified)
         return plan
+
+    def refresh(self, ledger: Ledger, verified: bool = False) -> None:
+        """Look again what is published."""
+        self.published = ledger.published(self.fits.values(), verified)
+        self.__dict__.pop("missing", None)
 
     @cached_property
     def needs(self) -> dict[str, list[Fit]]:
