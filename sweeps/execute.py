@@ -7,6 +7,7 @@ what is not, and publishes after every round, so a run can be ended anywhere, by
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import os
 import platform
@@ -20,7 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 for _name, _value in {
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints a table even where none is wanted
@@ -43,9 +44,7 @@ from lip.store import Ledger  # noqa: E402
 from lip.trajectory import Trajectory, publish  # noqa: E402
 from sweeps.control import Control  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
-
-if TYPE_CHECKING:
-    from sweeps.progress import Progress
+from sweeps.progress import SHOWN, Progress  # noqa: E402
 
 SECONDS_BETWEEN_REPORTS = 1.0
 PATIENCE = 600.0
@@ -325,7 +324,8 @@ def _trial(
             memory = isinstance(error, torch.OutOfMemoryError)
             tune.report({"failed": f"{type(error).__name__} in {fit.mask}: {error}", "out_of_memory": memory})
             return
-        tune.report({"published": fit.id, "trained": trained})
+        row = ledger.fits(SHOWN, [fit.id]).to_pylist()[:1] if trained else []
+        tune.report({"published": fit.id, "row": json.dumps(row)})  # as text: Tune keeps count of every number
 
 
 def _publish(fit: Fit, pixels: dict[str, Any], ledger: Ledger, sign: str, device: str, backend: str) -> bool:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from lip import terminal
+from lip.fit import Fit
 from lip.store import Ledger
 from sweeps.plan import Plan, label, steps
 from sweeps.spec import Sweep
@@ -23,6 +24,8 @@ from sweeps.spec import Sweep
 ALIVE_FOR = 60.0
 """Seconds after its last sign of life for which a run counts as running."""
 SECONDS_BETWEEN_SIGNS = 10.0
+SHOWN = ["sparsity", "seconds", *terminal.OUTCOME]
+"""The columns of a row that are shown when it is published."""
 
 
 class Progress:
@@ -76,7 +79,7 @@ class Progress:
     def heard(self, key: str, report: dict[str, Any]) -> None:
         """Take what a trial reports: a step on the way, a published fit, or what it waits for."""
         if "published" in report:
-            self._published(key, report["published"], report["trained"])
+            self._published(key, report["published"], json.loads(report["row"]))
         elif "step" in report:
             self.running_steps[key] = report["step"]
             self.at[key] = f"{report['place']}, step {report['step']}, {report['psnr']:.2f} dB"
@@ -118,7 +121,7 @@ class Progress:
             with suppress(OSError):  # whoever waits for the storage finds the sign that was there before
                 self.ledger.storage.write(self.sign, self._said())
 
-    def _published(self, key: str, fit: str, trained: bool) -> None:
+    def _published(self, key: str, fit: str, rows: list[dict[str, Any]]) -> None:
         self.running_steps.pop(key, None)
         if fit not in self.published:  # a shared fit is heard of once from each that needs it
             self.published.add(fit)
@@ -128,8 +131,8 @@ class Progress:
                 if not self.left[user]:
                     self.bars.advance(self.trajectories_bar)
             self.bars.update(self.fits_bar, completed=len(self.published))
-        if trained:
-            self._line(key, fit)
+        for row in rows:  # one if it was trained just now, else none
+            self._line(key, self.plan.fits[fit], row)
         if key in self.trials:
             self._bar(key)
 
@@ -145,16 +148,12 @@ class Progress:
             description=f"  {self._label(key)}: {escape(self.at.get(key, ''))}",
         )
 
-    def _line(self, key: str, fit: str) -> None:
-        columns = ["sparsity", "seconds", *terminal.OUTCOME]
-        with suppress(OSError):  # or there is no row yet, where the storage lags behind
-            for row in self.ledger.fits(columns, [fit]).to_pylist():
-                place = self.plan.fits[fit].mask
-                self.console.print(
-                    f"{self._label(key):<40} {place!s:<8}  {row['sparsity']:>7.2%} pruned  "
-                    f"{row['seconds']:.1f} s  {terminal.outcome(row)}",
-                    highlight=False,
-                )
+    def _line(self, key: str, fit: Fit, row: dict[str, Any]) -> None:
+        self.console.print(
+            f"{self._label(key):<40} {fit.mask!s:<8}  {row['sparsity']:>7.2%} pruned  "
+            f"{row['seconds']:.1f} s  {terminal.outcome(row)}",
+            highlight=False,
+        )
 
     def _said(self) -> bytes:
         return json.dumps({"time": time.time(), "at": self.at}).encode()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lip.store import Ledger
 from lip.trajectory import publish
 from sweeps.estimate import estimate
 from sweeps.plan import Plan, label, needed
-from sweeps.progress import Progress
+from sweeps.progress import SHOWN, Progress
 from sweeps.spec import read
 
 Write = Callable[..., str]
@@ -72,7 +73,8 @@ def test_names_and_causes_are_shown_as_they_are_and_never_read_as_markup(write: 
     screen = io.StringIO()
     with Progress(plan, ledger, Console(file=screen, width=400, soft_wrap=True, force_terminal=True)) as progress:
         progress.heard(trajectory.id, {"place": "round 0", "step": 3, "psnr": 20.0})
-        progress.heard(trajectory.id, {"published": trajectory.fits[0].id, "trained": True})
+        row = ledger.fits(SHOWN, [trajectory.fits[0].id]).to_pylist()
+        progress.heard(trajectory.id, {"published": trajectory.fits[0].id, "row": json.dumps(row)})
         progress.failed(trajectory.id, "OSError: [/] is full")
         progress.ended(trajectory.id)
     assert screen.getvalue().count(name) >= 2
