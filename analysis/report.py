@@ -159,6 +159,7 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame) -> str:
     )
     environment.filters |= {"cell": _cell}
     verdicts = [verdict for part in parts for verdict in part.verdicts]
+    ledger = Ledger(frames.storage)
     return environment.get_template("report.html").render(
         frames=frames,
         sections=parts,
@@ -169,7 +170,7 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame) -> str:
         holding=sum(verdict.verdict == HOLDS for verdict in verdicts),
         share=f"{100 * FALSE_DISCOVERIES:g} %",
         Exhibit=Exhibit,
-        damaged=[str(path.relative_to(frames.storage.absolute())) for path in Ledger(frames.storage).damaged()],
+        damaged=[path.removeprefix(f"{ledger.storage.shown()}/") for path in ledger.damaged()],
         provenance=provenance(frames),
         isinstance=isinstance,
         data=json.dumps(

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticUndefined
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 class Spec(BaseModel):
@@ -26,29 +29,38 @@ class Spec(BaseModel):
 
     def canonical(self) -> Any:
         """This spec as JSON values: what its id is the hash of."""
+        values = self.__dict__
         said = {
             name: _canonical(value)
-            for name, field in type(self).model_fields.items()
-            if (value := getattr(self, name)) != field.get_default()
+            for name, default in _defaults(type(self))
+            if (value := values[name]) is not default and (default is PydanticUndefined or value != default)
         }
         return {"kind": self.kind, **said} if self.kind else said
 
     def reference(self) -> Any:
         """How this spec stands in the canonical form of another: written out, unless a subclass knows better."""
+        return self._written
+
+    @cached_property
+    def _written(self) -> Any:
         return self.canonical()
 
     @cached_property
     def id(self) -> str:
         """16 hex digits; equal for equal requests, on every machine and in every release."""
-        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(_JSON.encode(self.canonical()).encode()).hexdigest()[:16]
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked anew (`model_copy` would keep the old id)."""
         return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
 
 
+@cache
+def _defaults(owner: type[Spec]) -> list[tuple[str, Any]]:
+    return [(name, field.get_default()) for name, field in owner.model_fields.items()]
+
+
 def _canonical(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_canonical(part) for part in value]
-    return value.reference() if isinstance(value, Spec) else value
+    if isinstance(value, Spec):
+        return value.reference()
+    return [_canonical(part) for part in value] if isinstance(value, tuple) else value

@@ -8,15 +8,14 @@
     <storage>/failures/  why a trajectory could not be finished
 
 The ledger is the truth: what is to be run is what is planned less what is published here. A fit's row is written
-last, so a fit that is there is there with all that belongs to it. Importing this needs neither torch nor ray.
+last, so a fit that is there is there with all that belongs to it. Many rows can be folded into few files (`compact`).
+Importing this needs neither torch nor ray.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import time
-import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -24,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from lip.errors import InputError
 from lip.masks import PRUNED_PER_ROUND, Mask
+from lip.rows import Rows, aligned, to_parquet
 from lip.schema import COLUMNS, FITS, POINTS, VERSION
 from lip.shelf import Shelf
+from lip.storage import Storage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,36 +39,50 @@ if TYPE_CHECKING:
 
 
 class Ledger:
-    """The results folder. Every method sees what any process has published so far."""
+    """The results: a folder, or a URL of an object store. Every method sees what any process has published so far."""
 
     def __init__(self, storage: str | Path) -> None:
-        self.root = Path(storage).absolute()
-        self._fits = Shelf(self.root / "fits", ".parquet")
-        self._tickets = Shelf(self.root / "tickets", ".safetensors")
-        self._weights = Shelf(self.root / "weights", ".safetensors")
-        self._outputs = Shelf(self.root / "outputs", ".safetensors")
-        self._sweeps = Shelf(self.root / "sweeps", ".parquet")
-        self._failures = Shelf(self.root / "failures", ".json")
+        self.storage = Storage(storage)
+        self._fits = Rows(Shelf(self.storage, "fits", ".parquet"))
+        self._tickets = Shelf(self.storage, "tickets", ".safetensors")
+        self._weights = Shelf(self.storage, "weights", ".safetensors")
+        self._outputs = Shelf(self.storage, "outputs", ".safetensors")
+        self._sweeps = Shelf(self.storage, "sweeps", ".parquet")
+        self._failures = Shelf(self.storage, "failures", ".json")
+
+    @property
+    def url(self) -> str:
+        """Where the results are, as `Ledger` takes it: an absolute path or a URL."""
+        return self.storage.url
+
+    @property
+    def root(self) -> Path:
+        """The folder of the results. Raises InputError when they are in an object store."""
+        return self.storage.folder
 
     def check_writable(self) -> None:
         """Raises InputError when nothing can be written here."""
-        probe = self.root / f".probe-{uuid.uuid4().hex}"
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"")
-            probe.unlink()
-        except OSError as error:
-            raise InputError(
-                f"storage {self.root} cannot be written ({error.strerror}); choose another folder"
-            ) from error
+        self.storage.check_writable()
 
     def __contains__(self, fit: Fit) -> bool:
-        """Whether a fit is published whole: its row, and the ticket or weights that it owes to others."""
-        return (
-            self._fits.get(fit.id) is not None
-            and not (fit.yields_ticket and self._tickets.get(fit.id) is None)
-            and not (fit.yields_weights and self._weights.get(fit.id) is None)
-        )
+        """Whether a fit is published whole and undamaged: its row, and the ticket or weights that it owes to others."""
+        return fit.id in self.published([fit], verified=True)
+
+    def published(self, fits: Iterable[Fit], verified: bool, outputs: Iterable[str] = ()) -> frozenset[str]:
+        """The ids of those fits that are published whole; with their restored images, if they are among `outputs`.
+
+        By the names of their files alone this takes a listing; verified, every file is read, and what is damaged is
+        missing. Nothing is ever computed from a file that was not verified.
+        """
+        ids = {fit.id: fit for fit in fits}
+        lacking = ids.keys() - self._fits.keys(ids, verified)
+        tickets = {key for key, fit in ids.items() if fit.yields_ticket}
+        weights = {key for key, fit in ids.items() if fit.yields_weights}
+        lacking |= tickets - self._tickets.keys(tickets, verified)
+        lacking |= weights - self._weights.keys(weights, verified)
+        shown = ids.keys() & outputs
+        lacking |= shown - self._outputs.keys(shown, verified)
+        return frozenset(ids.keys() - lacking)
 
     def publish(
         self, fit: Fit, mask: Mask, trained: Outcome, ticket: Mask | None, started: datetime, outputs: bool = False
@@ -84,7 +97,7 @@ class Ledger:
         if outputs:
             self._outputs.put(fit.id, numpy.save({name: to_8_bit(x) for name, x in trained.outputs.items()}))
         table = pa.Table.from_pylist([_row(fit, mask, trained, started)], schema=FITS)
-        self._fits.put(fit.id, _parquet(table))
+        self._fits.put(fit.id, table)
 
     def ticket(self, fit: Fit) -> Mask:
         """The mask cut from a published fit. Raises LookupError when it is missing or damaged."""
@@ -120,21 +133,20 @@ class Ledger:
 
         Columns that an older row lacks are null in it.
         """
-        if ids is None:
-            rows = list(self._fits.items())
-        else:
-            rows = [(key, data) for key in sorted(set(ids)) if (data := self._fits.get(key)) is not None]
-        schema = FITS if columns is None else pa.schema([FITS.field(name) for name in columns])
-        return pa.concat_tables([schema.empty_table(), *(_aligned(data, schema) for _, data in rows)])
+        return self._fits.read(FITS if columns is None else pa.schema([FITS.field(name) for name in columns]), ids)
+
+    def sample(self, columns: Sequence[str], count: int) -> pa.Table:
+        """At least so many rows, if there are as many: a random choice, since ids are hashes."""
+        return self._fits.sample(pa.schema([FITS.field(name) for name in columns]), count)
 
     def record_sweep(self, name: str, profile: str, points: list[dict[str, Any]]) -> None:
         """Write down which fits a sweep consists of, one point per trajectory and round (see `schema.POINTS`)."""
         rows = [{"sweep": name, "profile": profile, **point} for point in points]
-        self._sweeps.put(f"{name}.{profile}", _parquet(pa.Table.from_pylist(rows, schema=POINTS)))
+        self._sweeps.put(f"{name}.{profile}", to_parquet(pa.Table.from_pylist(rows, schema=POINTS)))
 
     def sweeps(self) -> pa.Table:
         """The points of all sweeps recorded here."""
-        return pa.concat_tables([POINTS.empty_table(), *(_aligned(data, POINTS) for _, data in self._sweeps.items())])
+        return pa.concat_tables([POINTS.empty_table(), *(aligned(data, POINTS) for _, data in self._sweeps.items())])
 
     def record_failure(self, trajectory: str, cause: str) -> None:
         """Write down why a trajectory (by id) could not be finished."""
@@ -148,10 +160,21 @@ class Ledger:
         """Why trajectories could not be finished, by their id."""
         return {key: json.loads(data)["cause"] for key, data in self._failures.items()}
 
-    def damaged(self) -> list[Path]:
-        """Files whose content does not match the hash in their name; their fits count as not published."""
-        shelves = (self._fits, self._tickets, self._weights, self._outputs, self._sweeps, self._failures)
-        return [path for shelf in shelves for path in shelf.damaged()]
+    def compact(self) -> tuple[int, int]:
+        """Fold the files of many rows into few (`lip.rows`). Returns how many there were, and how many are left."""
+        return self._fits.compact()
+
+    def fetch(self, other: Ledger) -> int:
+        """Copy here what another ledger has more, verified; returns how many files that was. Rows come last."""
+        return sum(own.fetch(its) for own, its in zip(self._shelves, other._shelves, strict=True))
+
+    def damaged(self) -> list[str]:
+        """Paths of files whose content does not match the hash in their name; their fits count as not published."""
+        return [self.storage.shown(path) for shelf in self._shelves for path in shelf.damaged()]
+
+    @property
+    def _shelves(self) -> tuple[Shelf, ...]:
+        return self._tickets, self._weights, self._outputs, self._sweeps, self._failures, self._fits.shelf
 
 
 def _row(fit: Fit, mask: Mask, trained: Outcome, started: datetime) -> dict[str, Any]:
@@ -222,17 +245,3 @@ def _found(data: bytes | None, fit: Fit, what: str) -> bytes:
     if data is None:
         raise LookupError(f"the {what} of fit {fit.id} ({fit.picture.name}, {fit.mask}) is missing or damaged")
     return data
-
-
-def _parquet(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", use_dictionary=False)
-    return buffer.getvalue()
-
-
-def _aligned(data: bytes, schema: pa.Schema) -> pa.Table:
-    file = pq.ParquetFile(pa.BufferReader(data))
-    there = file.read(columns=[name for name in file.schema_arrow.names if name in schema.names], use_threads=False)
-    names = set(there.column_names)
-    columns = [there[field.name] if field.name in names else pa.nulls(len(there), field.type) for field in schema]
-    return pa.table(columns, names=schema.names).cast(schema)

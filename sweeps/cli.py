@@ -1,8 +1,11 @@
-"""`python -m sweeps plan|run|status|show SPEC`"""
+"""`python -m sweeps plan|run|status|show SPEC`, `python -m sweeps compact|fetch`"""
 
 from __future__ import annotations
 
+import gc
 import os
+import time
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +17,7 @@ from rich.table import Table
 from lip import terminal
 from lip.errors import InputError
 from lip.fast.backend import HELP, choose
+from lip.fast.precision import require
 
 app = typer.Typer(
     help="Plan, run and watch sweeps: SPEC is the name of a sweep that ships with the package, or a YAML file.",
@@ -24,27 +28,39 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True)
 
+SECONDS_BETWEEN_LOOKS = 10.0
+
 Spec = Annotated[str, typer.Argument(help="a shipped sweep, or a YAML file")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="smoke, mini or paper; default: the sweep's own")]
-Storage = Annotated[Path | None, typer.Option(help="results folder; default: $LIP_STORAGE or ./results")]
+Storage = Annotated[
+    str | None,
+    typer.Option(help="results: a folder, or a URL such as s3://bucket/lip; default: $LIP_STORAGE or ./results"),
+]
 Data = Annotated[Path | None, typer.Option(help="folder with the standard image sets; default: $LIP_DATA")]
 Only = Annotated[list[str] | None, typer.Option(help="a part of the sweep, as key=value; may be repeated")]
 
 
 @app.command()
 def plan(
-    spec: Spec, profile: ProfileName = None, storage: Storage = None, data: Data = None, only: Only = None
+    spec: Spec,
+    profile: ProfileName = None,
+    storage: Storage = None,
+    data: Data = None,
+    only: Only = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="trials at a time; default: this machine's cores")] = None,
+    gpus: Annotated[float, typer.Option(min=0, help="share of a GPU that a trial has")] = 1,
+    price: Annotated[float | None, typer.Option(min=0, help="of an hour of a CPU or GPU, for the cost")] = None,
 ) -> None:
     """Show what a sweep consists of, what of it is published or shared, and how long the rest will take."""
     from lip.compat import SAID
     from sweeps.estimate import estimate
-    from sweeps.plan import label, needed
+    from sweeps.plan import label
 
     made, ledger = _planned(spec, profile, storage, data, only)
     table = Table("trajectory", "fits", "published", "own work", title=_title(made), title_justify="left")
     claimed = set(made.published)
     for trajectory in made.sweep.trajectories:
-        fits = [fit.id for fit in needed(trajectory)]
+        fits = [fit.id for fit in made.needs[trajectory.id]]
         own = [key for key in fits if key not in claimed]
         claimed.update(own)
         table.add_row(
@@ -52,19 +68,19 @@ def plan(
         )
     console.print(table)
     for note in made.sweep.notes:
-        console.print(f"image {note}", highlight=False, markup=False)
+        _say(f"image {note}")
     for defect, said in SAID.items():
         if any(defect in trajectory.compat for trajectory in made.sweep.trajectories):
-            console.print(f"as released, {defect}: {said}", highlight=False, markup=False)
+            _say(f"as released, {defect}: {said}")
     for layers in {trajectory.whole_layers: None for trajectory in made.sweep.trajectories}:
         if layers:
-            console.print(f"masks taken from another network leave whole: {', '.join(layers)}", highlight=False)
+            _say(f"masks taken from another network leave whole: {', '.join(layers)}")
     console.print(
         f"{len(made.sweep.trajectories)} trajectories need {made.naive} fits, {len(made.fits)} distinct ones "
         f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"
     )
     if made.missing:
-        console.print(estimate(made, ledger, _slots()), highlight=False)
+        console.print(estimate(made, ledger, slots or _slots(), gpus, price), highlight=False)
 
 
 @app.command()
@@ -88,66 +104,109 @@ def run(
 
     Exit status 0: all published. 1: something failed. 130: interrupted.
     """
-    made, ledger = _planned(spec, profile, storage, data, only)
-    if made.missing:
-        used = choose(backend, "cpu")  # which compiles what is needed, once here rather than in every trial
+    made, ledger = _planned(spec, profile, storage, data, only, verified=True)
     ledger.check_writable()
-    ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
     if made.missing:
-        from sweeps.execute import Resources, execute
-        from sweeps.plan import Plan
+        from sweeps.execute import PENDING_ON_A_CLUSTER, Resources, connected, dashboard, execute
         from sweeps.progress import Progress
 
-        console.print(
-            f"{len(made.missing)} of {len(made.fits)} fits to do; results in {ledger.root}",
-            highlight=False,
-            markup=False,
-        )
-        console.print(f"backend {used.name}: {used.why}", highlight=False, markup=False)
-        with Progress(made, ledger, console) as progress:
-            execute(made, ledger, Resources(address, slots or _slots(cpus), cpus, gpus, backend), progress)
-        left = len(Plan.make(made.sweep, ledger).missing)
+        slots = slots or (_slots(cpus) if address == "local" else PENDING_ON_A_CLUSTER)
+        image_bytes = sum(pixels.nbytes for pixels in made.sweep.pixels.values())
+        with connected(Resources(address, slots, cpus, gpus, backend), ledger, image_bytes) as resources:
+            device = "cuda" if resources.gpus else "cpu"
+            used = choose(backend, device)  # which compiles what is needed, once here rather than in every trial
+            if address == "local":
+                for fit in made.missing.values():
+                    require(fit.schedule, device)
+            ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
+            _say(f"{len(made.missing)} of {len(made.fits)} fits to do; results in {ledger.storage.shown()}")
+            _say(f"backend {used.name}: {used.why}")
+            if url := dashboard():
+                _say(f"Ray's dashboard: http://{url}")
+            with Progress(made, ledger, console) as progress:
+                execute(made, ledger, resources, progress)
+        left = len(made.missing) - len(ledger.published(made.missing.values(), True, made.sweep.outputs))
         if left:
             remedy = "`python -m sweeps status` says why" if progress.failures else "the same command goes on"
             console.print(f"[red]{left} fits are still to do[/]; {remedy}")
             raise typer.Exit(1 if progress.failures else 130)
-    console.print(
-        f"all {len(made.fits)} fits of {made.sweep.name} ({made.sweep.profile}) are published in {ledger.root}",
-        markup=False,
-    )
+    else:
+        ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
+    _say(f"all {len(made.fits)} fits of {_title(made)} are published in {ledger.storage.shown()}")
+
+
+@app.command()
+def compact(storage: Storage = None) -> None:
+    """Fold the files of the fits in a storage into few, which load faster. Safe at any time, also during runs."""
+    from lip.store import Ledger
+
+    ledger = Ledger(storage or terminal.default_storage())
+    ledger.check_writable()
+    before, after = ledger.compact()
+    _say(f"{before} files of fits are now {after} in {ledger.storage.shown()}")
+    _warn_of_damage(ledger)
+
+
+@app.command()
+def fetch(
+    source: Annotated[str, typer.Argument(help="where the results are: s3://bucket/lip, or another folder")],
+    storage: Storage = None,
+) -> None:
+    """Copy results from elsewhere, verified; what is here already is not copied again."""
+    from lip.store import Ledger
+
+    ledger = Ledger(storage or terminal.default_storage())
+    ledger.check_writable()
+    there = Ledger(source)
+    try:
+        copied = ledger.fetch(there)
+    except OSError as error:
+        raise InputError(f"storage {there.storage.shown()} cannot be read ({' '.join(str(error).split())})") from error
+    _say(f"{copied} files copied from {there.storage.shown()} to {ledger.storage.shown()}")
 
 
 @app.command()
 def status(
-    spec: Spec, profile: ProfileName = None, storage: Storage = None, data: Data = None, only: Only = None
+    spec: Spec,
+    profile: ProfileName = None,
+    storage: Storage = None,
+    data: Data = None,
+    only: Only = None,
+    watch: Annotated[bool, typer.Option("--watch", help="look again and again until nothing is left to do")] = False,
+    json: Annotated[bool, typer.Option("--json", help="for programs, on one line")] = False,
 ) -> None:
-    """List the trajectories of a sweep: done, running, failed with cause, or waiting. Exit status 1 if any failed."""
-    from sweeps.plan import label
-    from sweeps.progress import running
+    """List the trajectories of a sweep: done, running, failed with cause, or waiting. Exit status 1 if any failed.
 
-    made, ledger = _planned(spec, profile, storage, data, only)
-    todo, failures = made.todo(), ledger.failures()
-    alive = running(ledger, made.sweep.name, made.sweep.profile)
-    table = Table("trajectory", "fits", "state", title=_title(made), title_justify="left")
-    counts = dict.fromkeys(("done", "running", "failed", "waiting"), 0)
-    for trajectory in made.sweep.trajectories:
-        key, total = trajectory.id, len(trajectory.fits)
-        published = sum(fit.id in made.published for fit in trajectory.fits)
-        if key not in todo:
-            state, shown = "done", "[green]done[/]"
-        elif key in alive:
-            state, shown = "running", f"running: {alive[key]}"
-        elif key in failures:
-            state, shown = "failed", f"[red]failed[/]: {escape(failures[key])}"
+    Once, all files are verified; --watch goes by their names, and shows what runs or has failed.
+    """
+    from sweeps.status import as_json, counts, standings
+
+    made, ledger = _planned(spec, profile, storage, data, only, verified=not watch)
+    while True:
+        found = standings(made, ledger)
+        if json:
+            print(dumps(as_json(made, ledger, found)), flush=True)
         else:
-            state = shown = "waiting"
-        counts[state] += 1
-        table.add_row(escape(label(trajectory)), f"{published}/{total}", shown)
+            _show_standings(made, [one for one in found if not watch or one.state in ("running", "failed")])
+            console.print(", ".join(f"{count} {state}" for state, count in counts(found).items()))
+        if not watch or not made.missing:
+            break
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+        made.refresh(ledger)
+        if console.is_terminal and not json:
+            console.clear()
+    if not json:
+        _warn_of_damage(ledger)
+    raise typer.Exit(1 if counts(found)["failed"] else 0)
+
+
+def _show_standings(made, found) -> None:  # type: ignore[no-untyped-def]
+    table = Table("trajectory", "fits", "state", title=_title(made), title_justify="left")
+    for one in found:
+        colour = {"done": "green", "failed": "red"}.get(one.state, "default")
+        said = f"[{colour}]{one.state}[/]" + (f": {escape(one.said)}" if one.said else "")
+        table.add_row(escape(one.label), f"{one.published}/{one.fits}", said)
     console.print(table)
-    console.print(", ".join(f"{count} {state}" for state, count in counts.items()))
-    for path in ledger.damaged():
-        console.print(f"[yellow]damaged and ignored:[/] {escape(str(path))}", highlight=False)
-    raise typer.Exit(1 if counts["failed"] else 0)
 
 
 @app.command()
@@ -166,11 +225,11 @@ def show(
     frame = rows(made, ledger)
     if frame.empty:
         raise InputError(
-            f"nothing of {made.sweep.name} is published in {ledger.root}; `python -m sweeps run {spec}` does"
+            f"nothing of {made.sweep.name} is published in {ledger.storage.shown()}; `python -m sweeps run {spec}` does"
         )
     if csv:
         frame.to_csv(csv, index=False)
-        console.print(f"{len(frame)} rows in {csv}", highlight=False, markup=False)
+        _say(f"{len(frame)} rows in {csv}")
         return
     shown = axes(frame)
     table = Table(*shown.columns, title=_title(made), title_justify="left")
@@ -179,14 +238,30 @@ def show(
     console.print(table)
 
 
-def _planned(spec, profile, storage, data, only):  # type: ignore[no-untyped-def]  # the options above, as they are
+def _planned(spec, profile, storage, data, only, verified=False):  # type: ignore[no-untyped-def]  # the options above
     from lip.store import Ledger
     from sweeps.plan import Plan
     from sweeps.spec import read
 
+    gc.disable()  # a hundred thousand fits are a million objects, all of them here to stay
     sweep = read(spec, profile, data, dict(terminal.pair(text) for text in only or []))
     ledger = Ledger(storage or terminal.default_storage())
-    return Plan.make(sweep, ledger), ledger
+    try:
+        made = Plan.make(sweep, ledger, verified)
+    except OSError as error:
+        raise InputError(f"storage {ledger.storage.shown()} cannot be read ({' '.join(str(error).split())})") from error
+    gc.freeze()
+    gc.enable()
+    return made, ledger
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, markup=False)
+
+
+def _warn_of_damage(ledger) -> None:  # type: ignore[no-untyped-def]
+    for path in ledger.damaged():
+        console.print(f"[yellow]damaged and ignored:[/] {escape(path)}", highlight=False)
 
 
 def _shown(value: object) -> str:

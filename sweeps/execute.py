@@ -7,16 +7,21 @@ what is not, and publishes after every round, so a run can be ended anywhere, by
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import os
+import platform
 import shutil
+import socket
 import tempfile
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 for _name, _value in {
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints a table even where none is wanted
@@ -33,26 +38,30 @@ import ray  # noqa: E402  # it reads the environment when it is imported
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
+from lip.errors import InputError  # noqa: E402
 from lip.fit import Fit  # noqa: E402
 from lip.store import Ledger  # noqa: E402
 from lip.trajectory import Trajectory, publish  # noqa: E402
+from sweeps.control import Control  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
-from sweeps.queue import Queue  # noqa: E402
-
-if TYPE_CHECKING:
-    from sweeps.progress import Progress
+from sweeps.progress import SHOWN, Progress  # noqa: E402
 
 SECONDS_BETWEEN_REPORTS = 1.0
-RESTARTS = 3
-"""How often a trial is started again when its process dies; what it had published it does not repeat."""
+PATIENCE = 600.0
+"""Seconds that a trial waits for a storage that has gone away, before it gives up its slot."""
+ANSWER_WITHIN = 60.0
+"""Seconds in which every node of a cluster has to say whether it sees the storage."""
+PENDING_ON_A_CLUSTER = 64
+"""Trials that wait for resources at a time: what an autoscaler sees and brings nodes up for."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Where to run. `cpus` and `gpus` are per trial; `slots` limits the trials at a time on this machine.
+    """Where to run. `cpus` and `gpus` are per trial; `slots` limits the trials at a time on this machine, and on a
+    cluster those that wait for nodes.
 
-    `gpus` None means one if the cluster has any at the start, else none. `backend` (`lip.fast.backend`) is chosen
-    where the trial runs.
+    `gpus` None means one if a node of the cluster has any, else none. `backend` (`lip.fast.backend`) is chosen where
+    the trial runs.
     """
 
     address: str = "local"
@@ -62,50 +71,12 @@ class Resources:
     backend: str = "auto"
 
 
-def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress) -> None:
-    """Train and publish what the plan lacks. Returns when all is done, has failed, or after Ctrl-C.
+@contextmanager
+def connected(resources: Resources, ledger: Ledger, image_bytes: int) -> Iterator[Resources]:
+    """Ray, with every node seeing the storage and one of them large enough for a trial.
 
-    What is published then is for the ledger to say; failures are recorded there with their cause.
+    Gives the resources, with `gpus` decided. Raises InputError before anything has been started there.
     """
-    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.slots)
-    todo = plan.todo()
-    work = {t.id: (t, todo[t.id]) for t in plan.sweep.trajectories if t.id in todo}
-    _connect(resources, sum(pixels.nbytes for pixels in plan.sweep.pixels.values()))
-    scratch = tempfile.mkdtemp(prefix="lip-tune-")
-    try:
-        shared = {
-            "pixels": plan.sweep.pixels,
-            "outputs": plan.sweep.outputs,
-            "storage": str(ledger.root),
-            "backend": resources.backend,
-        }
-        trial = tune.with_parameters(_trial, work=work, **shared)
-        gpus = min(1.0, ray.cluster_resources().get("GPU", 0)) if resources.gpus is None else resources.gpus
-        bundle = {"CPU": resources.cpus} | ({"GPU": gpus} if gpus else {})
-        tune.Tuner(
-            tune.with_resources(trial, tune.PlacementGroupFactory([bundle])),
-            tune_config=tune.TuneConfig(
-                search_alg=_FromQueue(Queue({key: [fit.id for fit in fits] for key, fits in todo.items()})),
-                num_samples=len(work),
-                reuse_actors=True,
-                trial_name_creator=lambda t: t.config["key"],
-                trial_dirname_creator=lambda t: t.config["key"],
-            ),
-            run_config=tune.RunConfig(
-                name="sweep",
-                storage_path=scratch,
-                verbose=0,
-                callbacks=[_Follow({key: trajectory for key, (trajectory, _) in work.items()}, ledger, progress)],
-                failure_config=tune.FailureConfig(max_failures=RESTARTS),
-            ),
-        ).fit()
-    finally:
-        ray.shutdown()
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _connect(resources: Resources, image_bytes: int) -> None:
     local: dict[str, Any] = {}
     if resources.address == "local":
         local = {
@@ -113,13 +84,163 @@ def _connect(resources: Resources, image_bytes: int) -> None:
             "include_dashboard": False,
             "object_store_memory": 10**8 + 2 * image_bytes,  # it holds the images and little else
         }
-    ray.init(
-        resources.address,
-        log_to_driver=False,
-        logging_level=logging.WARNING,
-        runtime_env={"env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0"}},
-        **local,
-    )
+    elif resources.address != "auto":
+        _knock(resources.address)
+    try:
+        ray.init(
+            resources.address,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            runtime_env={"env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0", **_threads(resources.cpus)}},
+            **local,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        if local:
+            raise
+        raise InputError(
+            f"there is no Ray cluster at --address {resources.address} ({_first_line(error)}); is it up, and does "
+            "RAY_AUTH_MODE here say what it says there?"
+        ) from error
+    try:
+        shapes = _shapes()
+        gpus = resources.gpus
+        if gpus is None:
+            gpus = float(any(shape.get("GPU", 0) >= 1 for shape in shapes))
+        for option, name, wanted in (("--cpus", "CPU", resources.cpus), ("--gpus", "GPU", gpus)):
+            most = max(shape.get(name, 0) for shape in shapes)
+            if wanted > most:
+                raise InputError(f"{option} {wanted:g} per trial: no node has more than {most:g}; ask for less")
+        if not local:
+            _check_storage(ledger)
+        yield Resources(resources.address, resources.slots, resources.cpus, gpus, resources.backend)
+    finally:
+        ray.shutdown()
+
+
+def dashboard() -> str | None:
+    """The address of Ray's dashboard, if there is one."""
+    return ray._private.worker.get_dashboard_url()
+
+
+def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress) -> None:
+    """Train and publish what the plan lacks, while `connected`. Returns when all is done or has failed, or on Ctrl-C.
+
+    What is published then is for the ledger to say; failures are recorded there with their cause.
+    """
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.slots)
+    todo = plan.todo()
+    work = {t.id: (t, todo[t.id]) for t in plan.sweep.trajectories if t.id in todo}
+    needs = {key: [fit.id for fit in fits] for key, fits in todo.items()}
+    control = Control(needs, progress, resources.gpus or 0.0)
+    shared = {
+        "pixels": plan.sweep.pixels,
+        "outputs": plan.sweep.outputs,
+        "storage": ledger.url,
+        "sign": progress.sign,
+        "backend": resources.backend,
+    }
+    trial = tune.with_parameters(_trial, work=work, **shared)
+    scratch = tempfile.mkdtemp(prefix="lip-tune-")
+    try:
+        tune.Tuner(
+            tune.with_resources(trial, lambda config: tune.PlacementGroupFactory([_bundle(resources.cpus, config)])),
+            tune_config=tune.TuneConfig(
+                search_alg=_FromControl(control),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=lambda t: t.config["key"],
+                trial_dirname_creator=lambda t: t.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="sweep",
+                storage_path=scratch,
+                verbose=0,
+                callbacks=[_Follow(control, progress)],
+                failure_config=tune.FailureConfig(max_failures=0),  # what is tried again is for `Control` to say
+            ),
+        ).fit()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _bundle(cpus: float, config: dict[str, Any]) -> dict[str, float]:
+    return {"CPU": cpus} | ({"GPU": config["gpus"]} if config["gpus"] else {})
+
+
+def _threads(cpus: float) -> dict[str, str]:
+    """Environment that keeps the numerical libraries of a trial to its own CPUs."""
+    threads = str(max(1, int(cpus)))
+    return {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+
+
+def _knock(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"nothing answers at --address {address} ({error}); give the host:port of a running Ray cluster, or local"
+        ) from error
+
+
+def _shapes() -> list[dict[str, float]]:
+    """The resources of every node there is, and of those that the autoscaler can add."""
+    shapes = [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    if config := ray._private.state.state.get_cluster_config():
+        shapes += [dict(group.resources) for group in config.node_group_configs if group.max_count > 0]
+    return shapes
+
+
+def _check_storage(ledger: Ledger) -> None:
+    """Every node reads what this one has written to the storage, and the other way round. Raises InputError."""
+    probe = f".probe-{uuid.uuid4().hex}"
+    storage = ledger.storage
+    storage.write(probe, probe.encode())
+    answers: dict[Any, dict[str, Any]] = {}
+    try:
+        for node in ray.nodes():
+            if node["Alive"]:
+                place = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                task = ray.remote(num_cpus=0, max_retries=0)(_answer).options(scheduling_strategy=place)
+                answers[task.remote(ledger.url, probe, f"{probe}-{node['NodeID']}")] = node
+        for asked, node in answers.items():
+            name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+            try:
+                said = ray.get(asked, timeout=ANSWER_WITHIN)
+                seen = said is None and storage.read(f"{probe}-{node['NodeID']}") == probe.encode()
+            except FileNotFoundError:
+                said, seen = None, False
+            except (ray.exceptions.RayError, OSError) as error:
+                said, seen = _first_line(error), False
+            if not seen:
+                raise InputError(
+                    f"storage {storage.shown()} is not the same on node {name} as here "
+                    f"({said or 'what it writes there is not seen here'}); use a folder that every node mounts, or a "
+                    "URL such as s3://bucket/lip"
+                )
+    finally:
+        for path in (probe, *(f"{probe}-{node['NodeID']}" for node in answers.values())):
+            with suppress(OSError):
+                storage.remove(path)
+
+
+def _answer(url: str, probe: str, answer: str) -> str | None:
+    """Runs on a node: what is wrong with the storage as it is seen from there, if anything."""
+    try:
+        storage = Ledger(url).storage
+        if storage.read(probe) != probe.encode():
+            return "what is written here is read differently there"
+        storage.write(answer, probe.encode())
+    except FileNotFoundError:
+        return "what is written here is not seen there"
+    except (InputError, OSError) as error:
+        return _first_line(error)
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 class _Disposable:
@@ -129,27 +250,21 @@ class _Disposable:
         return {}
 
 
-class _FromQueue(_Disposable, Searcher):
-    """Hands Tune the next trajectory that can start, and tells the queue what has become of the others."""
+class _FromControl(_Disposable, Searcher):
+    """Hands Tune the next trajectory that can start. How they end is heard by `_Follow`, which is told the reason."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, control: Control) -> None:
         super().__init__()
-        self.queue = queue
-        self.keys: dict[str, str] = {}
+        self.control = control
 
     def suggest(self, trial_id: str) -> Any:
-        key = self.queue.next()
-        if key is None:
-            return None if self.queue else Searcher.FINISHED
-        self.keys[trial_id] = key
-        return {"key": key}
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if fit := result.get("published"):
-            self.queue.published(fit)
+        start = self.control.next()
+        if start is None:
+            return None if self.control else Searcher.FINISHED
+        return {"key": start.key, "gpus": start.gpus}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        self.queue.ended(self.keys.pop(trial_id))
+        pass
 
     def save(self, checkpoint_path: str) -> None:
         Path(checkpoint_path).touch()
@@ -159,55 +274,99 @@ class _FromQueue(_Disposable, Searcher):
 
 
 class _Follow(_Disposable, tune.Callback):
-    """Passes on to the progress display what trials report."""
+    """Passes on to control and display what trials report and how they end."""
 
-    def __init__(self, trajectories: dict[str, Trajectory], ledger: Ledger, progress: Progress) -> None:
-        self.trajectories = trajectories
-        self.ledger = ledger
+    def __init__(self, control: Control, progress: Progress) -> None:
+        self.control = control
         self.progress = progress
 
+    def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
+        self.progress.alive()
+
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
-        self.progress.heard(self.trajectories[trial.config["key"]], result)
+        self.control.heard(trial.config["key"], result)
+        self.progress.heard(trial.config["key"], result)
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self.progress.ended(self.trajectories[trial.config["key"]])
+        self.control.ended(trial.config["key"])
+        self.progress.ended(trial.config["key"])
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        error = trial.get_pickled_error()  # written by this process, a moment ago
         key = trial.config["key"]
-        cause = f"its process died {RESTARTS + 1} times (killed, or out of memory)"
-        self.ledger.record_failure(key, cause)
-        self.progress.heard(self.trajectories[key], {"failed": cause})
-        self.progress.ended(self.trajectories[key])
+        if isinstance(error, ray.exceptions.RayTaskError):  # outside of what `_trial` catches: Tune, Ray or an import
+            self.control.heard(key, {"failed": str(error).strip().splitlines()[-1]})
+            self.control.ended(key)
+        else:
+            lost = "node" in str(error) and ("node has died" in str(error) or getattr(error, "preempted", False))
+            self.control.died(key, _first_line(error or RuntimeError("killed")), lost)
+        self.progress.ended(key)
 
 
 def _trial(
-    config: dict[str, str],
+    config: dict[str, Any],
     work: dict[str, tuple[Trajectory, list[Fit]]],
     pixels: dict[str, Any],
     outputs: frozenset[str],
     storage: str,
+    sign: str,
     backend: str,
 ) -> None:
     """One trial: what one trajectory lacks, fit by fit. Runs in a worker process, which serves many trials."""
     import torch
 
     ledger = Ledger(storage)
-    trajectory, fits = work[config["key"]]
+    _, fits = work[config["key"]]
     device = "cuda" if ray.get_gpu_ids() else "cpu"
     torch.set_num_threads(max(1, int(tune.get_context().get_trial_resources().head_cpus)))
     gc.collect()  # what the trial before left behind in this process
     if device == "cuda":
         torch.cuda.empty_cache()
+        if config["gpus"] < 1:  # so that the one which wants too much fails, and not its neighbour
+            torch.cuda.set_per_process_memory_fraction(config["gpus"])
     for fit in fits:
         try:
-            trained = publish(fit, pixels, ledger, device, _report_now_and_then, fit.id in outputs, backend)
-        except Exception as error:  # a bug or a full disk would fail again: say so and leave the slot to others
-            cause = f"{type(error).__name__} in {fit.mask}: {error}"
-            ledger.record_failure(trajectory.id, cause)
-            tune.report({"failed": cause})
+            trained = _publish(fit, pixels, fit.id in outputs, ledger, sign, device, backend)
+        except Exception as error:  # say so and leave the slot to others
+            memory = isinstance(error, torch.OutOfMemoryError)
+            tune.report({"failed": f"{type(error).__name__} in {fit.mask}: {error}", "out_of_memory": memory})
             return
-        tune.report({"published": fit.id, "trained": trained})
-    ledger.clear_failure(trajectory.id)
+        row = ledger.fits(SHOWN, [fit.id]).to_pylist()[:1] if trained else []
+        tune.report({"published": fit.id, "row": json.dumps(row)})  # as text: Tune keeps count of every number
+
+
+def _publish(
+    fit: Fit, pixels: dict[str, Any], outputs: bool, ledger: Ledger, sign: str, device: str, backend: str
+) -> bool:
+    """Publish a fit to the storage of this run, however often that goes away meanwhile."""
+    while True:
+        _wait_for(ledger, sign)
+        try:
+            trained = publish(fit, pixels, ledger, device, _report_now_and_then, outputs, backend)
+        except (OSError, LookupError):
+            if _there(ledger, sign):
+                raise
+        else:
+            if _there(ledger, sign):  # else it went to the empty folder below a disk that is no longer mounted
+                return trained
+
+
+def _there(ledger: Ledger, sign: str) -> bool:
+    try:
+        ledger.storage.read(sign)
+        return True
+    except OSError:
+        return False
+
+
+def _wait_for(ledger: Ledger, sign: str) -> None:
+    """Wait until the storage shows the sign of life of this run: it is away, or not the same on this node."""
+    began = time.monotonic()
+    while not _there(ledger, sign):
+        if time.monotonic() - began > PATIENCE:
+            raise InputError(f"storage {ledger.storage.shown()} is not seen on node {platform.node()}")
+        tune.report({"waiting": f"for storage {ledger.storage.shown()} on {platform.node()}"})
+        time.sleep(min(10.0, 0.5 + 0.2 * (time.monotonic() - began)))
 
 
 def _report_now_and_then(fit: Fit) -> Callable[[int, float], None]:

@@ -13,27 +13,35 @@ from lip.trajectory import Trajectory
 from sweeps.spec import Sweep
 
 
-@dataclass(frozen=True)
+@dataclass
 class Plan:
     """A sweep against a ledger, as it stood when the plan was made."""
 
     sweep: Sweep
-    published: frozenset[str]
+    published: frozenset[str] = frozenset()
     """The ids of the sweep's fits that need no work."""
 
     @classmethod
-    def make(cls, sweep: Sweep, ledger: Ledger) -> Plan:
-        published = (
-            key
-            for key, fit in cls(sweep, frozenset()).fits.items()
-            if fit in ledger and (key not in sweep.outputs or ledger.has_outputs(fit))
-        )
-        return cls(sweep, frozenset(published))
+    def make(cls, sweep: Sweep, ledger: Ledger, verified: bool = False) -> Plan:
+        """Plan with what the ledger lists; `verified`, with what is undamaged, for which it reads all it relies on."""
+        plan = cls(sweep)
+        plan.refresh(ledger, verified)
+        return plan
+
+    def refresh(self, ledger: Ledger, verified: bool = False) -> None:
+        """Look again what is published."""
+        self.published = ledger.published(self.fits.values(), verified, self.sweep.outputs)
+        self.__dict__.pop("missing", None)
+
+    @cached_property
+    def needs(self) -> dict[str, list[Fit]]:
+        """What each trajectory (by id) needs, in order, with what its own fits build on."""
+        return {trajectory.id: needed(trajectory) for trajectory in self.sweep.trajectories}
 
     @cached_property
     def fits(self) -> dict[str, Fit]:
         """All distinct fits by id, each after those it builds on."""
-        return {fit.id: fit for trajectory in self.sweep.trajectories for fit in needed(trajectory)}
+        return {fit.id: fit for fits in self.needs.values() for fit in fits}
 
     @cached_property
     def missing(self) -> dict[str, Fit]:
@@ -43,14 +51,11 @@ class Plan:
     @property
     def naive(self) -> int:
         """How many fits there would be if trajectories shared none."""
-        return sum(len(needed(trajectory)) for trajectory in self.sweep.trajectories)
+        return sum(map(len, self.needs.values()))
 
     def todo(self) -> dict[str, list[Fit]]:
         """What each unfinished trajectory (by id) still needs, in order."""
-        rest = {
-            trajectory.id: [fit for fit in needed(trajectory) if fit.id in self.missing]
-            for trajectory in self.sweep.trajectories
-        }
+        rest = {key: [fit for fit in fits if fit.id in self.missing] for key, fits in self.needs.items()}
         return {key: fits for key, fits in rest.items() if fits}
 
     def points(self) -> list[dict[str, Any]]:

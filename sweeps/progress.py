@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
+from collections import defaultdict
 from contextlib import suppress
-from pathlib import Path
+from math import inf
 from typing import Any
 
 from rich.console import Console
@@ -14,28 +16,40 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from lip import terminal
-from lip.shelf import write_whole
+from lip.fit import Fit
 from lip.store import Ledger
-from lip.trajectory import Trajectory
 from sweeps.plan import Plan, label, steps
+from sweeps.spec import Sweep
 
 ALIVE_FOR = 60.0
 """Seconds after its last sign of life for which a run counts as running."""
+SECONDS_BETWEEN_SIGNS = 10.0
+SHOWN = ["sparsity", "seconds", *terminal.OUTCOME]
+"""The columns of a row that are shown when it is published."""
 
 
 class Progress:
-    """Follows a run; used as a context. Also leaves signs of life in the storage, for `status` in another terminal."""
+    """Follows a run; used as a context. Records failures, and leaves signs of life in the storage, by which `status`
+    finds the run and trials find out whether they see the storage that it means."""
 
     def __init__(self, plan: Plan, ledger: Ledger, console: Console) -> None:
         self.plan = plan
         self.ledger = ledger
         self.console = console
-        self.sign = sign_of_life(ledger, plan.sweep.name, plan.sweep.profile)
-        self.signed = 0.0
+        self.sign = f"{_signs(plan.sweep)}{uuid.uuid4().hex[:12]}.json"
+        self.signed = -inf
         self.at: dict[str, str] = {}
+        self.trajectories = {trajectory.id: trajectory for trajectory in plan.sweep.trajectories}
         self.needs = {key: {fit.id for fit in fits} for key, fits in plan.todo().items()}
+        self.left = {key: set(fits) for key, fits in self.needs.items()}
+        self.users: dict[str, list[str]] = defaultdict(list)
+        for key, fits in self.needs.items():
+            for fit in fits:
+                self.users[fit].append(key)
         self.published: set[str] = set()
+        self.published_steps = 0
         self.failures = 0
+        self.overcome = ledger.failures().keys() & self.needs.keys()
         self.running_steps: dict[str, int] = {}
         self.bars = Bars(
             TextColumn("{task.description}"),
@@ -53,83 +67,109 @@ class Progress:
         self.trials: dict[str, Any] = {}
 
     def __enter__(self) -> Progress:
+        self.ledger.storage.write(self.sign, self._said())
         self.bars.start()
-        self._sign()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
-        self.sign.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.ledger.storage.remove(self.sign)
 
-    def heard(self, trajectory: Trajectory, report: dict[str, Any]) -> None:
-        """Take what a trial reports: a step on the way, a published fit, or its failure."""
-        key = trajectory.id
-        if "failed" in report:
-            self.failures += 1
-            self.console.print(
-                f"[red]failed[/] {escape(label(trajectory))}: {escape(report['failed'])}", highlight=False
-            )
-        elif "published" in report:
-            fit = self.plan.fits[report["published"]]
-            self.published.add(fit.id)  # a shared fit is heard of once from each that needs it
-            self.running_steps.pop(key, None)
-            self.bars.update(self.fits_bar, completed=len(self.published))
-            self.bars.update(self.trajectories_bar, completed=sum(n <= self.published for n in self.needs.values()))
-            if report["trained"]:
-                self._line(trajectory, fit.id)
-            if key in self.trials:
-                self._bar(trajectory)
-        else:
+    def heard(self, key: str, report: dict[str, Any]) -> None:
+        """Take what a trial reports: a step on the way, a published fit, or what it waits for."""
+        if "published" in report:
+            self._published(key, report["published"], json.loads(report["row"]))
+        elif "step" in report:
             self.running_steps[key] = report["step"]
             self.at[key] = f"{report['place']}, step {report['step']}, {report['said']}"
-            self._bar(trajectory)
-        finished = steps(self.plan.fits[fit] for fit in self.published)
-        self.bars.update(self.steps_bar, completed=finished + sum(self.running_steps.values()))
-        self._sign()
+            self._bar(key)
+        elif "waiting" in report:
+            self.at[key] = f"waiting {report['waiting']}"
+            self._bar(key)
+        self.bars.update(self.steps_bar, completed=self.published_steps + sum(self.running_steps.values()))
+        self.alive()
 
-    def ended(self, trajectory: Trajectory) -> None:
+    def note(self, key: str, text: str) -> None:
+        """Something happened to a trajectory that is not its end."""
+        self.console.print(f"[yellow]again[/] {self._label(key)}: {escape(text)}", highlight=False)
+
+    def failed(self, key: str, cause: str) -> None:
+        """A trajectory has failed for good."""
+        self.failures += 1
+        self.console.print(f"[red]failed[/] {self._label(key)}: {escape(cause)}", highlight=False)
+        with suppress(OSError):  # the disk that is full may be why it failed
+            self.ledger.record_failure(key, cause)
+
+    def finished(self, key: str) -> None:
+        """A trajectory is published whole."""
+        if key in self.overcome:
+            with suppress(OSError):
+                self.ledger.clear_failure(key)
+
+    def ended(self, key: str) -> None:
         """A trial has ended, one way or the other."""
-        self.at.pop(trajectory.id, None)
-        self.running_steps.pop(trajectory.id, None)
-        if (bar := self.trials.pop(trajectory.id, None)) is not None:
+        self.at.pop(key, None)
+        self.running_steps.pop(key, None)
+        if (bar := self.trials.pop(key, None)) is not None:
             self.bars.remove_task(bar)
 
-    def _bar(self, trajectory: Trajectory) -> None:
-        key = trajectory.id
+    def alive(self) -> None:
+        """Give a sign of life, every now and then."""
+        if time.monotonic() - self.signed > SECONDS_BETWEEN_SIGNS:
+            self.signed = time.monotonic()
+            with suppress(OSError):  # whoever waits for the storage finds the sign that was there before
+                self.ledger.storage.write(self.sign, self._said())
+
+    def _published(self, key: str, fit: str, rows: list[dict[str, Any]]) -> None:
+        self.running_steps.pop(key, None)
+        if fit not in self.published:  # a shared fit is heard of once from each that needs it
+            self.published.add(fit)
+            self.published_steps += self.plan.fits[fit].schedule.steps
+            for user in self.users[fit]:
+                self.left[user].discard(fit)
+                if not self.left[user]:
+                    self.bars.advance(self.trajectories_bar)
+            self.bars.update(self.fits_bar, completed=len(self.published))
+        for row in rows:  # one if it was trained just now, else none
+            self._line(key, self.plan.fits[fit], row)
+        if key in self.trials:
+            self._bar(key)
+
+    def _label(self, key: str) -> str:
+        return escape(label(self.trajectories[key]))
+
+    def _bar(self, key: str) -> None:
         if key not in self.trials:
             self.trials[key] = self.bars.add_task("", total=len(self.needs[key]))
         self.bars.update(
             self.trials[key],
-            completed=len(self.needs[key] & self.published),
-            description=f"  {escape(label(trajectory))}: {self.at[key]}",
+            completed=len(self.needs[key]) - len(self.left[key]),
+            description=f"  {self._label(key)}: {escape(self.at.get(key, ''))}",
         )
 
-    def _line(self, trajectory: Trajectory, fit: str) -> None:
-        columns = ["sparsity", "seconds", *terminal.OUTCOME]
-        for row in self.ledger.fits(columns, [fit]).to_pylist():  # one, or none yet where the storage lags behind
-            place = self.plan.fits[fit].mask
-            self.console.print(
-                f"{escape(label(trajectory)):<40} {place!s:<8}  {row['sparsity']:>7.2%} pruned  "
-                f"{row['seconds']:.1f} s  {terminal.outcome(row)}",
-                highlight=False,
-            )
+    def _line(self, key: str, fit: Fit, row: dict[str, Any]) -> None:
+        self.console.print(
+            f"{self._label(key):<40} {fit.mask!s:<8}  {row['sparsity']:>7.2%} pruned  "
+            f"{row['seconds']:.1f} s  {terminal.outcome(row)}",
+            highlight=False,
+        )
 
-    def _sign(self) -> None:
-        if time.monotonic() - self.signed > 2:
-            self.signed = time.monotonic()
-            with suppress(OSError):  # a courtesy: a full disk must not fail a trial here
-                write_whole(self.sign, json.dumps({"time": time.time(), "at": self.at}).encode())
+    def _said(self) -> bytes:
+        return json.dumps({"time": time.time(), "at": self.at}).encode()
 
 
-def sign_of_life(ledger: Ledger, sweep: str, profile: str) -> Path:
-    """Where a run of a sweep says that it is alive, and how far."""
-    return ledger.root / f".running-{sweep}.{profile}.json"
+def running(ledger: Ledger, sweep: Sweep) -> dict[str, str]:
+    """The trajectories (by id) that living runs of a sweep are at, and where."""
+    at: dict[str, str] = {}
+    for name in ledger.storage.names():
+        if name.startswith(_signs(sweep)):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                sign = json.loads(ledger.storage.read(name))
+                at |= sign["at"] if time.time() - sign["time"] < ALIVE_FOR else {}
+    return at
 
 
-def running(ledger: Ledger, sweep: str, profile: str) -> dict[str, str]:
-    """The trajectories (by id) that a living run is at, and where; empty when no run gives signs of life."""
-    try:
-        sign = json.loads(sign_of_life(ledger, sweep, profile).read_text())
-        return sign["at"] if time.time() - sign["time"] < ALIVE_FOR else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+def _signs(sweep: Sweep) -> str:
+    """How the names of all signs of life of a sweep begin: one per run."""
+    return f".running-{sweep.name}.{sweep.profile}-"

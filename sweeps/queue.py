@@ -5,13 +5,15 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import count
+from math import inf
 
 
 class Queue:
     """Trajectories in order, each with the missing fits it needs.
 
     A fit that several need is made by the first of them; the others are held back until it is published. Holding back
-    only ever waits for an earlier trajectory, so there is always one that can start or one that is running.
+    only ever waits for one that is earlier in the order, so there is always one that can start or one that is running.
     """
 
     def __init__(self, needs: Mapping[str, Iterable[str]]) -> None:
@@ -21,7 +23,9 @@ class Queue:
             for fit in fits:
                 self._users[fit].append(key)
         self._maker = {fit: users[0] for fit, users in self._users.items()}
-        self._rank = {key: rank for rank, key in enumerate(self._needs)}
+        self._ranks = count()
+        self._rank = {key: next(self._ranks) for key in self._needs}
+        self._not_before: dict[str, float] = {}
         self._waiting = set(self._needs)
         self._blocked = {key: {fit for fit in fits if self._maker[fit] != key} for key, fits in self._needs.items()}
         self._ready = [(rank, key) for key, rank in self._rank.items() if not self._blocked[key]]  # sorted: a heap
@@ -30,13 +34,21 @@ class Queue:
         """Whether anything is still to be started."""
         return bool(self._waiting)
 
-    def next(self) -> str | None:
-        """The earliest trajectory that can start now; None when all that are left wait for running ones."""
-        if not self._ready:
-            return None
-        _, key = heapq.heappop(self._ready)
-        self._waiting.remove(key)
-        return key
+    def next(self, now: float = inf) -> str | None:
+        """The earliest trajectory that can start now; None when all that are left wait for others or for later."""
+        early = []
+        found = None
+        while self._ready and found is None:
+            rank, key = heapq.heappop(self._ready)
+            if self._not_before.get(key, now) > now:
+                early.append((rank, key))
+            else:
+                found = key
+        for entry in early:
+            heapq.heappush(self._ready, entry)
+        if found is not None:
+            self._waiting.remove(found)
+        return found
 
     def published(self, fit: str) -> None:
         """A fit is in the ledger: nobody waits for it any longer."""
@@ -48,10 +60,27 @@ class Queue:
     def ended(self, key: str) -> None:
         """A trajectory has ended; what it should have made and did not falls to the next that needs it."""
         for fit in sorted(self._needs.pop(key, ())):
-            heirs = [user for user in self._users[fit] if user in self._waiting]
-            if self._maker[fit] == key and heirs:
-                self._maker[fit] = heirs[0]
-                self._unblock(heirs[0], fit)
+            self._users[fit].remove(key)
+            self._pass_on(fit, key)
+
+    def again(self, key: str, not_before: float = 0.0) -> None:
+        """A trajectory was interrupted: it goes to the end of the order, and what it should have made to the next."""
+        self._rank[key] = next(self._ranks)
+        self._not_before[key] = not_before
+        for fit in sorted(self._needs[key]):
+            self._users[fit].remove(key)
+            self._users[fit].append(key)
+            self._pass_on(fit, key)
+        self._waiting.add(key)
+        self._blocked[key] = {fit for fit in self._needs[key] if self._maker[fit] != key}
+        if not self._blocked[key]:
+            heapq.heappush(self._ready, (self._rank[key], key))
+
+    def _pass_on(self, fit: str, key: str) -> None:
+        heirs = [user for user in self._users[fit] if user in self._waiting]
+        if self._maker[fit] == key and heirs:
+            self._maker[fit] = heirs[0]
+            self._unblock(heirs[0], fit)
 
     def _unblock(self, key: str, fit: str) -> None:
         blocked = self._blocked[key]

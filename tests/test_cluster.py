@@ -13,9 +13,12 @@ import yaml
 TOP = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def cluster() -> dict[str, Any]:
-    return yaml.safe_load((TOP / "cluster.yaml").read_text())
+@pytest.fixture(scope="module", params=["aws", "gcp"])
+def cluster(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The file as it is, and with the commented blocks in place of those of the same name."""
+    text = (TOP / "cluster.yaml").read_text()
+    blocks = {"aws": "", "gcp": "\n".join(re.findall(r"^#gcp (.*)$", text, re.MULTILINE))}
+    return yaml.safe_load(text) | (yaml.safe_load(blocks[request.param]) or {})
 
 
 def test_ray_accepts_it(cluster: dict[str, Any]) -> None:
@@ -29,7 +32,7 @@ def test_its_image_runs_the_ray_that_is_pinned(cluster: dict[str, Any]) -> None:
         pin for pin in tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["dependencies"] if "ray" in pin
     ]
     (minor,) = re.findall(r">=(\d+\.\d+)", pins[0])
-    assert f":{minor}." in cluster["docker"]["image"]
+    assert all(f":{minor}." in image for name, image in cluster["docker"].items() if name.endswith("image"))
 
 
 def test_trials_fit_a_worker_and_never_the_head(cluster: dict[str, Any]) -> None:
@@ -38,7 +41,31 @@ def test_trials_fit_a_worker_and_never_the_head(cluster: dict[str, Any]) -> None
     assert any(node["resources"].get("GPU", 0) >= 0.25 and node["resources"]["CPU"] >= 1 for node in types.values())
 
 
-def test_every_start_says_how_it_authenticates_and_installs_this_project(cluster: dict[str, Any]) -> None:
-    starts = [*cluster["head_start_ray_commands"], *cluster["worker_start_ray_commands"]]
-    assert all("RAY_AUTH_MODE=" in command for command in starts if "ray start" in command)
-    assert any("pip install" in command and "~/lip" in command for command in cluster["setup_commands"])
+def test_workers_are_spot_machines_that_come_when_they_are_needed_and_may_write_results(
+    cluster: dict[str, Any],
+) -> None:
+    workers = [node for name, node in cluster["available_node_types"].items() if name != cluster["head_node_type"]]
+    assert all(node["min_workers"] == 0 for node in workers)
+    said = [yaml.safe_dump(node["node_config"]) for node in workers]
+    assert all(re.search("MarketType: spot|preemptible: true", text) for text in said)
+    assert all(re.search("IamInstanceProfile|serviceAccounts", text) for text in said)
+    assert cluster["idle_timeout_minutes"] <= 15
+
+
+def test_every_start_asks_for_the_token_which_every_node_is_given(cluster: dict[str, Any]) -> None:
+    starts = [
+        command
+        for kind in ("head", "worker")
+        for command in cluster[f"{kind}_start_ray_commands"]
+        if "ray start" in command
+    ]
+    assert len(starts) == 2
+    assert all("RAY_AUTH_MODE=token ray start" in command for command in starts)
+    assert cluster["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    assert any("export RAY_AUTH_MODE=token" in command for command in cluster["setup_commands"])
+    assert "--dashboard-host=127.0.0.1" in starts[0]
+
+
+def test_every_node_installs_this_project(cluster: dict[str, Any]) -> None:
+    assert cluster["file_mounts"]["~/lip"] == "."
+    assert any("pip install" in command and '"$HOME/lip[fast]"' in command for command in cluster["setup_commands"])

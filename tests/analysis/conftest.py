@@ -18,6 +18,7 @@ from lip.masks import kept_after
 from lip.priors import GENERATORS
 from lip.schema import FITS, SCORES
 from lip.shelf import Shelf
+from lip.storage import Storage
 from lip.store import Ledger
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class Invented:
         self.ledger = Ledger(folder)
 
     def publish(self, rows: Iterable[dict[str, Any]]) -> None:
-        shelf = Shelf(self.folder / "fits", ".parquet")
+        shelf = Shelf(Storage(self.folder), "fits", ".parquet")
         for values in rows:
             buffer = io.BytesIO()
             pq.write_table(pa.Table.from_pylist([values], schema=FITS), buffer)

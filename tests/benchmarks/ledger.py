@@ -1,4 +1,4 @@
-"""How the ledger scales: publishing, planning against and loading one-row files.
+"""How the ledger scales: publishing, planning against, loading and folding.
 
     python tests/benchmarks/ledger.py [COUNT]
 
@@ -28,7 +28,7 @@ def main(count: int) -> None:
     problem = fits[0].problem(album.pixels)
     mask = Mask.dense(problem.layers)
     trained = train(problem, mask)
-    table = Table("what", "seconds", "ms a fit", title=f"{count} fits of one file each")
+    table = Table("what", "seconds", "ms a fit", title=f"{count} fits")
 
     def timed(what: str, work: Callable[[], Any]) -> None:
         started = time.perf_counter()
@@ -40,9 +40,13 @@ def main(count: int) -> None:
         ledger = Ledger(folder)
         now = datetime.now(UTC)
         timed("publish", lambda: [ledger.publish(fit, mask, trained, None, now) for fit in fits])
-        timed("is it published?", lambda: [fit in ledger for fit in fits])
-        timed("load 3 columns", lambda: ledger.fits(["id", "seed", "psnr_last"]))
-        timed("load all columns", lambda: ledger.fits())
+        for stage in ("one file each", "folded"):
+            timed(f"{stage}: published, by name", lambda: ledger.published(fits, verified=False))
+            timed(f"{stage}: published, verified", lambda: ledger.published(fits, verified=True))
+            timed(f"{stage}: load 3 columns", lambda: ledger.fits(["id", "seed", "psnr_last"]))
+            timed(f"{stage}: load all columns", lambda: ledger.fits())
+            if stage != "folded":
+                timed("compact", ledger.compact)
     Console().print(table)
 
 

@@ -7,21 +7,30 @@ from pathlib import Path
 import pytest
 
 from lip.shelf import Shelf
+from lip.storage import Storage
 
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path / "shelf", ".bin")
+    return Shelf(Storage(tmp_path), "shelf", ".bin")
+
+
+def put(shelf: Shelf, key: str, data: bytes) -> Path:
+    return shelf.storage.folder / shelf.put(key, data)
 
 
 def files(shelf: Shelf) -> list[Path]:
-    return [path for path in shelf.folder.rglob("*") if path.is_file()]
+    return [path for path in shelf.storage.folder.rglob("*") if path.is_file()]
+
+
+def damaged(shelf: Shelf) -> list[Path]:
+    return [shelf.storage.folder / path for path in shelf.damaged()]
 
 
 def test_what_is_put_is_got_until_it_is_removed(shelf: Shelf) -> None:
     assert shelf.get("key") is None
-    path = shelf.put("key", b"data")
-    assert path == shelf.folder / "ke" / "key-3a6eb0790f39ac87.bin"  # sha256 of b"data"
+    path = put(shelf, "key", b"data")
+    assert path == shelf.storage.folder / "shelf" / "ke" / "key-3a6eb0790f39ac87.bin"  # sha256 of b"data"
     assert path.read_bytes() == shelf.get("key") == b"data"
     shelf.remove("key")
     assert shelf.get("key") is None
@@ -57,7 +66,7 @@ def test_putting_again_replaces_what_was_there(shelf: Shelf) -> None:
 
 def test_two_writers_of_one_key_leave_one_item(shelf: Shelf) -> None:
     """Each has looked for old versions before the other had written, so both files stay."""
-    versions = [shelf.put("key", data) for data in (b"one", b"two")]
+    versions = [put(shelf, "key", data) for data in (b"one", b"two")]
     versions[0].write_bytes(b"one")
     assert len(files(shelf)) == 2
     assert list(shelf.items()) == [("key", shelf.get("key"))]
@@ -68,7 +77,7 @@ def test_two_writers_of_one_key_leave_one_item(shelf: Shelf) -> None:
 
 
 def test_a_key_that_continues_another_with_a_hyphen_does_not_come_between_its_versions(shelf: Shelf) -> None:
-    versions = [shelf.put("sweep.a", data) for data in (b"0", b"1", b"2")]  # hashes 5feceb..., 6b86b2..., d4735e...
+    versions = [put(shelf, "sweep.a", data) for data in (b"0", b"1", b"2")]  # hashes 5feceb..., 6b86b2..., d4735e...
     for path, data in zip(versions, (b"0", b"1", b"2"), strict=True):
         path.write_bytes(data)
     shelf.put("sweep.a-b", b"other")
@@ -87,29 +96,48 @@ def test_keys_that_could_leave_the_folder_or_match_others_are_refused(shelf: She
 
 def test_damaged_files_are_never_read_but_listed(shelf: Shelf) -> None:
     shelf.put("sound", b"data")
-    path = shelf.put("hurt", b"data")
+    path = put(shelf, "hurt", b"data")
     for damage in (b"", b"dat", b"data\0", b"dbta"):
         path.write_bytes(damage)
         assert shelf.get("hurt") is None
         assert list(shelf.items()) == [("sound", b"data")]
-        assert shelf.damaged() == [path]
+        assert damaged(shelf) == [path]
     shelf.put("hurt", b"fresh")
-    assert shelf.damaged() == []
+    assert damaged(shelf) == []
     assert not path.exists()
 
 
 def test_a_file_under_the_wrong_name_is_damaged(shelf: Shelf) -> None:
-    path = shelf.put("key", b"data")
+    path = put(shelf, "key", b"data")
     wrong = path.rename(path.with_name(f"key-{'0' * 16}.bin"))
     assert shelf.get("key") is None
-    assert shelf.damaged() == [wrong]
+    assert damaged(shelf) == [wrong]
 
 
-def test_a_file_that_vanishes_while_it_is_looked_for_is_absent(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_vanishes_while_it_is_looked_for_is_looked_for_again(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another writer has replaced it meanwhile."""
-    path = shelf.put("key", b"data")
-    monkeypatch.setattr(shelf, "_versions", lambda key: [path.with_name(f"key-{'0' * 16}.bin"), path])
-    assert shelf.get("key") == b"data"
+    old = put(shelf, "key", b"old")
+    list_files = shelf.files
+
+    def replaced_just_after(group: str) -> list[str]:
+        listed = list_files(group)
+        if old.exists():
+            put(Shelf(shelf.storage, "shelf", ".bin"), "key", b"new")
+        return listed
+
+    monkeypatch.setattr(shelf, "files", replaced_just_after)
+    assert shelf.get("key") == b"new"
+
+
+def test_keys_are_told_by_name_or_by_content(shelf: Shelf) -> None:
+    for key in ("a1", "a2", "b1"):
+        hurt = put(shelf, key, b"data")
+    hurt.write_bytes(b"date")
+    asked = ["a1", "b1", "c1"]
+    assert shelf.keys(asked, verified=False) == {"a1", "b1"}
+    assert shelf.keys(asked, verified=True) == {"a1"}
 
 
 def refuse(*anything: object) -> None:
@@ -120,7 +148,7 @@ def refuse(*anything: object) -> None:
 def test_when_writing_fails_what_was_there_stays_and_nothing_is_left_over(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
-    before = shelf.put("key", b"before")
+    before = put(shelf, "key", b"before")
     with monkeypatch.context() as broken:
         broken.setattr(os, function, refuse)
         with pytest.raises(OSError, match="disk full"):
@@ -140,7 +168,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_unseen_until_then(
             order.append(name)
             if name == "replace":
                 assert Path(arguments[0]).read_bytes() == b"data"
-                assert list(shelf.items()) == shelf.damaged() == []
+                assert list(shelf.items()) == damaged(shelf) == []
                 assert shelf.get("key") is None
             return call(*arguments)
 
@@ -153,8 +181,8 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_unseen_until_then(
 
 
 def test_other_files_in_the_folder_are_nobodys_business(shelf: Shelf) -> None:
-    path = shelf.put("key", b"data")
+    path = put(shelf, "key", b"data")
     for name in (".DS_Store", "notes.txt", "key.bin", f".{'0' * 32}", "key-3a6eb0790f39ac87.json"):
         path.with_name(name).write_bytes(b"other")
     assert list(shelf.items()) == [("key", b"data")]
-    assert shelf.damaged() == []
+    assert damaged(shelf) == []

@@ -178,7 +178,7 @@ def test_a_damaged_row_is_never_read_is_listed_and_heals(ledger: Ledger, publish
         assert dense not in ledger
         assert ledger.fits(["id"])["id"].to_pylist() == [sound.id]
         assert ledger.fits(["id"], ids=[dense.id]).num_rows == 0
-        assert ledger.damaged() == [path]
+        assert ledger.damaged() == [str(path)]
     publish(dense, started=NOON.replace(hour=13))
     assert dense in ledger
     assert ledger.damaged() == []
@@ -290,7 +290,7 @@ def test_a_row_of_an_older_schema_has_nulls_where_columns_were_added_since(ledge
     )
     buffer = io.BytesIO()
     pq.write_table(older, buffer)
-    Shelf(ledger.root / "fits", ".parquet").put("0" * 16, buffer.getvalue())
+    Shelf(ledger.storage, "fits", ".parquet").put("0" * 16, buffer.getvalue())
     table = ledger.fits()
     assert table.schema == FITS
     old, new = table.to_pylist() if table["id"][0].as_py() == dense.id else reversed(table.to_pylist())
@@ -362,7 +362,7 @@ def test_damage_is_listed_wherever_it_is(ledger: Ledger, publish, dense: Fit) ->
     assert {path.relative_to(ledger.root).parts[0] for path in paths} == set(SHELVES)
     for path in paths:
         path.write_bytes(b"damaged")
-    assert set(ledger.damaged()) == paths
+    assert set(ledger.damaged()) == set(map(str, paths))
     assert not ledger.has_outputs(dense)
     assert (ledger.fits().num_rows, ledger.sweeps().num_rows, ledger.failures()) == (0, 0, {})
 

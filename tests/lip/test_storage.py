@@ -1,0 +1,97 @@
+"""One interface to folders and object stores; an in-memory one stands for the latter."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lip.errors import InputError
+from lip.fitting import train
+from lip.masks import Mask
+from lip.storage import Storage
+from lip.store import Ledger
+
+
+@pytest.fixture(params=["folder", "file://", "memory://"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    kind = request.param
+    return Storage(
+        {"folder": tmp_path / "new", "file://": f"file://{tmp_path}/new"}.get(kind, f"{kind}{uuid.uuid4().hex}/x")
+    )
+
+
+def test_what_is_written_is_read_listed_and_removed(storage: Storage) -> None:
+    assert storage.names("a") == storage.folders() == []
+    storage.write("a/b/one", b"1")
+    storage.write("a/two", b"2")
+    storage.write("a/two", b"3")
+    assert (storage.read("a/b/one"), storage.read("a/two")) == (b"1", b"3")
+    assert (storage.names("a"), storage.folders("a"), storage.names("a/b")) == (["two"], ["b"], ["one"])
+    storage.remove("a/two")
+    storage.remove("a/two")
+    assert storage.names("a") == []
+    with pytest.raises(FileNotFoundError):
+        storage.read("a/two")
+
+
+def test_checking_leaves_nothing_behind(storage: Storage) -> None:
+    storage.check_writable()
+    assert storage.names() == storage.folders() == []
+
+
+def test_a_ledger_works_in_an_object_store_as_in_a_folder(tiny) -> None:
+    ledger = Ledger(f"memory://{uuid.uuid4().hex}/results")
+    fits = [tiny.fit(steps=2, seed=seed) for seed in range(3)]
+    problem = tiny.problem(fits[0])
+    mask = Mask.dense(problem.layers)
+    trained = train(problem, mask)
+    for fit in fits[:2]:
+        ledger.publish(fit, mask, trained, mask, datetime.now(UTC))
+    for verified in (False, True):
+        assert ledger.published(fits, verified) == {fits[0].id, fits[1].id}
+    assert fits[0] in Ledger(ledger.url), "any process sees it"
+    assert ledger.ticket(fits[1]) == mask
+    ledger.compact()
+    assert ledger.fits(["id"])["id"].to_pylist() == sorted(fit.id for fit in fits[:2])
+    ledger.record_failure("abc", "cause")
+    assert ledger.failures() == {"abc": "cause"}
+    assert ledger.damaged() == []
+    with pytest.raises(InputError, match=r"memory://.* is no folder of this machine"):
+        _ = ledger.root
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nosuch://bucket/lip", "storage nosuch://bucket/lip cannot be used (Protocol not known: nosuch)"),
+        (
+            "hf://datasets/lip",
+            "hf:// needs a library that is not installed (Install huggingface_hub to access HfFileSystem)",
+        ),
+    ],
+)
+def test_urls_that_cannot_be_used_are_said_in_one_sentence(url: str, said: str) -> None:
+    with pytest.raises(InputError) as error:
+        Storage(url)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_secrets_and_options_of_a_url_are_not_shown() -> None:
+    storage = Storage("s3://key:secret@bucket/lip?region=us-west-2&scheme=http&endpoint_override=127.0.0.1:1")
+    assert storage.shown("fits/ab") == "s3://bucket/lip/fits/ab"
+
+
+def test_a_folder_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    """Below it there may be a disk that is not mounted; what is written there would be lost when it is."""
+    storage = Storage(tmp_path / "disk")
+    storage.write("a", b"1")
+    (tmp_path / "disk").rename(tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError, match="is gone"):
+        storage.write("b", b"2")
+    (tmp_path / "elsewhere").rename(tmp_path / "disk")
+    storage.write("b", b"2")
+    assert storage.names() == ["a", "b"]
