@@ -7,8 +7,8 @@ import pytest
 from sweeps.plan import Plan
 from sweeps.spec import SPECS, Sweep, read
 
-ASIDE = {"paper", "smoke", "tasks", "classification"}
-"""Sweeps that reproduce nothing of the paper, or, as classification, no restoration."""
+ASIDE = {"paper", "smoke", "tasks"}
+"""Sweeps that reproduce nothing of the paper."""
 
 
 @pytest.fixture(scope="module")
