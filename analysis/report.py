@@ -35,6 +35,7 @@ class Section:
     exhibit: Exhibit | Absent
     picture: str = ""
     """As a data address: inside an image nothing in a drawing can run, and its ids meet no others."""
+    latex: str = ""
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -68,11 +69,12 @@ def sections(frames: Frames, folder: Path) -> Iterator[Section]:
         write(folder / f"{name}.svg", drawing)
         write(folder / f"{name}.png", plots.png(exhibit.figure))
         write(folder / f"{name}.csv", exhibit.frame.to_csv(index=False).encode())
-        write(folder / f"{name}.tex", latex(main_table(exhibit)).encode())
+        table = latex(main_table(exhibit))
+        write(folder / f"{name}.tex", table.encode())
         if plots.has_pictures(exhibit.figure):
-            yield Section(name, exhibit, _address("image/jpeg", plots.jpeg(exhibit.figure)))
+            yield Section(name, exhibit, _address("image/jpeg", plots.jpeg(exhibit.figure)), table)
         else:
-            yield Section(name, exhibit, _address("image/svg+xml", drawing))
+            yield Section(name, exhibit, _address("image/svg+xml", drawing), table)
 
 
 def corrected(parts: Iterable[Section]) -> list[Section]:
@@ -179,7 +181,7 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame) -> str:
                 "exhibits": {
                     part.name: {
                         "table": _columns(part.exhibit.frame),
-                        "latex": latex(main_table(part.exhibit)),
+                        "latex": part.latex,
                     }
                     for part in parts
                     if isinstance(part.exhibit, Exhibit)

@@ -7,8 +7,8 @@ import pytest
 from sweeps.plan import Plan
 from sweeps.spec import SPECS, Sweep, read
 
-ASIDE = {"paper", "smoke", "tasks", "classification", "gan"}
-"""Sweeps that reproduce nothing of the paper on untrained priors of images."""
+ASIDE = {"paper", "smoke", "tasks"}
+"""Sweeps that reproduce nothing of the paper."""
 
 
 @pytest.fixture(scope="module")
