@@ -34,7 +34,9 @@ class Restoration(Problem):
         )
         noise = self.stream("observation")  # drawn on from image to image: each has noise of its own
         self.clean = torch.cat(cleans).to(device)
-        self.observation = torch.cat([self.task.observe(clean, noise, *others) for clean in cleans]).to(device)
+        observations = [self.task.observe(clean, noise, *others) for clean in cleans]
+        # Of one image it is not copied: measurements with their matrix may be what fills the memory.
+        self.observation = (observations[0] if len(cleans) == 1 else torch.cat(observations)).to(device)
         count, _, height, width = self.clean.shape
         with self.drawing("theta_0"):
             net = fit.task.network(fit.prior, fit.picture)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -44,39 +44,44 @@ RENAMED = {
 """Published names as ours."""
 
 
+Value = TypeVar("Value")
+
+
 class _Inert:
     """Stands for the settings in a checkpoint of the zoo: a class without methods, of which nothing is read."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Weights by name."""
+    """Weights by name, packed."""
 
     name: str
-    weights: dict[str, Tensor]
+    data: np.ndarray
+    """The bytes of a safetensors file, uint8."""
+    shapes: dict[str, tuple[int, ...]]
 
-    @cached_property
-    def data(self) -> np.ndarray:
-        """The weights as the bytes of a safetensors file, uint8."""
+    @classmethod
+    def of(cls, name: str, weights: Mapping[str, Tensor]) -> Checkpoint:
         from safetensors.torch import save
 
-        return np.frombuffer(save(self.weights), np.uint8)
+        shapes = {key: tuple(value.shape) for key, value in weights.items()}
+        return cls(name, np.frombuffer(save(dict(weights)), np.uint8), shapes)
 
     @cached_property
     def id(self) -> str:
         """16 hex digits over names and values, whatever file they came from."""
-        return hashlib.sha256(self.data.tobytes()).hexdigest()[:16]
+        return hashlib.sha256(memoryview(self.data)).hexdigest()[:16]
 
 
 def unpacked(data: np.ndarray) -> dict[str, Tensor]:
-    """The inverse of `Checkpoint.data`."""
+    """The weights of `Checkpoint.data` by name."""
     from safetensors.torch import load
 
     return load(data.tobytes())
 
 
-def part(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The weights of one network of a checkpoint, under their names in it; empty if it has none."""
+def part(weights: Mapping[str, Value], name: str) -> dict[str, Value]:
+    """What a checkpoint has of one network, under the names it has there; empty if that is nothing."""
     return {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(f"{name}.")}
 
 
@@ -86,16 +91,16 @@ def read(name: str) -> Checkpoint:
     Raises InputError when it cannot be read or downloaded, and when it holds anything but plain values and tensors.
     """
     if name in PUBLISHED:
-        return Checkpoint(name, _named(_loaded(_cached(name)), name))
+        return Checkpoint.of(name, _named(_loaded(_cached(name)), name))
     if not Path(name).is_file():
         raise InputError(f"there is no checkpoint {name}; give a file, or {' or '.join(PUBLISHED)}")
-    return Checkpoint(name, _named(_loaded(Path(name)), name))
+    return Checkpoint.of(name, _named(_loaded(Path(name)), name))
 
 
 def check(checkpoint: Checkpoint, networks: dict[str, nn.Module], kind: str) -> None:
     """Raises InputError unless what the checkpoint holds are the weights of these networks, the generator at least."""
     for name, network in networks.items():
-        theirs = {key: tuple(value.shape) for key, value in part(checkpoint.weights, name).items()}
+        theirs = part(checkpoint.shapes, name)
         ours = {key: tuple(value.shape) for key, value in network.state_dict().items()}
         if theirs != ours and (theirs or name == "generator"):
             first = min(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))

@@ -172,7 +172,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> No
 def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
     whole = tmp_path / "whole.pt"
     torch.save({"generator_deconv.0.0.weight": torch.zeros(9)}, whole)
-    assert list(checkpoint.read(str(whole)).weights) == ["generator.blocks.0.0.weight"]
+    assert list(checkpoint.read(str(whole)).shapes) == ["generator.blocks.0.0.weight"]
     (tmp_path / "cut.pt").write_bytes(whole.read_bytes()[:200])
     (tmp_path / "text.pt").write_text("hello")
     torch.save([1], tmp_path / "list.pt")
