@@ -103,11 +103,11 @@ CLAIMS: dict[str, Claim] = {
         NEGATIVE,
         "points",
     ),
-    "to_classify_random": Claim(
+    "to_classify_shuffled": Claim(
         "classification",
-        "tickets of denoising classify no better than random pruning",
+        "tickets of denoising classify no better than the same, shuffled in each layer",
         OWN,
-        "accuracy less that of random pruning, mean over rounds; tickets from elsewhere leave layers whole",
+        "accuracy less that with as many weights of every layer, but random ones, mean over rounds",
         Region(high=0),
         "points",
     ),
@@ -118,11 +118,11 @@ CLAIMS: dict[str, Claim] = {
         "PSNR less that of the image's own ticket, mean over rounds",
         NEGATIVE,
     ),
-    "to_denoise_random": Claim(
+    "to_denoise_shuffled": Claim(
         "classification",
-        "tickets of classification denoise no better than random pruning",
+        "tickets of classification denoise no better than the same, shuffled in each layer",
         OWN,
-        "PSNR less that of random pruning, mean over rounds; tickets from elsewhere leave layers whole",
+        "PSNR less that with as many weights of every layer, but random ones, mean over rounds",
         Region(high=0),
     ),
     "classifier_layers": Claim(
