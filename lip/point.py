@@ -231,6 +231,12 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
         raise InputError(f"{where}: mask: {point.task} has no use for one; use task: inpaint, or remove it")
     hole = point.mask and _taken(where, album.mask, point.mask, point.size, prior.multiple, own)
     task = _made(task_class, {**_released(task_class, defects), **values, "hole": hole}, where)
+    if (
+        not pretrained
+        and "sense" in (task.kind, source_class.kind)
+        and getattr(task, "estimator", "") != "least_squares"
+    ):
+        raise InputError(f"{where}: estimator: only generators have a tournament of codes; use least_squares")
     if objection := task.check(own.height, own.width):
         raise InputError(f"{where}: {objection}")
     schedule = _schedule(task, prior, point, values, where)

@@ -70,7 +70,7 @@ class Checkpoint:
     @cached_property
     def id(self) -> str:
         """16 hex digits over names and values, whatever file they came from."""
-        return hashlib.sha256(memoryview(self.data)).hexdigest()[:16]
+        return hashlib.sha256(self.data.data).hexdigest()[:16]
 
 
 def unpacked(data: np.ndarray) -> dict[str, Tensor]:
