@@ -94,6 +94,45 @@ CLAIMS: dict[str, Claim] = {
         "PSNR less that of the dense prior, mean over tasks and rounds 1 to 9",
         MATCHING,
     ),
+    # Fig. 6
+    "to_classify": Claim(
+        "classification",
+        "tickets of denoising classify worse than tickets of classification",
+        "tickets do not transfer from restoration to classification (Fig. 6 a, c)",
+        "accuracy less that of the classifier's own ticket, mean over rounds",
+        NEGATIVE,
+        "points",
+    ),
+    "to_classify_random": Claim(
+        "classification",
+        "tickets of denoising classify no better than random pruning",
+        OWN,
+        "accuracy less that of random pruning, mean over rounds; tickets from elsewhere leave layers whole",
+        Region(high=0),
+        "points",
+    ),
+    "to_denoise": Claim(
+        "classification",
+        "tickets of classification denoise worse than tickets of denoising",
+        "tickets do not transfer from classification to restoration (Fig. 6 b, d)",
+        "PSNR less that of the image's own ticket, mean over rounds",
+        NEGATIVE,
+    ),
+    "to_denoise_random": Claim(
+        "classification",
+        "tickets of classification denoise no better than random pruning",
+        OWN,
+        "PSNR less that of random pruning, mean over rounds; tickets from elsewhere leave layers whole",
+        Region(high=0),
+    ),
+    "classifier_layers": Claim(
+        "classifier_layers",
+        "tickets of classification keep the middle layers",
+        "tickets found on CIFAR-10 keep the middle layers (Fig. 7 c, f)",
+        "sparsity of the middle third of the layers less that of the others, mean over rounds",
+        NEGATIVE,
+        "points",
+    ),
     # Fig. 7
     "layers_imp": Claim(
         "layers",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from analysis.exhibits.bird import bird
+from analysis.exhibits.classification import classification, classifier_layers
 from analysis.exhibits.compat import compat
 from analysis.exhibits.contact import contact
 from analysis.exhibits.curves import curves
@@ -35,7 +36,9 @@ EXHIBITS: dict[str, Callable[[Frames], Exhibit | Absent]] = {
     "existence": existence,
     "multi": multi,
     "transfer": transfer,
+    "classification": classification,
     "layers": layers,
+    "classifier_layers": classifier_layers,
     "rewinding": rewinding,
     "impedance": impedance,
     "curves": curves,

@@ -240,7 +240,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Frames:
 def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
     """An invented row of a planned fit: PSNR falls with sparsity, and a little by chance."""
     place = fit.mask.place
-    total, parameters = fit.prior.counts(fit.picture.channels, fit.covers)
+    total, parameters = fit.task.counts(fit.prior, fit.picture, fit.covers)
     kept = kept_after(total, place) if isinstance(place, int) else place.kept(total, parameters)
     sparsity = 1 - kept / total
     loss = {"imp": 1.0, "random": 2.0, "snip": 1.5}.get(fit.mask.kind, 1.2)
@@ -253,24 +253,24 @@ def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
         "round": fit.mask.round,
     }
     scored, generator = getattr(fit.task, "has_reference", False), fit.prior.kind in GENERATORS
+    accuracy = 0.9 - 0.1 * sparsity * loss if fit.task.kind == "classify" else None
+    of_curves = {} if accuracy is None else {f"curve_{name}": None for name in ("psnr", "psnr_ema", "ssim", "ssim_ema")}
     return row(
         {**point, "source_image": None},
         psnr,
         **{f"psnr_{score}": psnr if scored else None for score in SCORES},
         **{f"step_{score}": 60 for score in SCORES},
         spec=json.dumps(fit.canonical()),
-        pixels=fit.picture.pixels,
-        image_height=fit.picture.height,
-        image_width=fit.picture.width,
+        **of_curves,
+        accuracy_peak=accuracy,
+        accuracy_last=accuracy,
+        **{name: value for name, value in fit.picture.columns().items() if name != "channels"},
         task=fit.task.kind,
         hole=" ".join(picture.name for picture in fit.task.pictures) or None,
         **{name: getattr(fit.task, name, None) for name in ("sigma", "keep", "factor", "target")},
         prior=fit.prior.kind,
         **{name: getattr(fit.prior, name, None) for name in ("width", "scales", "skip", "depth")},
-        **{
-            name: getattr(fit.schedule, name, None)
-            for name in ("steps", "lr", "jitter", "ema", "backtrack", "langevin")
-        },
+        **fit.schedule.columns(),
         **{name: getattr(fit, name) for name in ("covers", "theta_seed", "z_seed", "noise_seed")},
         sparsity=sparsity,
         kept_parameters=parameters - total + kept,

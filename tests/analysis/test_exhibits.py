@@ -18,6 +18,8 @@ from analysis.stats import FAILS, HOLDS, UNKNOWN, Verdict
 from lip.errors import InputError
 
 SEEDS = (0, 1, 2)
+SWEEPS = {"script": "compat", "classifier_layers": "classification"}
+"""What runs an exhibit that is not alone in its sweep."""
 
 
 def made(invented, name: str) -> Exhibit | Absent:
@@ -334,7 +336,7 @@ class TestEveryExhibit:
         absent = made(invented, name)
         assert isinstance(absent, Absent)
         assert absent.reason.startswith(("the sweep has no ", "no "))
-        run = {"script": "compat"}.get(name, name)
+        run = SWEEPS.get(name, name)
         assert absent.remedy == f"python -m sweeps run {run} --profile smoke --storage {invented.folder}"
 
     def test_it_says_what_is_not_run_yet(self, name: str, paper: Frames):

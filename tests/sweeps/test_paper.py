@@ -1,4 +1,4 @@
-"""The sweep `paper` holds every experiment of the paper on untrained priors, and shares what they share."""
+"""The sweep `paper` holds every experiment of the paper, and shares what they share."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from sweeps.plan import Plan
 from sweeps.spec import SPECS, Sweep, read
 
-ASIDE = {"paper", "smoke", "tasks", "classification", "gan"}
-"""Sweeps that reproduce nothing of the paper on untrained priors of images."""
+ASIDE = {"paper", "smoke", "tasks"}
+"""Sweeps that reproduce nothing of the paper."""
 
 
 @pytest.fixture(scope="module")
