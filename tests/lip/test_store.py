@@ -111,6 +111,7 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
         "pad",
         "hole",
         "factor",
+        "quartic",
         "measurements",
         "corrupted",
         "measurement_noise",
