@@ -2,7 +2,8 @@
 
 `compat: official` in a sweep file reproduces all of it, a list of names some of it, so that anyone can measure what
 each did to the paper's curves. What a name changes is done where it belongs; here they are said, once. No names are
-needed for how many seeds it takes, nor for its PSNRs being oracle peaks: every row holds those beside the others.
+needed for how many seeds it takes, nor for its PSNRs being oracle peaks: every row holds those beside the others. Of
+what it does with generators, pruning the critic too is not offered, nor pruning a ticket once more at random.
 """
 
 from __future__ import annotations

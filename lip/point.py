@@ -24,6 +24,7 @@ from lip.pruners import PRUNERS
 from lip.schedule import Schedule, Training
 from lip.tasks import TASKS, Task
 from lip.tasks.generate import Adversarial, Generate
+from lip.tasks.sense import Sense
 from lip.trajectory import Origin, Trajectory
 
 Made = TypeVar("Made", bound=BaseModel)
@@ -231,6 +232,8 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
         raise InputError(f"{where}: mask: {point.task} has no use for one; use task: inpaint, or remove it")
     hole = point.mask and _taken(where, album.mask, point.mask, point.size, prior.multiple, own)
     task = _made(task_class, {**_released(task_class, defects), **values, "hole": hole}, where)
+    if Sense in (task_class, source_class) and not (pretrained or values.get("estimator") == "least_squares"):
+        raise InputError(f"{where}: estimator: only generators have a tournament of codes; use least_squares")
     if objection := task.check(own.height, own.width):
         raise InputError(f"{where}: {objection}")
     schedule = _schedule(task, prior, point, values, where)

@@ -20,7 +20,7 @@ SHOWN = ["last", "peak"]
 def gan(frames: Frames) -> Exhibit | Absent:
     """Mean squared error over sparsity of faces recovered with IMP tickets and with randomly pruned generators."""
     frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _ticket, "ticket of a generator", ["estimator"]):
+    if absent := lacking(frames, NAME, TITLE, _ticket, "ticket of a generator"):
         return absent
     fits = frames.fits[_shown(frames.fits)]
     every = _errors(fits)

@@ -394,6 +394,17 @@ def test_tuning_is_repeatable_and_the_released_way_is_another(album: Album) -> N
     assert not torch.equal(weights(fit), weights(released))
 
 
+def test_an_untrained_prior_senses_by_least_squares(tmp_path: Path) -> None:
+    album, ledger = Album(), Ledger(tmp_path / "ledger")
+    point = {**SENSE, "estimator": "least_squares", "image": "camera", "size": 16, "width": 4, "scales": 2}
+    fits = trajectory_of({**point, "corrupted": 0, "steps": 20, "rounds": 1}, album, "demo.yaml").fits
+    for fit in fits:
+        publish(fit, album.pixels, ledger)
+    row = ledger.fits(ids=[fits[1].id]).to_pylist()[0]
+    assert row["curve_loss"][-1] < row["curve_loss"][0]
+    assert row["psnr_last"] > 0
+
+
 # Bad input
 
 
@@ -427,5 +438,7 @@ def test_other_priors_generate_no_faces_and_have_no_checkpoint(album: Album) -> 
         trajectory_of({"task": "generate", "data": "lfw"}, album, "demo.yaml")
     with pytest.raises(InputError, match="checkpoint: hourglass is trained from scratch; remove it"):
         trajectory_of({"image": "astronaut", "checkpoint": "face.pt"}, album, "demo.yaml")
+    with pytest.raises(InputError, match="estimator: only generators have a tournament of codes; use least_squares"):
+        trajectory_of({"image": "astronaut", "task": "sense", "size": 64}, album, "demo.yaml")
     with pytest.raises(InputError, match="one of a generator's faces; say which those are, with source_data"):
         trajectory_of({"image": "held-out/0"}, album, "demo.yaml")

@@ -1,4 +1,4 @@
-"""The sweep `paper` holds every experiment of the paper on untrained priors, and shares what they share."""
+"""The sweep `paper` holds every experiment of the paper, and shares what they share."""
 
 from __future__ import annotations
 
