@@ -51,6 +51,8 @@ PATIENCE = 600.0
 """Seconds that a trial waits for a storage that has gone away, before it gives up its slot."""
 ANSWER_WITHIN = 60.0
 """Seconds in which every node of a cluster has to say whether it sees the storage."""
+NODE_LOSS_SEEN_WITHIN = 3.0
+"""Seconds in which Ray notices that the node of a process that has died is gone too."""
 PENDING_ON_A_CLUSTER = 64
 """Trials that wait for resources at a time: what an autoscaler sees and brings nodes up for."""
 
@@ -279,6 +281,7 @@ class _Follow(_Disposable, tune.Callback):
     def __init__(self, control: Control, progress: Progress) -> None:
         self.control = control
         self.progress = progress
+        self.dead: set[str] = set()
 
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
         self.progress.alive()
@@ -298,9 +301,18 @@ class _Follow(_Disposable, tune.Callback):
             self.control.heard(key, {"failed": str(error).strip().splitlines()[-1]})
             self.control.ended(key)
         else:
-            lost = "node" in str(error) and ("node has died" in str(error) or getattr(error, "preempted", False))
-            self.control.died(key, _first_line(error or RuntimeError("killed")), lost)
+            self.control.died(key, _first_line(error or RuntimeError("killed")), self._lost_a_node())
         self.progress.ended(key)
+
+    def _lost_a_node(self) -> bool:
+        """Whether a node has gone since the last time; Ray may hear of it a moment after its processes have died."""
+        deadline = time.monotonic() + NODE_LOSS_SEEN_WITHIN
+        while True:
+            dead = {node["NodeID"] for node in ray.nodes() if not node["Alive"]}
+            if dead - self.dead or time.monotonic() > deadline:
+                lost, self.dead = bool(dead - self.dead), dead
+                return lost
+            time.sleep(0.2)
 
 
 def _trial(
