@@ -219,8 +219,8 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Frames:
 
     folder = tmp_path_factory.mktemp("paper")
     sweep = read("paper", "smoke")
-    plan = Plan(sweep, frozenset())
-    shelf = Shelf(folder / "outputs", ".safetensors")
+    plan = Plan(sweep)
+    shelf = Shelf(Storage(folder), "outputs", ".safetensors")
     draw = np.random.default_rng(0)
     rows = []
     for fit in plan.fits.values():

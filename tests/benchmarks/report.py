@@ -33,7 +33,7 @@ def main(seeds: int) -> None:
         content = yaml.safe_load((SPECS / "paper.yaml").read_text()) | {"profiles": {"mini": {"seeds": seeds}}}
         file.write_text(yaml.safe_dump(content))
         sweep = read(str(file), "mini")
-        plan = Plan(sweep, frozenset())
+        plan = Plan(sweep)
         ledger = invented["Invented"](Path(folder) / "results")
         draw = np.random.default_rng(0)
         ledger.publish(invented["row_of"](fit, draw) for fit in plan.fits.values())

@@ -32,7 +32,7 @@ def test_the_dense_run_is_shared_and_counted_once(write: Write) -> None:
 
 
 def test_a_transfer_needs_its_source_tickets_but_not_the_last_source_fit(write: Write) -> None:
-    plan = Plan(read(write(grid={"source_image": ["chelsea"], "pruner": ["imp"]})), frozenset())
+    plan = Plan(read(write(grid={"source_image": ["chelsea"], "pruner": ["imp"]})))
     (trajectory,) = plan.sweep.trajectories
     order = needed(trajectory)
     assert [(fit.picture.name, fit.mask.round) for fit in order] == [
@@ -43,7 +43,7 @@ def test_a_transfer_needs_its_source_tickets_but_not_the_last_source_fit(write: 
 
 
 def test_points_are_what_the_ledger_records(write: Write) -> None:
-    plan = Plan(read(write()), frozenset())
+    plan = Plan(read(write()))
     assert {"sweep", "profile", *plan.points()[0]} == set(POINTS.names)
 
 

@@ -196,7 +196,7 @@ def test_a_photograph_under_two_names_is_fitted_once(write: Write, tmp_path: Pat
     names = [str(tmp_path / f"{name}.png") for name in ("one", "two")]
     sweep = spec.read(write(fixed={"rounds": 1}, grid={"image": names}))
     assert len(sweep.trajectories) == 1
-    assert [point["image"] for point in Plan(sweep, frozenset()).points()[::5]] == names
+    assert [point["image"] for point in Plan(sweep).points()[::5]] == names
 
 
 def test_only_picks_a_part(write: Write) -> None:
@@ -224,7 +224,7 @@ def test_a_sweep_includes_others_and_shares_their_trajectories(write: Write, tmp
     # those of layers and mine, six of them, stand in smoke too
     assert len(sweep.trajectories) == 24
     assert {t.rounds for t in sweep.trajectories} == {2}
-    points = Plan(sweep, frozenset()).points()
+    points = Plan(sweep).points()
     assert Counter(point["experiment"] for point in points) == {name: 3 * n for name, n in counts.items()}
 
 
@@ -293,7 +293,7 @@ def test_a_profile_sets_no_rounds_where_there_are_to_be_none(write: Write) -> No
 @pytest.mark.parametrize("path", sorted(spec.SPECS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_sweep_can_be_planned(path: Path, profile: str, standard_sets: Path) -> None:
     sweep = spec.read(path.stem, profile, standard_sets)
-    plan = Plan(sweep, frozenset())
+    plan = Plan(sweep)
     assert plan.missing
     assert {point["fit"] for point in plan.points()} <= plan.fits.keys()
 
