@@ -89,7 +89,8 @@ class Storage:
             self.remove(probe)
         except OSError as error:
             reason = error.strerror or " ".join(str(error).split())
-            raise InputError(f"storage {self.shown()} cannot be written ({reason}); choose another") from error
+            other = "folder" if self._local else "place"
+            raise InputError(f"storage {self.shown()} cannot be written ({reason}); choose another {other}") from error
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root

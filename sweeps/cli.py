@@ -105,6 +105,8 @@ def run(
     Exit status 0: all published. 1: something failed. 130: interrupted.
     """
     made, ledger = _planned(spec, profile, storage, data, only, verified=True)
+    if made.missing:
+        choose(backend, "cuda" if backend == "captured" else "cpu")  # compiles once here rather than in every trial
     ledger.check_writable()
     if made.missing:
         from sweeps.execute import PENDING_ON_A_CLUSTER, Resources, connected, dashboard, execute
@@ -114,7 +116,7 @@ def run(
         image_bytes = sum(pixels.nbytes for pixels in made.sweep.pixels.values())
         with connected(Resources(address, slots, cpus, gpus, backend), ledger, image_bytes) as resources:
             device = "cuda" if resources.gpus else "cpu"
-            used = choose(backend, device)  # which compiles what is needed, once here rather than in every trial
+            used = choose(backend, device)
             if address == "local":
                 for fit in made.missing.values():
                     require(fit.schedule, device)
