@@ -106,8 +106,8 @@ class Trajectory(Spec):
             return there._chain(place - 1)
         total, parameters = there.task.counts(there.prior, there.picture, there.covers)
         kept, last = place.kept(total, parameters), 0  # the last round that keeps more than the level does
-        while kept_after(total, last + 1) > kept:
-            last += 1
+        while kept < (left := kept_after(total, 1)) < total:  # of two weights a round removes none
+            total, last = left, last + 1
         return there._chain(last).replace(cut=place)
 
     def _chain(self, round: int) -> Fit:

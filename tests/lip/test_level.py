@@ -51,6 +51,16 @@ def test_imp_reaches_a_level_from_the_last_round_that_keeps_more(tiny) -> None:
     assert [fit.mask.round for fit in fits] == [0, None, None, None]
 
 
+def test_imp_reaches_a_level_of_fewer_weights_than_rounds_can_leave(tiny) -> None:
+    """A fifth of two weights is none: on the way to one weight, rounds end there."""
+    prior = tiny.fit().prior
+    total, parameters = prior.counts(3, "weights")
+    level = Level(parameters=1 + parameters - total)
+    (_, fit) = tiny.trajectory(rounds=0, levels=(level,)).fits
+    before = fit.mask.source.mask.round
+    assert kept_after(total, before) == 2 < kept_after(total, before - 1)
+
+
 def test_a_level_that_is_a_whole_number_of_rounds_is_those(tiny) -> None:
     rounds = tiny.trajectory(rounds=3).fits
     levels = tiny.trajectory(rounds=0, levels=(Level(sparsity=0.2), Level(sparsity=0.488))).fits
