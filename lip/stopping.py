@@ -65,8 +65,8 @@ class MovingVariance(LastingMinimum):
         """Take the output of a step (counted from 1) and the moving average that goes with it."""
         slot = (step - 1) // self.block % BLOCKS
         if (step - 1) % self.block == 0:
-            self.sums[slot] = 0
-            self.squares[slot] = 0
+            self.sums[slot].zero_()
+            self.squares[slot].zero_()
         moved = output - self.origin
         self.sums[slot] += moved
         self.squares[slot] += moved.square().mean(dtype=torch.float64)

@@ -62,8 +62,8 @@ def luma(difference: Tensor) -> Tensor:
     """The BT.601 luma of a difference of images in [0, 1], on the scale 16 to 235 of 255; grey stays as it is."""
     if difference.shape[1] == 1:
         return difference
-    weights = difference.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    return (difference * weights).sum(dim=1, keepdim=True) * (219 / 255)
+    red, green, blue = difference.split(1, dim=1)  # a tensor of weights would be copied to the device at every step
+    return (0.299 * red + 0.587 * green + 0.114 * blue) * (219 / 255)
 
 
 def downsample(image: Tensor, factor: int) -> Tensor:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lip import metrics
 from lip.fit import Fit
@@ -15,7 +16,13 @@ from lip.fitting import Backtracking, ReleasedBacktracking, train
 from lip.masks import Mask
 from lip.problem import stream
 from lip.restoration import Restoration
+from lip.tasks.degradation import Degradation
 from lip.tasks.denoise import Denoise
+from lip.tasks.inpaint import Inpaint
+from lip.tasks.reconstruct import Reconstruct
+from lip.tasks.superres import SuperResolution
+
+ops = torch.ops.aten
 
 
 def half(problem: Restoration, seed: int = 0) -> Mask:
@@ -127,6 +134,25 @@ def test_two_runs_are_equal_bit_for_bit(tiny) -> None:
     assert one.scores == two.scores
     assert all(np.array_equal(image, two.outputs[name]) for name, image in one.outputs.items())
     assert all(torch.equal(value, two.weights[name]) for name, value in one.weights.items())
+
+
+class Waits(TorchDispatchMode):
+    """Counts what makes the host wait for a GPU: reading a value, or handing over one that is made on the host."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        self.count += function in (ops._local_scalar_dense.default, ops.nonzero.default, ops.lift_fresh.default)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("task", [Denoise(), Inpaint(), SuperResolution(factor=2), Reconstruct(target="noisy")])
+@pytest.mark.parametrize("schedule", [{}, {"backtrack": None, "langevin": 0.02, "burn_in": 0.0}, {"undo": "official"}])
+def test_no_step_waits_for_the_device(tiny, task: Degradation, schedule: dict[str, Any]) -> None:
+    problem = tiny.problem(task=task, steps=30, **schedule)
+    with Waits() as waits:
+        problem.train(half(problem))
+    assert waits.count < 30, "a few before the first step and after the last"
 
 
 def test_pruned_weights_are_zero_at_every_step(tiny) -> None:
