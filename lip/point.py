@@ -98,7 +98,7 @@ class Album:
 
     def __init__(self, data: Path | None = None) -> None:
         self.data = data
-        self._images: dict[tuple[str, int | None, int], images.Image] = {}
+        self._images: dict[tuple[Any, ...], images.Image] = {}
         self._sets: dict[tuple[str, int], datasets.Data] = {}
         self._faces: dict[tuple[str, int, float, float], Faces] = {}
         self._checkpoints: dict[str, Checkpoint] = {}
@@ -119,7 +119,7 @@ class Album:
         """A reference to an inpainting mask: `text`, drawn at the size of a picture, or an image. Raises InputError."""
         if name != "text":
             return self.picture(name, size, multiple)
-        key = ("text", like.width, like.height)
+        key = ("text", (like.height, like.width))  # not that of an image file called text
         if key not in self._images:
             self._images[key] = images.Image("text", text_mask(like.height, like.width), ())
         return self._reference(self._images[key])
@@ -145,7 +145,7 @@ class Album:
                 f"there is no image {images.HELD_OUT}{number}; {name} has {images.HELD_OUT}0 to {len(held_out) - 1}"
             )
         image = images.Image(f"{images.HELD_OUT}{number}", np.ascontiguousarray(held_out[int(number)]), ())
-        return self._reference(self._images.setdefault((f"{name}/{image.name}", size, size), image))
+        return self._reference(self._images.setdefault((number, name, size, share, crop), image))
 
     def _folder(self, *key: Any) -> Faces:
         if key not in self._faces:

@@ -433,6 +433,13 @@ def test_what_cannot_be_used_is_said_in_one_sentence(album: Album, values: dict[
         made(album, **values)
 
 
+def test_an_album_tells_crops_of_one_face_apart() -> None:
+    album = Album()
+    face = {(share, crop): album.held_out("0", "lfw", 16, share, crop) for share in (0.4, 0.9) for crop in (1.0, 0.5)}
+    assert len({picture.pixels for picture in face.values()}) == 4
+    assert {picture.pixels for picture in face.values()} <= album.pixels.keys()
+
+
 def test_other_priors_generate_no_faces_and_have_no_checkpoint(album: Album) -> None:
     with pytest.raises(InputError, match="prior: hourglass is no generator of faces; use prior: dcgan or pggan"):
         trajectory_of({"task": "generate", "data": "lfw"}, album, "demo.yaml")
