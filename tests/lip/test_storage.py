@@ -13,6 +13,7 @@ from lip.fitting import train
 from lip.masks import Mask
 from lip.storage import Storage
 from lip.store import Ledger
+from lip.terminal import default_storage
 
 
 @pytest.fixture(params=["folder", "file://", "memory://"])
@@ -95,3 +96,13 @@ def test_a_folder_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").rename(tmp_path / "disk")
     storage.write("b", b"2")
     assert storage.names() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("s3://bucket/lip", "s3://bucket/lip"), ("/a b/c", "/a b/c"), ("", "results")]
+)
+def test_the_environment_says_where_results_are(monkeypatch: pytest.MonkeyPatch, given: str, meant: str) -> None:
+    monkeypatch.setenv("LIP_STORAGE", given)
+    assert default_storage() == meant
+    monkeypatch.delenv("LIP_STORAGE")
+    assert default_storage() == "results"
