@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lip.problem import Problem
 
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # a column of the ledger holds it
 
 
 class Fit(Spec):

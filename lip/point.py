@@ -32,6 +32,9 @@ Made = TypeVar("Made", bound=BaseModel)
 OF_WEIGHTS = ("backtrack", "undo", "decay", "langevin", "jitter", "precision")
 """Fields of a schedule that mean nothing where the code alone is fitted."""
 
+Side = Annotated[int, Field(ge=1, le=8192)]
+"""Pixels; what is larger fits into no memory with a network around it."""
+
 MADE_HERE = ("hole", "of", "generator_frozen", "raw")
 """Fields that are no keys: the first is what `mask` becomes, the others say how fits come of those asked for."""
 
@@ -69,9 +72,9 @@ class Point(BaseModel):
     z_seed: Seed | None = None
     noise_seed: Seed | None = None
     rewind: Annotated[float, Field(ge=0, le=100)] = 0.0
-    size: Annotated[int, Field(ge=1)] | None = None
+    size: Side | None = None
     """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
-    data_size: Annotated[int, Field(ge=1)] = 50
+    data_size: Side = 50
     """Pictures of a data set are cut to a square and scaled to this many pixels."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.4
     """Share of a folder of faces that generators are trained on; the others are held out."""

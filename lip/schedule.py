@@ -33,7 +33,7 @@ class Training(Spec):
 class Schedule(Training):
     """Adam on the task's loss, with the input jittered at every step and no early stop; or SGLD."""
 
-    steps: Annotated[int, Field(ge=1)] = 3000
+    steps: Annotated[int, Field(ge=1, le=10_000_000)] = 3000
     lr: Positive = 0.01
     jitter: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 30
     """Standard deviation of the Gaussian noise added to the input code at every step."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from lip.priors.prior import Prior
+from lip.priors.prior import Channels, Prior
 from lip.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class Decoder(Prior):
 
     kind = "decoder"
 
-    width: Annotated[int, Field(ge=1)] = 128
+    width: Channels = 128
     """Channels of every layer and of the input code."""
     scales: Annotated[int, Field(ge=1, le=8)] = 5
     """How often the code is doubled."""

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from lip.priors.prior import Prior
+from lip.priors.prior import Channels, Prior
 
 if TYPE_CHECKING:
     from lip.priors.networks import HourglassNet
-
-Count = Annotated[int, Field(ge=1)]
 
 
 class Hourglass(Prior):
@@ -19,13 +17,13 @@ class Hourglass(Prior):
 
     kind = "hourglass"
 
-    width: Count = 128
+    width: Channels = 128
     """Channels of every layer on the way down and up."""
     scales: Annotated[int, Field(ge=1, le=8)] = 5
     """How often the image is halved."""
-    skip: Annotated[int, Field(ge=0)] = 4
+    skip: Annotated[int, Field(ge=0, le=8192)] = 4
     """Channels of each skip connection; 0 for none."""
-    depth: Count = 32
+    depth: Channels = 32
     """Channels of the input code."""
 
     @property

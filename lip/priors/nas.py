@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from lip.priors.prior import Prior
+from lip.priors.prior import Channels, Prior
 
 if TYPE_CHECKING:
     from lip.priors.nas_networks import NasNet
@@ -96,9 +96,9 @@ class Nas(Prior):
     A row of links for each scale on the way up, the finest first; in each a bit for each source: the code, then what
     the encoder makes of it scale by scale. As many scales as rows.
     """
-    width: Annotated[int, Field(ge=16, multiple_of=16)] = 128
+    width: Annotated[int, Field(ge=16, le=8192, multiple_of=16)] = 128
     """Channels of every layer on the way down and up; some cells take the fourth part of a fourth part."""
-    depth: Annotated[int, Field(ge=1)] = 32
+    depth: Channels = 32
     """Channels of the input code."""
 
     @property

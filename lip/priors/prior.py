@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from lip.schedule import Schedule
 from lip.spec import Spec
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 Covers = Literal["weights", "all"]
 """What a mask covers: the weights of the convolutions, or all parameters, biases and batch norm too."""
+
+
+Channels = Annotated[int, Field(ge=1, le=8192)]
+"""Of a layer or a code; a convolution of more has a billion weights."""
 
 
 class Prior(Spec):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from lip.priors.prior import Prior
+from lip.priors.prior import Channels, Prior
 
 if TYPE_CHECKING:
     from lip.priors.networks import UNet
@@ -21,7 +21,7 @@ class Unet(Prior):
 
     scales: Annotated[int, Field(ge=1, le=len(WIDTHS))] = 6
     """How often the image is halved; the widths are 16, 32, 64 and then 128."""
-    depth: Annotated[int, Field(ge=1)] = 32
+    depth: Channels = 32
     """Channels of the input code."""
 
     @property
