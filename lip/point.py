@@ -237,14 +237,16 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     task = _made(task_class, {**_released(task_class, defects), **values, "hole": hole}, where)
     if Sense in (task_class, source_class) and not (pretrained or values.get("estimator") == "least_squares"):
         raise InputError(f"{where}: estimator: only generators have a tournament of codes; use least_squares")
-    if objection := task.check(own.height, own.width):
-        raise InputError(f"{where}: {objection}")
     schedule = _schedule(task, prior, point, values, where)
     here = Origin(pictures=(own,), task=task, schedule=schedule)
     there = here.replace(pictures=sources, codes=point.codes if len(sources) > 1 else "shared")
     if source_class is not task_class:
         other = _made(source_class, _released(source_class, defects), where)
         there = there.replace(task=other, schedule=_schedule(other, prior, point, values, where))
+    for origin in (here, there):
+        for picture in origin.pictures:
+            if objection := origin.task.check(picture.height, picture.width, prior):
+                raise InputError(f"{where}: {objection}")
     if isinstance(prior, Pretrained):
         there = there.replace(prior=prior.as_trained())
         _check_generator(prior, point, own, there, album, where)

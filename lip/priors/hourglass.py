@@ -34,6 +34,9 @@ class Hourglass(Prior):
     def smallest(self) -> int:
         return 2 * self.multiple  # reflection padding by one needs two pixels at the deepest scale
 
+    def outputs(self, height: int, width: int) -> bool:
+        return bool(self.skip) or super().outputs(height, width)  # what is doubled is cropped to the skip connection
+
     def build(self, channels: int) -> HourglassNet:
         from lip.priors.networks import HourglassNet
 

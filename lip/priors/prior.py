@@ -48,6 +48,10 @@ class Prior(Spec):
     def smallest(self) -> int:
         """The least image height and width, in pixels."""
 
+    def outputs(self, height: int, width: int) -> bool:
+        """Whether the network can output an image of that size, which need not be one to crop to."""
+        return height % self.multiple == width % self.multiple == 0
+
     @abstractmethod
     def build(self, channels: int) -> Network:
         """The network with PyTorch's default initialisation, drawn from the global generator."""

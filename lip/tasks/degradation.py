@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lip.errors import InputError
 from lip.images import HELD_OUT
+from lip.metrics import SSIM_WINDOW
 from lip.picture import Picture
 from lip.schedule import Schedule
 from lip.tasks.task import Task
@@ -57,6 +58,11 @@ class Degradation(Task):
             raise InputError(
                 f"image {name} is {taken.width}x{taken.height} pixels, the net needs at least "
                 f"{prior.smallest}x{prior.smallest}; use a larger image, a larger size or fewer scales"
+            )
+        if min(taken.height, taken.width) < SSIM_WINDOW:
+            raise InputError(
+                f"image {name} is {taken.width}x{taken.height} pixels, SSIM needs at least "
+                f"{SSIM_WINDOW}x{SSIM_WINDOW}; use a larger image or a larger size"
             )
         return taken
 

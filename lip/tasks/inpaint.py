@@ -13,6 +13,8 @@ from lip.tasks.degradation import Degradation
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from lip.priors import Prior
+
 
 class Inpaint(Degradation):
     """Fill in pixels of which nothing is known, in no channel.
@@ -40,9 +42,13 @@ class Inpaint(Degradation):
     def pictures(self) -> tuple[Picture, ...]:
         return (self.hole,) if self.hole else ()
 
-    def check(self, height: int, width: int) -> str | None:
+    def check(self, height: int, width: int, prior: Prior) -> str | None:
         if self.hole and (self.hole.height, self.hole.width) != (height, width):
             return f"mask: it is {self.hole.width}x{self.hole.height} pixels; use one of the image's size"
+        if self.pad >= min(height, width):
+            return f"pad: {width}x{height} pixels have too few to reflect; use a larger size"
+        if not prior.outputs(height + 2 * self.pad, width + 2 * self.pad):
+            return f"pad: {prior.kind} outputs multiples of {prior.multiple} pixels; use 0, or leave pad out of compat"
         return None
 
     def frame(self, image: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from lip.tasks.degradation import Degradation
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from lip.priors import Prior
+
 CORRUPT = 10_000.0
 """What a corrupted measurement reads."""
 
@@ -44,7 +46,7 @@ class Sense(Degradation):
         """Measurements that are not corrupted."""
         return self.measurements - self.corrupted
 
-    def check(self, height: int, width: int) -> str | None:
+    def check(self, height: int, width: int, prior: Prior) -> str | None:
         if self.corrupted >= self.sound:
             most = (self.measurements - 1) // 2
             return (

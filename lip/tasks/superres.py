@@ -11,6 +11,8 @@ from lip.tasks.degradation import Degradation
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from lip.priors import Prior
+
 SHAVE_BEFORE, SHAVE_AFTER = 4, 5
 """Pixels that the published PSNRs leave out at the top and left, and at the bottom and right."""
 
@@ -30,9 +32,11 @@ class SuperResolution(Degradation):
         released = Schedule(steps=2000, lr=0.01, jitter=0.03, backtrack=None)
         return {"paper": released.replace(steps=4000, jitter=0.05) if self.factor == 8 else released, "lip": released}
 
-    def check(self, height: int, width: int) -> str | None:
+    def check(self, height: int, width: int, prior: Prior) -> str | None:
         if height % self.factor or width % self.factor:
             return f"factor: {width}x{height} pixels are no multiple of {self.factor}; use another size"
+        if min(height, width) <= SHAVE_BEFORE + SHAVE_AFTER:
+            return f"task: of {width}x{height} pixels nothing is left without the border; use a larger size"
         return None
 
     def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ class Task(Spec):
         """Images that it needs besides."""
         return ()
 
-    def check(self, height: int, width: int) -> str | None:
+    def check(self, height: int, width: int, prior: Prior) -> str | None:
         """What speaks against an image of that size, as the end of a sentence; None if nothing does."""
         return None
 

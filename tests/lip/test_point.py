@@ -119,6 +119,27 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
             {"task": "superres", "factor": 8, "image": "odd.png"},
             "factor: 36x36 pixels are no multiple of 8; use another size",
         ),
+        (
+            {"task": "superres", "factor": 8, "source_image": "odd.png"},
+            "factor: 36x36 pixels are no multiple of 8; use another size",
+        ),
+        (
+            {"task": "superres", "factor": 8, "size": 8, "scales": 1},
+            "task: of 8x8 pixels nothing is left without the border; use a larger size",
+        ),
+        (
+            {"size": 4, "scales": 1},
+            "image cat.png is 4x4 pixels, SSIM needs at least 7x7; use a larger image or a larger size",
+        ),
+        (
+            {"task": "inpaint", "prior": "decoder", "pad": 1},
+            "pad: decoder outputs multiples of 4 pixels; use 0, or leave pad out of compat",
+        ),
+        (
+            {"task": "denoise", "source_task": "inpaint", "skip": 0, "compat": ["pad"]},
+            "pad: hourglass outputs multiples of 4 pixels; use 0, or leave pad out of compat",
+        ),
+        ({"task": "inpaint", "size": 16, "pad": 16}, "pad: 16x16 pixels have too few to reflect; use a larger size"),
         ({"schedule": "fast"}, "schedule: input should be 'paper', 'lip' or 'sgld', not 'fast'"),
         ({"rewind": 120}, "rewind: input should be less than or equal to 100, not 120"),
         ({"rewind": -1.0}, "rewind: input should be greater than or equal to 0, not -1.0"),

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from lip.picture import Picture
+from lip.priors import Hourglass
 from lip.tasks import TASKS
 from lip.tasks.degradation import Degradation
 from lip.tasks.denoise import Denoise
@@ -115,8 +116,8 @@ def test_a_hole_is_where_its_picture_is_dark(smooth: Tensor) -> None:
     unknown = task.observe(smooth, seeded(), hole).isnan()
     assert unknown[:, :, 4:9].all()
     assert unknown.float().mean() == 5 / 32
-    assert task.check(32, 32) is None
-    assert task.check(64, 32) == "mask: it is 32x32 pixels; use one of the image's size"
+    assert task.check(32, 32, Hourglass()) is None
+    assert task.check(64, 32, Hourglass()) == "mask: it is 32x32 pixels; use one of the image's size"
 
 
 @pytest.mark.parametrize(("factor", "size", "padding"), [(4, 16, 6), (8, 32, 12)])
@@ -161,8 +162,11 @@ def test_super_resolution_reports_the_luma_without_its_border() -> None:
 
 
 def test_super_resolution_wants_a_multiple_of_its_factor() -> None:
-    assert SuperResolution(factor=8).check(64, 96) is None
-    assert SuperResolution(factor=8).check(64, 100) == "factor: 100x64 pixels are no multiple of 8; use another size"
+    assert SuperResolution(factor=8).check(64, 96, Hourglass()) is None
+    assert (
+        SuperResolution(factor=8).check(64, 100, Hourglass())
+        == "factor: 100x64 pixels are no multiple of 8; use another size"
+    )
 
 
 def test_the_four_targets_are_what_they_say(smooth: Tensor) -> None:
