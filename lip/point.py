@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -86,7 +87,7 @@ class Point(BaseModel):
     """inpaint: an image that is light where pixels are known, or `text` for one with lines of text."""
     schedule: Literal["paper", "lip", "sgld"] = "paper"
     """Train as the paper says, as its released code did, or by stochastic gradient Langevin dynamics."""
-    compat: Literal["official"] | list[Defect] = []
+    compat: Literal["official"] | list[str] = []
     """Do all as the released code does, or what is named (`lip.compat`)."""
 
     def defects(self, *owners: type[Task] | type[Prior]) -> tuple[Defect, ...]:
@@ -210,6 +211,9 @@ def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajec
     for key in values:
         if key not in keys:
             raise InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
+    for name in point.compat if isinstance(point.compat, list) else []:
+        if name not in OFFICIAL:
+            raise InputError(f"{where}: compat: the released code has no {name!r}; {nearest(name, OFFICIAL)}")
     for owner in (task_class, source_class):
         if owner.pruners and point.pruner not in owner.pruners:
             usable = ", ".join(owner.pruners)
@@ -376,6 +380,9 @@ def _levels(point: Point, task: Task, prior: Prior, own: Picture, where: str) ->
     if point.rounds is not None and (point.sparsities or point.parameters):
         key = "sparsities" if point.sparsities else "parameters"
         raise InputError(f"{where}: {key}: levels stand instead of rounds; remove one of the two")
+    for key in ("sparsities", "parameters"):
+        if twice := [level for level, count in Counter(getattr(point, key)).items() if count > 1]:
+            raise InputError(f"{where}: {key}: {twice[0]} stands here twice; remove one")
     for sparsity in point.sparsities:
         if not 0 < sparsity < 1:
             raise InputError(f"{where}: sparsities: {sparsity:g} is no fraction; use one between 0 and 1, such as 0.9")
@@ -432,7 +439,8 @@ def _made(owner: type[Made], values: Mapping[str, Any], where: str) -> Made:
 def explained(where: str, error: ValidationError, keys: list[str]) -> InputError:
     """The first complaint of pydantic as a sentence for users; `keys` are those that would have been known."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    # Of a union's branch, "list[str]", or of a key instead of its value, "[key]", pydantic says more than helps.
+    key = ".".join(str(part) for part in first["loc"] if part != "str" and "[" not in str(part))
     if first["type"] == "extra_forbidden":
         return InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
     if first["type"] == "missing":

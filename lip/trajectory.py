@@ -53,8 +53,8 @@ class Trajectory(Spec):
     schedule: Training
     prior: Prior
     pruner: str
-    options: tuple[tuple[str, str | int | float | bool], ...] = ()
-    """What the pruner is told besides (`Recipe.options`)."""
+    options: tuple[tuple[str, Any], ...] = ()
+    """What the pruner is told besides (`Recipe.options`), which checks it."""
     rounds: Annotated[int, Field(ge=0, le=50)]
     levels: tuple[Level, ...] = ()
     covers: Covers = "weights"

@@ -61,9 +61,9 @@ BAD = {
     ),
     "counts of a list": (
         {"fixed": {"image": "astronaut", "counts_of": ["imp"]}, "grid": {"pruner": ["shuffled"]}},
-        "input should be a valid",
+        r"counts_of: there are no counts of \['imp'\]; did you mean 'imp'\?",
     ),
-    "unknown defect": ({"fixed": {"image": "astronaut", "compat": ["imp"]}}, "compat"),
+    "unknown defect": ({"fixed": {"image": "astronaut", "compat": ["imp"]}}, "did you mean 'imp_target'"),
     "duplicate points": ({"grid": {"pruner": ["imp", "imp"]}}, "the same trajectory stands here twice"),
     "rewind out of range": ({"grid": {"rewind": [101]}}, "rewind: input should be less than or equal to 100, not 101"),
     "rewind to no step": ({"grid": {"rewind": [0.1]}}, "is not a step"),
