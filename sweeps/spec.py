@@ -13,8 +13,10 @@ that belong to this one, and what they share is done once. `outputs: true` keeps
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -30,6 +32,9 @@ from lip.trajectory import Trajectory
 from sweeps.profiles import PROFILES, Profile
 
 SPECS = Path(__file__).parent / "specs"
+
+MOST_POINTS = 200_000
+"""A grid of more is refused: planning so many takes a minute, and more sooner fill the memory."""
 
 
 class Part(BaseModel):
@@ -154,20 +159,32 @@ def read(
 
 
 class _Loader(yaml.SafeLoader):
-    """Loads nothing but plain values, and refuses a key that stands twice (YAML itself takes the last)."""
+    """Loads nothing but plain values, and refuses a key that stands twice (YAML itself takes the last).
+
+    And aliases: a few lines of them make lists of billions, or one that contains itself.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()
+            raise yaml.composer.ComposerError(
+                None, None, f"write out what *{event.anchor} stands for", event.start_mark
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+        made = super().construct_mapping(node, deep)
+        if len(made) < len(node.value):
+            keys = Counter(self.construct_object(key, deep=True) for key, _ in node.value)
+            key = max(keys, key=keys.__getitem__)
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+        return made
 
 
 def _parse(path: Path) -> SweepFile:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: no UTF-8, a month 13
         raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: a sweep file is a mapping with the keys {', '.join(SweepFile.model_fields)}")
@@ -226,12 +243,19 @@ def _points(
                 grid[key] = [name for value in grid[key] for name in _names(path, key, value, data)]
         if seeds is not None and "seed" not in fixed:
             grid["seed"] = list(range(seeds))
+        if (count := prod(map(len, grid.values()))) > MOST_POINTS:
+            raise InputError(
+                f"{path}: grid: {count:,} points are more than {MOST_POINTS:,}; split it into sweeps of their own"
+            )
         for combination in product(*grid.values()):
             values = {**fixed, **dict(zip(grid, combination, strict=True))}
             yield file, values | {key: size for key, size in sizes.items() if _has(values, key)}, path
     for name in file.include:
         beside = path.parent / name
-        included = beside if beside.is_file() else find(name)
+        try:
+            included = beside if beside.is_file() else find(name)
+        except InputError as error:
+            raise InputError(f"{path}: include: {error}") from error
         content = _parse(included)
         if content.name in (*above, file.name):
             raise InputError(f"{path}: include: {name} includes this sweep itself; remove one")

@@ -63,10 +63,17 @@ BAD = {
         {"fixed": {"image": "astronaut", "counts_of": ["imp"]}, "grid": {"pruner": ["shuffled"]}},
         r"counts_of: there are no counts of \['imp'\]; did you mean 'imp'\?",
     ),
-    "unknown defect": ({"fixed": {"image": "astronaut", "compat": ["imp"]}}, "did you mean 'imp_target'"),
+    "unknown defect": (
+        {"fixed": {"image": "astronaut", "compat": ["imp"]}},
+        "compat: the released code has no 'imp'; known: schedule, imp_target",
+    ),
     "duplicate points": ({"grid": {"pruner": ["imp", "imp"]}}, "the same trajectory stands here twice"),
     "rewind out of range": ({"grid": {"rewind": [101]}}, "rewind: input should be less than or equal to 100, not 101"),
     "rewind to no step": ({"grid": {"rewind": [0.1]}}, "is not a step"),
+    "too many points": (
+        {"grid": {"theta_seed": list(range(1000)), "z_seed": list(range(1000))}},
+        "grid: 1,000,000 points are more than 200,000; split it",
+    ),
     "too many rounds": (
         {"fixed": {"image": "astronaut", "rounds": 51}, "profile": "mini"},
         "rounds: input should be less",
@@ -93,7 +100,12 @@ def test_a_bad_sweep_is_refused_in_one_sentence(case: str, write: Write) -> None
     [
         ("name: tiny\nname: tiny\n", "the key 'name' stands twice"),
         ("grid: {seed: [0], seed: [1]}\n", "the key 'seed' stands twice"),
+        ("a: 1\nb: 2\na: 3\n", "the key 'a' stands twice"),
         ("name: [", "cannot be read as YAML"),
+        ("name: 2020-13-01\n", "cannot be read as YAML: month must be in 1..12"),
+        ("fixed: {sigma: " + 3000 * "[" + 3000 * "]" + "}\n", "cannot be read as YAML: maximum recursion depth"),
+        ("grid: {image: &a [*a]}\n", r"cannot be read as YAML: write out what \*a stands for"),
+        ("a: &a [x, x]\nb: [*a, *a]\n", r"cannot be read as YAML: write out what \*a stands for"),
         ("- a list\n", "a sweep file is a mapping"),
         ("name: !!python/object/apply:os.getcwd []\n", "cannot be read as YAML"),
         ("", "a sweep file is a mapping"),
