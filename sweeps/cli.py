@@ -161,6 +161,8 @@ def fetch(
     ledger.check_writable()
     there = Ledger(source)
     try:
+        if not there.storage.folders():
+            raise InputError(f"there are no results in {there.storage.shown()}; correct the name")
         copied = ledger.fetch(there)
     except OSError as error:
         raise InputError(f"storage {there.storage.shown()} cannot be read ({' '.join(str(error).split())})") from error
@@ -230,7 +232,10 @@ def show(
             f"nothing of {made.sweep.name} is published in {ledger.storage.shown()}; `python -m sweeps run {spec}` does"
         )
     if csv:
-        frame.to_csv(csv, index=False)
+        try:
+            frame.to_csv(csv, index=False)
+        except OSError as error:
+            raise InputError(f"--csv {csv} cannot be written ({error}); choose another file") from error
         _say(f"{len(frame)} rows in {csv}")
         return
     shown = axes(frame)

@@ -108,6 +108,19 @@ def test_show_prints_only_what_varies(undisturbed: Path, spec: str, tmp_path: Pa
     lines = (tmp_path / "all.csv").read_text().splitlines()
     assert code == 0
     assert len(lines) == 1 + 4 * 4
+    code, output = finish("show", spec, "--storage", str(undisturbed), "--csv", str(tmp_path / "no folder" / "all.csv"))
+    assert code == 2
+    assert output.startswith(f"error: --csv {tmp_path / 'no folder' / 'all.csv'} cannot be written")
+
+
+def test_results_are_fetched_once_and_only_from_where_there_are_some(undisturbed: Path, tmp_path: Path) -> None:
+    here = str(tmp_path / "here")
+    assert finish("fetch", str(undisturbed), "--storage", here)[0] == 0
+    assert results(tmp_path / "here") == results(undisturbed)
+    code, output = finish("fetch", str(undisturbed), "--storage", here)
+    assert (code, output.split()[0]) == (0, "0")
+    code, output = finish("fetch", str(tmp_path / "nowhere"), "--storage", here)
+    assert (code, output) == (2, f"error: there are no results in {tmp_path / 'nowhere'}; correct the name\n")
 
 
 def test_killed_at_any_moment_and_run_again_it_ends_as_if_undisturbed(

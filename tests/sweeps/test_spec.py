@@ -65,7 +65,7 @@ BAD = {
     ),
     "unknown defect": (
         {"fixed": {"image": "astronaut", "compat": ["imp"]}},
-        "compat: the released code has no 'imp'; known: schedule, imp_target",
+        "the released code has no 'imp'; known: schedule",
     ),
     "duplicate points": ({"grid": {"pruner": ["imp", "imp"]}}, "the same trajectory stands here twice"),
     "rewind out of range": ({"grid": {"rewind": [101]}}, "rewind: input should be less than or equal to 100, not 101"),
