@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lip.errors import InputError
@@ -27,9 +26,9 @@ OUTCOME = [
 """The columns of a row that `outcome` reads."""
 
 
-def default_storage() -> Path:
-    """The results folder when none is given: LIP_STORAGE, else ./results."""
-    return Path(os.environ.get("LIP_STORAGE", "results"))
+def default_storage() -> str:
+    """The folder or URL of the results when none is given: LIP_STORAGE, else ./results."""
+    return os.environ.get("LIP_STORAGE", "results")
 
 
 def pair(text: str) -> tuple[str, Any]:

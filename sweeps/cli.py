@@ -16,8 +16,7 @@ from rich.table import Table
 
 from lip import terminal
 from lip.errors import InputError
-from lip.fast.backend import HELP, choose
-from lip.fast.precision import require
+from lip.fast.backend import HELP, check, choose
 
 app = typer.Typer(
     help="Plan, run and watch sweeps: SPEC is the name of a sweep that ships with the package, or a YAML file.",
@@ -48,12 +47,14 @@ def plan(
     data: Data = None,
     only: Only = None,
     slots: Annotated[int | None, typer.Option(min=1, help="trials at a time; default: this machine's cores")] = None,
-    gpus: Annotated[float, typer.Option(min=0, help="share of a GPU that a trial has")] = 1,
+    gpus: Annotated[
+        float | None, typer.Option(min=0, help="share of a GPU that a trial has; default: by measured memory, else 1")
+    ] = None,
     price: Annotated[float | None, typer.Option(min=0, help="of an hour of a CPU or GPU, for the cost")] = None,
 ) -> None:
     """Show what a sweep consists of, what of it is published or shared, and how long the rest will take."""
     from lip.compat import SAID
-    from sweeps.estimate import estimate
+    from sweeps.estimate import estimate, share
     from sweeps.plan import label
 
     made, ledger = _planned(spec, profile, storage, data, only)
@@ -80,6 +81,7 @@ def plan(
         f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"
     )
     if made.missing:
+        gpus = share(made, ledger) if gpus is None else gpus
         console.print(estimate(made, ledger, slots or _slots(), gpus, price), highlight=False)
 
 
@@ -95,7 +97,10 @@ def run(
     ] = None,
     cpus: Annotated[float, typer.Option(min=0.1, help="CPUs per trial")] = 1,
     gpus: Annotated[
-        float | None, typer.Option(min=0, help="GPUs per trial, may be a fraction; default: 1 where there are any")
+        float | None,
+        typer.Option(
+            min=0, help="GPUs per trial, may be a fraction; default, where there are any: by measured memory, else 1"
+        ),
     ] = None,
     address: Annotated[str, typer.Option(help="local, auto, or the address of a Ray cluster")] = "local",
     backend: Annotated[str, typer.Option(help=HELP)] = "auto",
@@ -104,25 +109,26 @@ def run(
 
     Exit status 0: all published. 1: something failed. 130: interrupted.
     """
+    check(backend)
     made, ledger = _planned(spec, profile, storage, data, only, verified=True)
-    if made.missing:
+    if made.missing and address == "local":
         choose(backend, "cuda" if backend == "captured" else "cpu")  # compiles once here rather than in every trial
     ledger.check_writable()
     if made.missing:
+        from sweeps.estimate import share
         from sweeps.execute import PENDING_ON_A_CLUSTER, Resources, connected, dashboard, execute
         from sweeps.progress import Progress
 
         slots = slots or (_slots(cpus) if address == "local" else PENDING_ON_A_CLUSTER)
-        image_bytes = sum(pixels.nbytes for pixels in made.sweep.pixels.values())
-        with connected(Resources(address, slots, cpus, gpus, backend), ledger, image_bytes) as resources:
-            device = "cuda" if resources.gpus else "cpu"
-            used = choose(backend, device)
-            if address == "local":
-                for fit in made.missing.values():
-                    require(fit.schedule, device)
+        by_memory = share(made, ledger) if gpus is None else 1
+        with connected(Resources(address, slots, cpus, gpus, by_memory, backend), made, ledger) as resources:
             ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
             _say(f"{len(made.missing)} of {len(made.fits)} fits to do; results in {ledger.storage.shown()}")
-            _say(f"backend {used.name}: {used.why}")
+            if resources.gpus:
+                _say(f"{resources.gpus:g} of a GPU per trial")
+            if address == "local":
+                used = choose(backend, "cuda" if resources.gpus else "cpu")
+                _say(f"backend {used.name}: {used.why}")
             if url := dashboard():
                 _say(f"Ray's dashboard: http://{url}")
             with Progress(made, ledger, console) as progress:
@@ -164,6 +170,8 @@ def fetch(
         copied = ledger.fetch(there)
     except OSError as error:
         raise InputError(f"storage {there.storage.shown()} cannot be read ({' '.join(str(error).split())})") from error
+    if not there.storage.folders():
+        raise InputError(f"there are no results in {there.storage.shown()}; name the storage that they were written to")
     _say(f"{copied} files copied from {there.storage.shown()} to {ledger.storage.shown()}")
 
 

@@ -18,8 +18,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from math import ceil
+from dataclasses import dataclass, replace
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,10 @@ from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 from lip.errors import InputError  # noqa: E402
+from lip.fast.backend import choose  # noqa: E402
+from lip.fast.precision import require  # noqa: E402
 from lip.fit import Fit  # noqa: E402
+from lip.schedule import Training  # noqa: E402
 from lip.store import Ledger  # noqa: E402
 from lip.trajectory import Trajectory, publish  # noqa: E402
 from sweeps.control import Control  # noqa: E402
@@ -49,10 +52,14 @@ from sweeps.progress import SHOWN, Progress  # noqa: E402
 SECONDS_BETWEEN_REPORTS = 1.0
 PATIENCE = 600.0
 """Seconds that a trial waits for a storage that has gone away, before it gives up its slot."""
-ANSWER_WITHIN = 60.0
-"""Seconds in which every node of a cluster has to say whether it sees the storage."""
+ANSWER_WITHIN = 120.0
+"""Seconds in which every node of a cluster has to say whether it sees the storage; it may have to compile kernels."""
+AUTOSCALER_SPEAKS_WITHIN = 15.0
+"""Seconds in which the autoscaler of a cluster that has just begun says what nodes it can add."""
 NODE_LOSS_SEEN_WITHIN = 3.0
 """Seconds in which Ray notices that the node of a process that has died is gone too."""
+NODE_LOSS_HEARD_WITHIN = 30.0
+"""Seconds in which the deaths of all processes of a lost node are heard of."""
 PENDING_ON_A_CLUSTER = 64
 """Trials that wait for resources at a time: what an autoscaler sees and brings nodes up for."""
 
@@ -62,23 +69,27 @@ class Resources:
     """Where to run. `cpus` and `gpus` are per trial; `slots` limits the trials at a time on this machine, and on a
     cluster those that wait for nodes.
 
-    `gpus` None means one if a node of the cluster has any, else none. `backend` (`lip.fast.backend`) is chosen where
-    the trial runs.
+    `gpus` None means `share` if a node of the cluster has any, else none. `backend` (`lip.fast.backend`) is chosen
+    where the trial runs.
     """
 
     address: str = "local"
     slots: int = 1
     cpus: float = 1
     gpus: float | None = None
+    share: float = 1
     backend: str = "auto"
 
 
 @contextmanager
-def connected(resources: Resources, ledger: Ledger, image_bytes: int) -> Iterator[Resources]:
-    """Ray, with every node seeing the storage and one of them large enough for a trial.
+def connected(resources: Resources, plan: Plan, ledger: Ledger) -> Iterator[Resources]:
+    """Ray, with every node seeing the storage, able to compute what is asked for, and one of them large enough.
 
     Gives the resources, with `gpus` decided. Raises InputError before anything has been started there.
     """
+    if resources.gpus and resources.gpus > 1 and resources.gpus % 1:
+        raise InputError(f"--gpus {resources.gpus:g} per trial: a trial has a part of one GPU, or whole ones")
+    image_bytes = sum(pixels.nbytes for pixels in plan.sweep.pixels.values())
     local: dict[str, Any] = {}
     if resources.address == "local":
         local = {
@@ -96,7 +107,7 @@ def connected(resources: Resources, ledger: Ledger, image_bytes: int) -> Iterato
             runtime_env={"env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0", **_threads(resources.cpus)}},
             **local,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         if local:
             raise
         raise InputError(
@@ -104,17 +115,21 @@ def connected(resources: Resources, ledger: Ledger, image_bytes: int) -> Iterato
             "RAY_AUTH_MODE here say what it says there?"
         ) from error
     try:
-        shapes = _shapes()
+        shapes = _shapes(resources)
         gpus = resources.gpus
         if gpus is None:
-            gpus = float(any(shape.get("GPU", 0) >= 1 for shape in shapes))
+            gpus = resources.share if any(shape.get("GPU", 0) >= 1 for shape in shapes) else 0.0
+        decided = replace(resources, gpus=gpus)
         for option, name, wanted in (("--cpus", "CPU", resources.cpus), ("--gpus", "GPU", gpus)):
             most = max(shape.get(name, 0) for shape in shapes)
             if wanted > most:
                 raise InputError(f"{option} {wanted:g} per trial: no node has more than {most:g}; ask for less")
+        if not any(_holds(shape, decided) for shape in shapes):
+            raise InputError(f"--cpus {resources.cpus:g} --gpus {gpus:g} per trial: no node has both; ask for less")
         if not local:
             _check_storage(ledger)
-        yield Resources(resources.address, resources.slots, resources.cpus, gpus, resources.backend)
+        _check_able(plan, decided)
+        yield decided
     finally:
         ray.shutdown()
 
@@ -133,7 +148,7 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.slots)
     todo = plan.todo()
     work = {t.id: (t, todo[t.id]) for t in plan.sweep.trajectories if t.id in todo}
-    needs = {key: [fit.id for fit in fits] for key, fits in todo.items()}
+    needs = {key: [fit.id for fit in todo[key]] for key in progress.order()}
     control = Control(needs, progress, resources.gpus or 0.0)
     shared = {
         "pixels": plan.sweep.pixels,
@@ -177,7 +192,7 @@ def _threads(cpus: float) -> dict[str, str]:
 
 
 def _knock(address: str) -> None:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except (OSError, ValueError) as error:
@@ -186,12 +201,22 @@ def _knock(address: str) -> None:
         ) from error
 
 
-def _shapes() -> list[dict[str, float]]:
-    """The resources of every node there is, and of those that the autoscaler can add."""
-    shapes = [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
-    if config := ray._private.state.state.get_cluster_config():
-        shapes += [dict(group.resources) for group in config.node_group_configs if group.max_count > 0]
-    return shapes
+def _shapes(resources: Resources) -> list[dict[str, float]]:
+    """The resources of every node there is, and of those that the autoscaler can add, once it has said so."""
+    deadline = time.monotonic() + AUTOSCALER_SPEAKS_WITHIN
+    while True:
+        shapes = [dict(node["Resources"]) for node in _nodes()]
+        if config := ray._private.state.state.get_cluster_config():
+            shapes += [dict(group.resources) for group in config.node_group_configs if group.max_count > 0]
+        enough = any(_holds(shape, resources) for shape in shapes)
+        if enough or resources.address == "local" or time.monotonic() > deadline:
+            return shapes
+        time.sleep(0.5)
+
+
+def _holds(shape: dict[str, float], resources: Resources) -> bool:
+    """Whether a trial finds room on a node."""
+    return shape.get("CPU", 0) >= resources.cpus and shape.get("GPU", 0) >= (resources.gpus or 0)
 
 
 def _check_storage(ledger: Ledger) -> None:
@@ -201,13 +226,9 @@ def _check_storage(ledger: Ledger) -> None:
     storage.write(probe, probe.encode())
     answers: dict[Any, dict[str, Any]] = {}
     try:
-        for node in ray.nodes():
-            if node["Alive"]:
-                place = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-                task = ray.remote(num_cpus=0, max_retries=0)(_answer).options(scheduling_strategy=place)
-                answers[task.remote(ledger.url, probe, f"{probe}-{node['NodeID']}")] = node
+        for node in _nodes():
+            answers[_on(node, _answer, ledger.url, probe, f"{probe}-{node['NodeID']}")] = node
         for asked, node in answers.items():
-            name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
             try:
                 said = ray.get(asked, timeout=ANSWER_WITHIN)
                 seen = said is None and storage.read(f"{probe}-{node['NodeID']}") == probe.encode()
@@ -217,7 +238,7 @@ def _check_storage(ledger: Ledger) -> None:
                 said, seen = _first_line(error), False
             if not seen:
                 raise InputError(
-                    f"storage {storage.shown()} is not the same on node {name} as here "
+                    f"storage {storage.shown()} is not the same on node {_name_of(node)} as here "
                     f"({said or 'what it writes there is not seen here'}); use a folder that every node mounts, or a "
                     "URL such as s3://bucket/lip"
                 )
@@ -239,6 +260,42 @@ def _answer(url: str, probe: str, answer: str) -> str | None:
     except (InputError, OSError) as error:
         return _first_line(error)
     return None
+
+
+def _check_able(plan: Plan, resources: Resources) -> None:
+    """This machine, or every node that a trial finds room on, can compute what is asked for. Raises InputError."""
+    asked = resources.backend, "cuda" if resources.gpus else "cpu", {fit.schedule for fit in plan.missing.values()}
+    if resources.address == "local":
+        _require(*asked)
+        return
+    answers = [(node, _on(node, _require, *asked)) for node in _nodes() if _holds(node["Resources"], resources)]
+    for node, answer in answers:
+        try:
+            ray.get(answer, timeout=ANSWER_WITHIN)
+        except ray.exceptions.RayError as error:
+            raise InputError(f"node {_name_of(node)}: {_first_line(getattr(error, 'cause', error))}") from error
+
+
+def _require(backend: str, device: str, schedules: set[Training]) -> None:
+    """Runs on a node. Raises InputError when it cannot compute what is asked for."""
+    choose(backend, device)
+    for schedule in schedules:
+        require(schedule, device)
+
+
+def _nodes() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _name_of(node: dict[str, Any]) -> str:
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+
+
+def _on(node: dict[str, Any], work: Callable[..., Any], *arguments: Any) -> ray.ObjectRef:
+    """Start some work on a node, in a process that ends with it: what it touches of a GPU it gives back."""
+    place = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+    task = ray.remote(num_cpus=0, max_retries=0, max_calls=1)(work)
+    return task.options(scheduling_strategy=place).remote(*arguments)
 
 
 def _first_line(error: Exception) -> str:
@@ -281,10 +338,14 @@ class _Follow(_Disposable, tune.Callback):
     def __init__(self, control: Control, progress: Progress) -> None:
         self.control = control
         self.progress = progress
-        self.dead: set[str] = set()
+        self.dead = _dead_nodes()
+        self.lost_at = -inf
 
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
         self.progress.alive()
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self.progress.started(trial.config["key"])
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         self.control.heard(trial.config["key"], result)
@@ -305,14 +366,20 @@ class _Follow(_Disposable, tune.Callback):
         self.progress.ended(key)
 
     def _lost_a_node(self) -> bool:
-        """Whether a node has gone since the last time; Ray may hear of it a moment after its processes have died."""
+        """Whether a node has gone just now; Ray may hear of it a moment after its processes have died."""
         deadline = time.monotonic() + NODE_LOSS_SEEN_WITHIN
         while True:
-            dead = {node["NodeID"] for node in ray.nodes() if not node["Alive"]}
-            if dead - self.dead or time.monotonic() > deadline:
-                lost, self.dead = bool(dead - self.dead), dead
-                return lost
+            if (dead := _dead_nodes()) - self.dead:
+                self.dead, self.lost_at = dead, time.monotonic()
+            if time.monotonic() - self.lost_at < NODE_LOSS_HEARD_WITHIN:
+                return True
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.2)
+
+
+def _dead_nodes() -> set[str]:
+    return {node["NodeID"] for node in ray.nodes() if not node["Alive"]}
 
 
 def _trial(

@@ -13,6 +13,7 @@ from lip.fitting import train
 from lip.masks import Mask
 from lip.storage import Storage
 from lip.store import Ledger
+from lip.terminal import default_storage
 
 
 @pytest.fixture(params=["folder", "file://", "memory://"])
@@ -95,3 +96,29 @@ def test_a_folder_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").rename(tmp_path / "disk")
     storage.write("b", b"2")
     assert storage.names() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIA:topsecret@bucket/lip?nosuch=topsecret",
+        "s3://AKIA:top/secret@bucket/lip",
+        "nosuch://AKIA:topsecret@bucket/lip",
+        "hf://AKIA:topsecret@datasets/lip",
+    ],
+)
+def test_secrets_are_not_shown_when_a_url_cannot_be_used_either(url: str) -> None:
+    with pytest.raises(InputError) as error:
+        Storage(url)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["/", "file:///", "s3://"])
+def test_a_place_without_a_name_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="names no folder or bucket"):
+        Storage(url)
+
+
+def test_a_url_may_stand_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIP_STORAGE", "s3://bucket/lip")
+    assert default_storage() == "s3://bucket/lip"

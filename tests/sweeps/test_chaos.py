@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -36,15 +37,15 @@ ENVIRONMENT = os.environ | {"COLUMNS": "200", "RAY_AUTH_MODE": "disabled"}
 class Run:
     """`python -m sweeps ...` as the leader of a process group."""
 
-    def __init__(self, *arguments: object, prefix: tuple[str, ...] = ()) -> None:
-        command = [*prefix, sys.executable, "-m", "sweeps", *map(str, arguments)]
+    def __init__(self, *arguments: object, **environment: str) -> None:
+        command = [sys.executable, "-m", "sweeps", *map(str, arguments)]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            env=ENVIRONMENT,
+            env=ENVIRONMENT | environment,
         )
 
     def finish(self) -> tuple[int, str]:
@@ -161,11 +162,30 @@ def test_without_its_node_or_its_head_a_run_ends_and_the_same_command_goes_on(
     assert_as_undisturbed(tmp_path, undisturbed)
 
 
-def test_two_drivers_on_one_storage(spec: str, undisturbed: Path, tmp_path: Path) -> None:
-    runs = [Run("run", spec, "--storage", tmp_path, "--slots", "1") for _ in range(2)]
+def test_a_run_goes_on_without_tunes_own_state(spec: str, undisturbed: Path, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="lip-", dir="/tmp") as temporary:  # sockets need short paths
+        run = Run("run", spec, "--storage", tmp_path, TMPDIR=temporary)
+        wait_for_fits(tmp_path, 3)
+        (state,) = Path(temporary).glob("lip-tune-*")
+        files = [path for path in state.rglob("*") if path.is_file()]
+        assert files
+        for path in files:
+            os.truncate(path, path.stat().st_size // 2)
+        wait_for_fits(tmp_path, 6)
+        shutil.rmtree(state)
+        code, output = run.finish()
+    assert code == 0, output
+    assert_as_undisturbed(tmp_path, undisturbed)
+
+
+def test_two_drivers_on_one_storage(spec: str, undisturbed: Path, tmp_path: Path, names_seen: set[str]) -> None:
+    storage = tmp_path / "results"
+    runs = [Run("run", spec, "--storage", storage, "--slots", "1") for _ in range(2)]
     for code, output in [run.finish() for run in runs]:
         assert code == 0, output
-    assert_as_undisturbed(tmp_path, undisturbed)
+    assert_as_undisturbed(storage, undisturbed)
+    fits = len(results(undisturbed))
+    assert len(names_seen) - fits < fits / 2, "they share the work"
 
 
 def test_a_storage_that_goes_away_and_comes_back_is_waited_for(spec: str, undisturbed: Path, tmp_path: Path) -> None:
