@@ -1,6 +1,6 @@
 """How sweeps scale: planning and loading 100,000 fits, trajectories without work, and how busy slots are.
 
-    python tests/benchmarks/sweeps.py plan|idle|busy
+    python tests/benchmarks/scale.py plan|idle|busy
 
 plan: a sweep of 100,000 fits of which half are published, in packs; then all, for loading.
 idle: 1,000 trajectories of one fit each that is published just after planning, so that trials find nothing to do.
