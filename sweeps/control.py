@@ -114,6 +114,10 @@ class Control:
         what = "its node was lost" if node_lost else "its process died"
         self.told.note(key, f"{what}; starts again in {wait:.0f} s")
 
+    def excused(self, key: str) -> None:
+        """The node of a process that died has turned out to be lost: that death does not count."""
+        self._deaths[key] = max(0, self._deaths[key] - 1)
+
     def _give_up(self, key: str, cause: str) -> None:
         self.queue.ended(key)
         self.told.failed(key, cause)

@@ -31,6 +31,7 @@ for _name, _value in {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "600",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "10",  # a bucket takes its time
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -56,10 +57,8 @@ ANSWER_WITHIN = 120.0
 """Seconds in which every node of a cluster has to say whether it sees the storage; it may have to compile kernels."""
 AUTOSCALER_SPEAKS_WITHIN = 15.0
 """Seconds in which the autoscaler of a cluster that has just begun says what nodes it can add."""
-NODE_LOSS_SEEN_WITHIN = 3.0
-"""Seconds in which Ray notices that the node of a process that has died is gone too."""
-NODE_LOSS_HEARD_WITHIN = 30.0
-"""Seconds in which the deaths of all processes of a lost node are heard of."""
+NODE_LOSS_SEEN_WITHIN = 30.0
+"""Seconds that may lie between the deaths of processes and Ray's hearing that their node is lost, or the reverse."""
 PENDING_ON_A_CLUSTER = 64
 """Trials that wait for resources at a time: what an autoscaler sees and brings nodes up for."""
 
@@ -144,7 +143,8 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress
 
     What is published then is for the ledger to say; failures are recorded there with their cause.
     """
-    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    for chatter in ("ray.tune.tune", "ray.tune.analysis.experiment_analysis"):  # of trials that others have taken over
+        logging.getLogger(chatter).setLevel(logging.CRITICAL)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.slots)
     todo = plan.todo()
     work = {t.id: (t, todo[t.id]) for t in plan.sweep.trajectories if t.id in todo}
@@ -340,9 +340,15 @@ class _Follow(_Disposable, tune.Callback):
         self.progress = progress
         self.dead = _dead_nodes()
         self.lost_at = -inf
+        self.unexplained: dict[str, float] = {}
 
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
         self.progress.alive()
+        self.unexplained = {key: died for key, died in self.unexplained.items() if _just_now(died)}
+        if self.unexplained and self._lost_a_node():
+            for key in self.unexplained:
+                self.control.excused(key)
+            self.unexplained = {}
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         self.progress.started(trial.config["key"])
@@ -362,20 +368,21 @@ class _Follow(_Disposable, tune.Callback):
             self.control.heard(key, {"failed": str(error).strip().splitlines()[-1]})
             self.control.ended(key)
         else:
-            self.control.died(key, _first_line(error or RuntimeError("killed")), self._lost_a_node())
+            lost = self._lost_a_node()
+            self.control.died(key, _first_line(error or RuntimeError("killed")), lost)
+            if not lost:
+                self.unexplained[key] = time.monotonic()
         self.progress.ended(key)
 
     def _lost_a_node(self) -> bool:
-        """Whether a node has gone just now; Ray may hear of it a moment after its processes have died."""
-        deadline = time.monotonic() + NODE_LOSS_SEEN_WITHIN
-        while True:
-            if (dead := _dead_nodes()) - self.dead:
-                self.dead, self.lost_at = dead, time.monotonic()
-            if time.monotonic() - self.lost_at < NODE_LOSS_HEARD_WITHIN:
-                return True
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.2)
+        """Whether a node has gone just now."""
+        if (dead := _dead_nodes()) - self.dead:
+            self.dead, self.lost_at = dead, time.monotonic()
+        return _just_now(self.lost_at)
+
+
+def _just_now(moment: float) -> bool:
+    return time.monotonic() - moment < NODE_LOSS_SEEN_WITHIN
 
 
 def _dead_nodes() -> set[str]:
