@@ -417,7 +417,9 @@ def _trial(
             memory = isinstance(error, torch.OutOfMemoryError)
             tune.report({"failed": f"{type(error).__name__} in {fit.mask}: {error}", "out_of_memory": memory})
             return
-        row = ledger.fits(SHOWN, [fit.id]).to_pylist()[:1] if trained else []
+        row = []
+        with suppress(OSError):  # a storage that goes away now does not undo what is published
+            row = ledger.fits(SHOWN, [fit.id]).to_pylist()[:1] if trained else []
         tune.report({"published": fit.id, "row": json.dumps(row)})  # as text: Tune keeps count of every number
 
 
