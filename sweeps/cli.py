@@ -110,6 +110,8 @@ def run(
     Exit status 0: all published. 1: something failed. 130: interrupted.
     """
     check(backend)
+    if gpus and gpus > 1 and gpus % 1:
+        raise InputError(f"--gpus {gpus:g}: a trial has a part of one GPU, or whole ones")
     made, ledger = _planned(spec, profile, storage, data, only, verified=True)
     if made.missing and address == "local":
         choose(backend, "cuda" if backend == "captured" else "cpu")  # compiles once here rather than in every trial

@@ -86,8 +86,6 @@ def connected(resources: Resources, plan: Plan, ledger: Ledger) -> Iterator[Reso
 
     Gives the resources, with `gpus` decided. Raises InputError before anything has been started there.
     """
-    if resources.gpus and resources.gpus > 1 and resources.gpus % 1:
-        raise InputError(f"--gpus {resources.gpus:g} per trial: a trial has a part of one GPU, or whole ones")
     image_bytes = sum(pixels.nbytes for pixels in plan.sweep.pixels.values())
     local: dict[str, Any] = {}
     if resources.address == "local":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -188,6 +189,22 @@ def test_two_drivers_on_one_storage(spec: str, undisturbed: Path, tmp_path: Path
     assert len(names_seen) - fits < fits / 2, "they share the work"
 
 
+def test_folding_beside_a_run_loses_nothing(spec: str, undisturbed: Path, tmp_path: Path) -> None:
+    storage = tmp_path / "results"
+    run = Run("run", spec, "--storage", storage)
+    seen: set[str] = set()
+    while run.process.poll() is None:
+        ledger = Ledger(storage)
+        ledger.compact()
+        ids = set(ledger.fits(["id"])["id"].to_pylist())
+        assert seen <= ids
+        seen = ids
+        time.sleep(0.05)
+    code, output = run.finish()
+    assert code == 0, output
+    assert_as_undisturbed(storage, undisturbed)
+
+
 def test_a_storage_that_goes_away_and_comes_back_is_waited_for(spec: str, undisturbed: Path, tmp_path: Path) -> None:
     storage, aside = tmp_path / "results", tmp_path / "aside"
     run = Run("run", spec, "--storage", storage)
@@ -287,6 +304,11 @@ def test_nodes_come_and_go_and_the_run_uses_what_there_is(spec: str, undisturbed
         assert_as_undisturbed(storage, undisturbed)
         code, output = Run("run", spec, "--storage", tmp_path / "x", "--address", address, "--gpus", "2").finish()
         assert (code, output) == (2, "error: --gpus 2 per trial: no node has more than 0; ask for less\n")
+        code, output = Run(
+            "run", spec, "--storage", tmp_path / "x", "--address", address, "--backend", "captured"
+        ).finish()
+        assert code == 2
+        assert re.fullmatch(r"error: node .*: backend captured cannot be used here: only CUDA .*; use auto\n", output)
     finally:
         os.killpg(cluster.pid, signal.SIGKILL)
         cluster.wait()
