@@ -28,6 +28,8 @@ app = typer.Typer(
 console = Console(soft_wrap=True)
 
 SECONDS_BETWEEN_LOOKS = 10.0
+LISTED = 500
+"""Trajectories that a plan lists; nobody reads more."""
 
 Spec = Annotated[str, typer.Argument(help="a shipped sweep, or a YAML file")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="smoke, mini or paper; default: the sweep's own")]
@@ -54,13 +56,14 @@ def plan(
 ) -> None:
     """Show what a sweep consists of, what of it is published or shared, and how long the rest will take."""
     from lip.compat import SAID
-    from sweeps.estimate import estimate, share
+    from sweeps.estimate import estimate
     from sweeps.plan import label
 
     made, ledger = _planned(spec, profile, storage, data, only)
     table = Table("trajectory", "fits", "published", "own work", title=_title(made), title_justify="left")
     claimed = set(made.published)
-    for trajectory in made.sweep.trajectories:
+    listed = made.sweep.trajectories[:LISTED]
+    for trajectory in listed:
         fits = [fit.id for fit in made.needs[trajectory.id]]
         own = [key for key in fits if key not in claimed]
         claimed.update(own)
@@ -68,6 +71,8 @@ def plan(
             escape(label(trajectory)), str(len(fits)), str(sum(key in made.published for key in fits)), str(len(own))
         )
     console.print(table)
+    if more := len(made.sweep.trajectories) - len(listed):
+        _say(f"and {more} more; --only key=value picks a part")
     for note in made.sweep.notes:
         _say(f"image {note}")
     for defect, said in SAID.items():
@@ -81,7 +86,6 @@ def plan(
         f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"
     )
     if made.missing:
-        gpus = share(made, ledger) if gpus is None else gpus
         console.print(estimate(made, ledger, slots or _slots(), gpus, price), highlight=False)
 
 

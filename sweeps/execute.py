@@ -10,6 +10,7 @@ import gc
 import json
 import logging
 import os
+import pickle
 import platform
 import shutil
 import socket
@@ -45,7 +46,7 @@ from lip.fast.precision import require  # noqa: E402
 from lip.fit import Fit  # noqa: E402
 from lip.schedule import Training  # noqa: E402
 from lip.store import Ledger  # noqa: E402
-from lip.trajectory import Trajectory, publish  # noqa: E402
+from lip.trajectory import publish  # noqa: E402
 from sweeps.control import Control  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
 from sweeps.progress import SHOWN, Progress  # noqa: E402
@@ -55,7 +56,7 @@ PATIENCE = 600.0
 """Seconds that a trial waits for a storage that has gone away, before it gives up its slot."""
 ANSWER_WITHIN = 120.0
 """Seconds in which every node of a cluster has to say whether it sees the storage; it may have to compile kernels."""
-AUTOSCALER_SPEAKS_WITHIN = 15.0
+AUTOSCALER_SPEAKS_WITHIN = 20.0
 """Seconds in which the autoscaler of a cluster that has just begun says what nodes it can add."""
 NODE_LOSS_SEEN_WITHIN = 30.0
 """Seconds that may lie between the deaths of processes and Ray's hearing that their node is lost, or the reverse."""
@@ -145,7 +146,7 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress
         logging.getLogger(chatter).setLevel(logging.CRITICAL)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.slots)
     todo = plan.todo()
-    work = {t.id: (t, todo[t.id]) for t in plan.sweep.trajectories if t.id in todo}
+    work = {key: pickle.dumps(fits) for key, fits in todo.items()}  # Ray hands every trial a copy of all of it
     needs = {key: [fit.id for fit in todo[key]] for key in progress.order()}
     control = Control(needs, progress, resources.gpus or 0.0)
     shared = {
@@ -389,7 +390,7 @@ def _dead_nodes() -> set[str]:
 
 def _trial(
     config: dict[str, Any],
-    work: dict[str, tuple[Trajectory, list[Fit]]],
+    work: dict[str, bytes],
     pixels: dict[str, Any],
     outputs: frozenset[str],
     storage: str,
@@ -400,7 +401,7 @@ def _trial(
     import torch
 
     ledger = Ledger(storage)
-    _, fits = work[config["key"]]
+    fits: list[Fit] = pickle.loads(work[config["key"]])  # from the driver
     device = "cuda" if ray.get_gpu_ids() else "cpu"
     torch.set_num_threads(max(1, int(tune.get_context().get_trial_resources().head_cpus)))
     gc.collect()  # what the trial before left behind in this process

@@ -391,6 +391,10 @@ for _ in range(60):
         time.sleep(1)
 def workers():
     return sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())
+for _ in range(300):  # on a busy machine the autoscaler takes its time to begin
+    if ray._private.state.state.get_cluster_config():
+        break
+    time.sleep(1)
 before, most, started = workers(), 0, time.monotonic()
 run = subprocess.Popen([sys.executable, "-m", "sweeps", "run", spec, "--storage", storage, "--address",
     "127.0.0.1:6379", "--gpus", "0", "--cpus", "4", "--slots", "3"])
