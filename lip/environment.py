@@ -20,12 +20,22 @@ def code() -> str:
     return digest.hexdigest()[:12]
 
 
-def columns(device: str) -> dict[str, object]:
-    """The environment columns of a row; peak memory is that of the process, or of the CUDA device."""
+def begin(device: str) -> None:
+    """A fit begins: what the process has needed of a CUDA device before does not count as its peak memory."""
     import torch
 
     if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def columns(device: str) -> dict[str, object]:
+    """The environment columns of a row; peak memory is that of the process, or of the fit on a CUDA device."""
+    import torch
+
+    total = None
+    if device.startswith("cuda"):
         device_name, peak = torch.cuda.get_device_name(device), torch.cuda.max_memory_allocated(device) / 2**20
+        total = torch.cuda.get_device_properties(device).total_memory / 2**20
     else:
         unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes where Linux counts kilobytes
         device_name, peak = device, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
@@ -34,6 +44,7 @@ def columns(device: str) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "host": platform.node(),
         "peak_memory_mb": peak,
+        "device_memory_mb": total,
         "version_lip": version("lottery-image-priors"),
         "version_python": platform.python_version(),
         "version_torch": torch.__version__,

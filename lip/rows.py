@@ -76,23 +76,31 @@ class Rows:
 
     def _read(self, group: str, wanted: set[str] | None, schema: pa.Schema) -> pa.Table:
         for _ in range(LOOKS):
-            with suppress(FileNotFoundError):  # it has been folded into a pack since it was listed
-                return self._look(group, wanted, schema)
-        return schema.empty_table()
+            table, lost = self._look(group, wanted, schema)
+            if not lost:
+                return table
+        raise FileNotFoundError(f"{self.shelf.storage.shown(self.shelf.folder)}: files vanish as they are read")
 
-    def _look(self, group: str, wanted: set[str] | None, schema: pa.Schema) -> pa.Table:
+    def _look(self, group: str, wanted: set[str] | None, schema: pa.Schema) -> tuple[pa.Table, set[str]]:
+        """The rows, and the keys of files that vanished after they were listed and whose rows are in no listed pack."""
         tables = [schema.empty_table()]
         place: dict[str, int] = {}
+        gone: set[str] = set()
         for path in self._files(group):
             if wanted is not None and (wanted <= place.keys() or not self._may_hold(path, wanted)):
                 continue
-            if (data := self.shelf.read(path)) is not None:
+            try:
+                data = self.shelf.read(path)
+            except FileNotFoundError:
+                gone.add(self.shelf.key(path))
+                continue
+            if data is not None:
                 ids = aligned(data, _ID)["id"].to_pylist()
                 new = [i for i, key in enumerate(ids) if key not in place and (wanted is None or key in wanted)]
                 tables.append(_taken(aligned(data, schema), new))
                 for i in new:
                     place[ids[i]] = len(place)
-        return _taken(pa.concat_tables(tables), [place[key] for key in sorted(place)])
+        return _taken(pa.concat_tables(tables), [place[key] for key in sorted(place)]), gone - place.keys()
 
     def _may_hold(self, path: str, wanted: set[str]) -> bool:
         return self._is_pack(path) or self.shelf.key(path) in wanted

@@ -120,7 +120,8 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "started": (pa.timestamp("s", tz="UTC"), "when training began"),
     "seconds": (_float, "training time with its records"),
     "steps_per_second": (_float, ""),
-    "peak_memory_mb": (_float, "MiB: peak of the process, or of the CUDA device"),
+    "peak_memory_mb": (_float, "MiB: peak of the process, or of the fit on a CUDA device"),
+    "device_memory_mb": (_float, "MiB: memory of the CUDA device"),
     "device": (_text, "cpu, or the GPU's name"),
     "threads": (_int, "CPU threads of the fit"),
     "backend": (

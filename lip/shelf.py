@@ -87,7 +87,14 @@ class Shelf:
 
     def fetch(self, other: Shelf) -> int:
         """Copy here what another shelf has more, verified; returns how many files that was."""
-        return sum(each(lambda group: self._fetch(other, group), other.groups()))
+        return self._fetched(other, self.add)
+
+    def follow(self, other: Shelf) -> int:
+        """The same where a key has one value that changes: the other's takes the place of what is here."""
+        return self._fetched(other, self.put)
+
+    def _fetched(self, other: Shelf, store: Callable[[str, bytes], str]) -> int:
+        return sum(each(lambda group: self._fetch_group(other, group, store), other.groups()))
 
     def damaged(self) -> list[str]:
         """The paths in the storage whose content does not match their name."""
@@ -121,14 +128,24 @@ class Shelf:
         except FileNotFoundError:
             return self.get(self.key(path)) is not None
 
-    def _fetch(self, other: Shelf, group: str) -> int:
+    def _fetch_group(self, other: Shelf, group: str, store: Callable[[str, bytes], str]) -> int:
         here = set(self.files(group))
         copied = 0
-        for path in other.files(group):
-            with suppress(FileNotFoundError):  # folded into a pack or replaced meanwhile: to be had the next time
-                if path not in here and (data := other.read(path)) is not None:
-                    self.add(other.key(path), data)
-                    copied += 1
+        for _ in range(LOOKS):
+            gone = False
+            for path in other.files(group):
+                if path not in here:
+                    try:
+                        data = other.read(path)
+                    except FileNotFoundError:  # folded into a pack or replaced meanwhile, which the next look lists
+                        gone = True
+                        continue
+                    here.add(path)
+                    if data is not None:
+                        store(other.key(path), data)
+                        copied += 1
+            if not gone:
+                break
         return copied
 
     def _damaged(self, group: str) -> list[str]:

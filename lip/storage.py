@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +14,9 @@ from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
 from lip.errors import InputError
 from lip.shelf import write_whole
+
+GIVE_UP_AFTER = 60
+"""Seconds for which an operation of Google's store is tried again; others give up by themselves."""
 
 
 class Storage:
@@ -49,7 +54,7 @@ class Storage:
         A folder that has been there and is gone is not made anew: below it there may be a disk that is not mounted.
         """
         if not self._local:
-            with self._fs.open_output_stream(self._at(path)) as file:
+            with _answering(), self._fs.open_output_stream(self._at(path)) as file:
                 file.write(data)
         elif self._seen and not self.folder.is_dir():
             raise FileNotFoundError(f"storage {self.shown()} is gone")
@@ -59,7 +64,7 @@ class Storage:
 
     def read(self, path: str) -> bytes:
         """The content of a file. Raises FileNotFoundError when there is none."""
-        with self._fs.open_input_stream(self._at(path)) as file:
+        with _answering(), self._fs.open_input_stream(self._at(path)) as file:
             data: bytes = file.readall()
         self._seen = True
         return data
@@ -74,7 +79,7 @@ class Storage:
 
     def remove(self, path: str) -> None:
         """Delete a file; nothing happens when it is not there."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _answering():
             self._fs.delete_file(self._at(path))
 
     def check_writable(self) -> None:
@@ -97,14 +102,29 @@ class Storage:
 
     def _list(self, folder: str, kind: FileType) -> list[str]:
         try:
-            found = self._fs.get_file_info(FileSelector(self._at(folder), allow_not_found=True))
+            with _answering():
+                found = self._fs.get_file_info(FileSelector(self._at(folder), allow_not_found=True))
         except NotADirectoryError:
             return []
         return sorted(info.base_name for info in found if info.type == kind)
 
 
+@contextmanager
+def _answering() -> Iterator[None]:
+    """What libraries of object stores raise, each in its own way, as OSError."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(" ".join(str(error).split())) from error
+
+
 def _filesystem(url: str) -> tuple[FileSystem, str]:
     scheme = url.split("://")[0]
+    shown = re.sub("://.*@", "://", url).partition("?")[0]  # a secret with a slash in it makes no URL, but is one
+    if scheme in ("gs", "gcs") and "retry_limit_seconds" not in url:  # it would go on for a quarter of an hour
+        url += f"{'&' if '?' in url else '?'}retry_limit_seconds={GIVE_UP_AFTER}"
     try:
         try:
             fs, root = FileSystem.from_uri(url)
@@ -113,10 +133,12 @@ def _filesystem(url: str) -> tuple[FileSystem, str]:
                 raise
             fs, root = FileSystem.from_uri(f"fsspec+{url}")
     except ImportError as missing:
-        raise InputError(f"storage {url}: {scheme}:// needs a library that is not installed ({missing})") from missing
+        raise InputError(f"storage {shown}: {scheme}:// needs a library that is not installed ({missing})") from missing
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split()).replace(url, shown)
         raise InputError(
-            f"storage {url} cannot be used ({' '.join(str(error).split())}); give a folder, or a URL such as "
-            "s3://bucket/lip or gs://bucket/lip"
+            f"storage {shown} cannot be used ({reason}); give a folder, or a URL such as s3://bucket/lip or gs://bucket/lip"
         ) from error
+    if not root.strip("/"):
+        raise InputError(f"storage {shown} names no folder or bucket; give one, such as s3://bucket/lip")
     return fs, root.rstrip("/")

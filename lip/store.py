@@ -166,7 +166,10 @@ class Ledger:
 
     def fetch(self, other: Ledger) -> int:
         """Copy here what another ledger has more, verified; returns how many files that was. Rows come last."""
-        return sum(own.fetch(its) for own, its in zip(self._shelves, other._shelves, strict=True))
+        return sum(
+            own.follow(its) if own in (self._sweeps, self._failures) else own.fetch(its)
+            for own, its in zip(self._shelves, other._shelves, strict=True)
+        )
 
     def damaged(self) -> list[str]:
         """Paths of files whose content does not match the hash in their name; their fits count as not published."""

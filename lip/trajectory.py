@@ -195,9 +195,11 @@ def publish(
     for source in fit.sources:
         publish(source, images, ledger, device, watch, backend=backend)
 
+    from lip import environment
     from lip.fast.backend import choose
     from lip.pruners.imp import cut
 
+    environment.begin(device)
     started = datetime.now(UTC)
     problem = fit.problem(images, device)
     mask = fit.mask.mask(problem, ledger.ticket(fit.mask.source) if fit.mask.source else None)

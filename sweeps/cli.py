@@ -16,8 +16,7 @@ from rich.table import Table
 
 from lip import terminal
 from lip.errors import InputError
-from lip.fast.backend import HELP, choose
-from lip.fast.precision import require
+from lip.fast.backend import HELP, check, choose
 
 app = typer.Typer(
     help="Plan, run and watch sweeps: SPEC is the name of a sweep that ships with the package, or a YAML file.",
@@ -29,6 +28,8 @@ app = typer.Typer(
 console = Console(soft_wrap=True)
 
 SECONDS_BETWEEN_LOOKS = 10.0
+LISTED = 500
+"""Trajectories that a plan lists; nobody reads more."""
 
 Spec = Annotated[str, typer.Argument(help="a shipped sweep, or a YAML file")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="smoke, mini or paper; default: the sweep's own")]
@@ -48,7 +49,9 @@ def plan(
     data: Data = None,
     only: Only = None,
     slots: Annotated[int | None, typer.Option(min=1, help="trials at a time; default: this machine's cores")] = None,
-    gpus: Annotated[float, typer.Option(min=0, help="share of a GPU that a trial has")] = 1,
+    gpus: Annotated[
+        float | None, typer.Option(min=0, help="share of a GPU that a trial has; default: by measured memory, else 1")
+    ] = None,
     price: Annotated[float | None, typer.Option(min=0, help="of an hour of a CPU or GPU, for the cost")] = None,
 ) -> None:
     """Show what a sweep consists of, what of it is published or shared, and how long the rest will take."""
@@ -59,7 +62,8 @@ def plan(
     made, ledger = _planned(spec, profile, storage, data, only)
     table = Table("trajectory", "fits", "published", "own work", title=_title(made), title_justify="left")
     claimed = set(made.published)
-    for trajectory in made.sweep.trajectories:
+    listed = made.sweep.trajectories[:LISTED]
+    for trajectory in listed:
         fits = [fit.id for fit in made.needs[trajectory.id]]
         own = [key for key in fits if key not in claimed]
         claimed.update(own)
@@ -67,6 +71,8 @@ def plan(
             escape(label(trajectory)), str(len(fits)), str(sum(key in made.published for key in fits)), str(len(own))
         )
     console.print(table)
+    if more := len(made.sweep.trajectories) - len(listed):
+        _say(f"and {more} more; --only key=value picks a part")
     for note in made.sweep.notes:
         _say(f"image {note}")
     for defect, said in SAID.items():
@@ -95,7 +101,10 @@ def run(
     ] = None,
     cpus: Annotated[float, typer.Option(min=0.1, help="CPUs per trial")] = 1,
     gpus: Annotated[
-        float | None, typer.Option(min=0, help="GPUs per trial, may be a fraction; default: 1 where there are any")
+        float | None,
+        typer.Option(
+            min=0, help="GPUs per trial, may be a fraction; default, where there are any: by measured memory, else 1"
+        ),
     ] = None,
     address: Annotated[str, typer.Option(help="local, auto, or the address of a Ray cluster")] = "local",
     backend: Annotated[str, typer.Option(help=HELP)] = "auto",
@@ -104,25 +113,28 @@ def run(
 
     Exit status 0: all published. 1: something failed. 130: interrupted.
     """
+    check(backend)
+    if gpus and gpus > 1 and gpus % 1:
+        raise InputError(f"--gpus {gpus:g}: a trial has a part of one GPU, or whole ones")
     made, ledger = _planned(spec, profile, storage, data, only, verified=True)
-    if made.missing:
+    if made.missing and address == "local":
         choose(backend, "cuda" if backend == "captured" else "cpu")  # compiles once here rather than in every trial
     ledger.check_writable()
     if made.missing:
+        from sweeps.estimate import share
         from sweeps.execute import PENDING_ON_A_CLUSTER, Resources, connected, dashboard, execute
         from sweeps.progress import Progress
 
         slots = slots or (_slots(cpus) if address == "local" else PENDING_ON_A_CLUSTER)
-        image_bytes = sum(pixels.nbytes for pixels in made.sweep.pixels.values())
-        with connected(Resources(address, slots, cpus, gpus, backend), ledger, image_bytes) as resources:
-            device = "cuda" if resources.gpus else "cpu"
-            used = choose(backend, device)
-            if address == "local":
-                for fit in made.missing.values():
-                    require(fit.schedule, device)
+        by_memory = share(made, ledger) if gpus is None else 1
+        with connected(Resources(address, slots, cpus, gpus, by_memory, backend), made, ledger) as resources:
             ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
             _say(f"{len(made.missing)} of {len(made.fits)} fits to do; results in {ledger.storage.shown()}")
-            _say(f"backend {used.name}: {used.why}")
+            if resources.gpus:
+                _say(f"{resources.gpus:g} of a GPU per trial")
+            if address == "local":
+                used = choose(backend, "cuda" if resources.gpus else "cpu")
+                _say(f"backend {used.name}: {used.why}")
             if url := dashboard():
                 _say(f"Ray's dashboard: http://{url}")
             with Progress(made, ledger, console) as progress:
@@ -166,6 +178,8 @@ def fetch(
         copied = ledger.fetch(there)
     except OSError as error:
         raise InputError(f"storage {there.storage.shown()} cannot be read ({' '.join(str(error).split())})") from error
+    if not there.storage.folders():
+        raise InputError(f"there are no results in {there.storage.shown()}; name the storage that they were written to")
     _say(f"{copied} files copied from {there.storage.shown()} to {ledger.storage.shown()}")
 
 

@@ -90,7 +90,7 @@ class Control:
         if said is None:
             self.queue.ended(key)
             self.told.finished(key)
-        elif said.get("out_of_memory") and gpus < 1:
+        elif said.get("out_of_memory") and 0 < gpus < 1:
             self._lower(key, gpus)
             self.queue.again(key)
         elif key in self._tried:
@@ -114,6 +114,10 @@ class Control:
         what = "its node was lost" if node_lost else "its process died"
         self.told.note(key, f"{what}; starts again in {wait:.0f} s")
 
+    def excused(self, key: str) -> None:
+        """The node of a process that died has turned out to be lost: that death does not count."""
+        self._deaths[key] = max(0, self._deaths[key] - 1)
+
     def _give_up(self, key: str, cause: str) -> None:
         self.queue.ended(key)
         self.told.failed(key, cause)
@@ -122,5 +126,10 @@ class Control:
         """Put one trajectory less on each GPU, if those with so small a share have not led to that already."""
         if gpus >= self.gpus:
             fewer = max(1, floor(1 / gpus + 1e-6) - 1)
-            self.gpus = floor(10_000 / fewer) / 10_000  # Ray counts in ten thousandths
+            self.gpus = part_of(fewer)
             self.told.note(key, f"out of GPU memory: {fewer} at a time on a GPU from now on (--gpus {self.gpus:g})")
+
+
+def part_of(trials: int) -> float:
+    """The share of a GPU that each of so many trials at a time has; Ray counts in ten thousandths."""
+    return floor(10_000 / trials) / 10_000

@@ -6,19 +6,28 @@ import json
 import platform
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cache
+from math import floor
 from typing import Any
 
 import numpy as np
 
 from lip.fit import Fit
-from lip.priors import Hourglass
+from lip.picture import Picture
+from lip.priors import Hourglass, Prior
 from lip.store import Ledger
+from sweeps.control import part_of
 from sweeps.plan import Plan
 
 OF_THIS_SWEEP = 20
 """Published fits of the sweep that are looked at per size."""
 OF_THE_LEDGER = 300
 """Further rows of the ledger that are looked at."""
+
+SPARE = 1.25
+"""How much more memory than the peak of a fit's tensors a trial is given: the allocator cannot use all of it."""
+CONTEXT = 600
+"""MiB that CUDA itself takes of a GPU for every process."""
 
 Size = tuple[Any, ...]
 """The task, the network, and the image or data set: what the time of a step depends on."""
@@ -27,12 +36,13 @@ OF_SIZE = ["task", "image_height", "image_width", "channels", "train_images"]
 """The columns of these; the network stands in the spec."""
 
 
-def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float = 1.0, price: float | None = None) -> str:
+def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None, price: float | None = None) -> str:
     """A sentence: hours of CPUs or GPUs for the missing fits, how long that is on so many slots, and its basis.
 
-    `gpus` is the share of a GPU that a trial has, `price` what an hour of a CPU or GPU costs.
+    `gpus` is the share of a GPU that a trial has (None: `share`), `price` what an hour of a CPU or GPU costs.
     """
     measured = _measured(plan, ledger)
+    gpus = _share(plan, measured) if gpus is None else gpus
     steps: Counter[Size] = Counter()
     example: dict[Size, Fit] = {}
     for fit in plan.missing.values():
@@ -53,8 +63,28 @@ def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float = 1.0, price: f
     return f"about {said} ({_readable(seconds / slots)} on {slots} slots){cost}, from {', '.join(sorted(bases))}"
 
 
+def share(plan: Plan, ledger: Ledger) -> float:
+    """The share of a GPU that a trial needs, by the memory that published fits of the missing sizes have needed.
+
+    1 if one of the sizes has not been measured on a GPU.
+    """
+    return _share(plan, _measured(plan, ledger))
+
+
+def _share(plan: Plan, measured: Mapping[Size, list[dict[str, Any]]]) -> float:
+    most = 0.0
+    for size in {_size_of(fit) for fit in plan.missing.values()}:
+        needed = [
+            (SPARE * row["peak_memory_mb"] + CONTEXT) / row["device_memory_mb"]
+            for row in measured[size]
+            if row["device_memory_mb"]
+        ]
+        most = max(most, *needed, 0.0) if needed else 1.0
+    return part_of(floor(1 / most)) if 0 < most < 1 else 1.0
+
+
 def _measured(plan: Plan, ledger: Ledger) -> dict[Size, list[dict[str, Any]]]:
-    columns = ["id", "spec", *OF_SIZE, "host", "device", "steps", "seconds"]
+    columns = ["id", "spec", *OF_SIZE, "host", "device", "steps", "seconds", "peak_memory_mb", "device_memory_mb"]
     chosen: dict[Size, list[str]] = defaultdict(list)
     for key in plan.published:
         if len(ids := chosen[_size_of(plan.fits[key])]) < OF_THIS_SWEEP:
@@ -69,7 +99,12 @@ def _measured(plan: Plan, ledger: Ledger) -> dict[Size, list[dict[str, Any]]]:
 
 
 def _size_of(fit: Fit) -> Size:
-    return _size(fit.prior.canonical(), {**fit.picture.columns(), "task": fit.task.kind})
+    return _size_with(fit.prior, fit.picture, fit.task.kind)
+
+
+@cache
+def _size_with(prior: Prior, picture: Picture, task: str | None) -> Size:
+    return _size(prior.canonical(), {**picture.columns(), "task": task})
 
 
 def _size(prior: Any, columns: Mapping[str, Any]) -> Size:

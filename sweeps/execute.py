@@ -10,6 +10,7 @@ import gc
 import json
 import logging
 import os
+import pickle
 import platform
 import shutil
 import socket
@@ -18,8 +19,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from math import ceil
+from dataclasses import dataclass, replace
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ for _name, _value in {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "600",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_THRESHOLD_S": "10",  # a bucket takes its time
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -39,9 +41,12 @@ from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 from lip.errors import InputError  # noqa: E402
+from lip.fast.backend import choose  # noqa: E402
+from lip.fast.precision import require  # noqa: E402
 from lip.fit import Fit  # noqa: E402
+from lip.schedule import Training  # noqa: E402
 from lip.store import Ledger  # noqa: E402
-from lip.trajectory import Trajectory, publish  # noqa: E402
+from lip.trajectory import publish  # noqa: E402
 from sweeps.control import Control  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
 from sweeps.progress import SHOWN, Progress  # noqa: E402
@@ -49,10 +54,12 @@ from sweeps.progress import SHOWN, Progress  # noqa: E402
 SECONDS_BETWEEN_REPORTS = 1.0
 PATIENCE = 600.0
 """Seconds that a trial waits for a storage that has gone away, before it gives up its slot."""
-ANSWER_WITHIN = 60.0
-"""Seconds in which every node of a cluster has to say whether it sees the storage."""
-NODE_LOSS_SEEN_WITHIN = 3.0
-"""Seconds in which Ray notices that the node of a process that has died is gone too."""
+ANSWER_WITHIN = 120.0
+"""Seconds in which every node of a cluster has to say whether it sees the storage; it may have to compile kernels."""
+AUTOSCALER_SPEAKS_WITHIN = 20.0
+"""Seconds in which the autoscaler of a cluster that has just begun says what nodes it can add."""
+NODE_LOSS_SEEN_WITHIN = 30.0
+"""Seconds that may lie between the deaths of processes and Ray's hearing that their node is lost, or the reverse."""
 PENDING_ON_A_CLUSTER = 64
 """Trials that wait for resources at a time: what an autoscaler sees and brings nodes up for."""
 
@@ -62,23 +69,25 @@ class Resources:
     """Where to run. `cpus` and `gpus` are per trial; `slots` limits the trials at a time on this machine, and on a
     cluster those that wait for nodes.
 
-    `gpus` None means one if a node of the cluster has any, else none. `backend` (`lip.fast.backend`) is chosen where
-    the trial runs.
+    `gpus` None means `share` if a node of the cluster has any, else none. `backend` (`lip.fast.backend`) is chosen
+    where the trial runs.
     """
 
     address: str = "local"
     slots: int = 1
     cpus: float = 1
     gpus: float | None = None
+    share: float = 1
     backend: str = "auto"
 
 
 @contextmanager
-def connected(resources: Resources, ledger: Ledger, image_bytes: int) -> Iterator[Resources]:
-    """Ray, with every node seeing the storage and one of them large enough for a trial.
+def connected(resources: Resources, plan: Plan, ledger: Ledger) -> Iterator[Resources]:
+    """Ray, with every node seeing the storage, able to compute what is asked for, and one of them large enough.
 
     Gives the resources, with `gpus` decided. Raises InputError before anything has been started there.
     """
+    image_bytes = sum(pixels.nbytes for pixels in plan.sweep.pixels.values())
     local: dict[str, Any] = {}
     if resources.address == "local":
         local = {
@@ -96,7 +105,7 @@ def connected(resources: Resources, ledger: Ledger, image_bytes: int) -> Iterato
             runtime_env={"env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0", **_threads(resources.cpus)}},
             **local,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         if local:
             raise
         raise InputError(
@@ -104,17 +113,21 @@ def connected(resources: Resources, ledger: Ledger, image_bytes: int) -> Iterato
             "RAY_AUTH_MODE here say what it says there?"
         ) from error
     try:
-        shapes = _shapes()
+        shapes = _shapes(resources)
         gpus = resources.gpus
         if gpus is None:
-            gpus = float(any(shape.get("GPU", 0) >= 1 for shape in shapes))
+            gpus = resources.share if any(shape.get("GPU", 0) >= 1 for shape in shapes) else 0.0
+        decided = replace(resources, gpus=gpus)
         for option, name, wanted in (("--cpus", "CPU", resources.cpus), ("--gpus", "GPU", gpus)):
             most = max(shape.get(name, 0) for shape in shapes)
             if wanted > most:
                 raise InputError(f"{option} {wanted:g} per trial: no node has more than {most:g}; ask for less")
+        if not any(_holds(shape, decided) for shape in shapes):
+            raise InputError(f"--cpus {resources.cpus:g} --gpus {gpus:g} per trial: no node has both; ask for less")
         if not local:
             _check_storage(ledger)
-        yield Resources(resources.address, resources.slots, resources.cpus, gpus, resources.backend)
+        _check_able(plan, decided)
+        yield decided
     finally:
         ray.shutdown()
 
@@ -129,11 +142,12 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress
 
     What is published then is for the ledger to say; failures are recorded there with their cause.
     """
-    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    for chatter in ("ray.tune.tune", "ray.tune.analysis.experiment_analysis"):  # of trials that others have taken over
+        logging.getLogger(chatter).setLevel(logging.CRITICAL)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.slots)
     todo = plan.todo()
-    work = {t.id: (t, todo[t.id]) for t in plan.sweep.trajectories if t.id in todo}
-    needs = {key: [fit.id for fit in fits] for key, fits in todo.items()}
+    work = {key: pickle.dumps(fits) for key, fits in todo.items()}  # Ray hands every trial a copy of all of it
+    needs = {key: [fit.id for fit in todo[key]] for key in progress.order()}
     control = Control(needs, progress, resources.gpus or 0.0)
     shared = {
         "pixels": plan.sweep.pixels,
@@ -177,7 +191,7 @@ def _threads(cpus: float) -> dict[str, str]:
 
 
 def _knock(address: str) -> None:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except (OSError, ValueError) as error:
@@ -186,12 +200,22 @@ def _knock(address: str) -> None:
         ) from error
 
 
-def _shapes() -> list[dict[str, float]]:
-    """The resources of every node there is, and of those that the autoscaler can add."""
-    shapes = [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
-    if config := ray._private.state.state.get_cluster_config():
-        shapes += [dict(group.resources) for group in config.node_group_configs if group.max_count > 0]
-    return shapes
+def _shapes(resources: Resources) -> list[dict[str, float]]:
+    """The resources of every node there is, and of those that the autoscaler can add, once it has said so."""
+    deadline = time.monotonic() + AUTOSCALER_SPEAKS_WITHIN
+    while True:
+        shapes = [dict(node["Resources"]) for node in _nodes()]
+        if config := ray._private.state.state.get_cluster_config():
+            shapes += [dict(group.resources) for group in config.node_group_configs if group.max_count > 0]
+        enough = any(_holds(shape, resources) for shape in shapes)
+        if enough or resources.address == "local" or time.monotonic() > deadline:
+            return shapes
+        time.sleep(0.5)
+
+
+def _holds(shape: dict[str, float], resources: Resources) -> bool:
+    """Whether a trial finds room on a node."""
+    return shape.get("CPU", 0) >= resources.cpus and shape.get("GPU", 0) >= (resources.gpus or 0)
 
 
 def _check_storage(ledger: Ledger) -> None:
@@ -201,13 +225,9 @@ def _check_storage(ledger: Ledger) -> None:
     storage.write(probe, probe.encode())
     answers: dict[Any, dict[str, Any]] = {}
     try:
-        for node in ray.nodes():
-            if node["Alive"]:
-                place = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-                task = ray.remote(num_cpus=0, max_retries=0)(_answer).options(scheduling_strategy=place)
-                answers[task.remote(ledger.url, probe, f"{probe}-{node['NodeID']}")] = node
+        for node in _nodes():
+            answers[_on(node, _answer, ledger.url, probe, f"{probe}-{node['NodeID']}")] = node
         for asked, node in answers.items():
-            name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
             try:
                 said = ray.get(asked, timeout=ANSWER_WITHIN)
                 seen = said is None and storage.read(f"{probe}-{node['NodeID']}") == probe.encode()
@@ -217,7 +237,7 @@ def _check_storage(ledger: Ledger) -> None:
                 said, seen = _first_line(error), False
             if not seen:
                 raise InputError(
-                    f"storage {storage.shown()} is not the same on node {name} as here "
+                    f"storage {storage.shown()} is not the same on node {_name_of(node)} as here "
                     f"({said or 'what it writes there is not seen here'}); use a folder that every node mounts, or a "
                     "URL such as s3://bucket/lip"
                 )
@@ -239,6 +259,42 @@ def _answer(url: str, probe: str, answer: str) -> str | None:
     except (InputError, OSError) as error:
         return _first_line(error)
     return None
+
+
+def _check_able(plan: Plan, resources: Resources) -> None:
+    """This machine, or every node that a trial finds room on, can compute what is asked for. Raises InputError."""
+    asked = resources.backend, "cuda" if resources.gpus else "cpu", {fit.schedule for fit in plan.missing.values()}
+    if resources.address == "local":
+        _require(*asked)
+        return
+    answers = [(node, _on(node, _require, *asked)) for node in _nodes() if _holds(node["Resources"], resources)]
+    for node, answer in answers:
+        try:
+            ray.get(answer, timeout=ANSWER_WITHIN)
+        except ray.exceptions.RayError as error:
+            raise InputError(f"node {_name_of(node)}: {_first_line(getattr(error, 'cause', error))}") from error
+
+
+def _require(backend: str, device: str, schedules: set[Training]) -> None:
+    """Runs on a node. Raises InputError when it cannot compute what is asked for."""
+    choose(backend, device)
+    for schedule in schedules:
+        require(schedule, device)
+
+
+def _nodes() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _name_of(node: dict[str, Any]) -> str:
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+
+
+def _on(node: dict[str, Any], work: Callable[..., Any], *arguments: Any) -> ray.ObjectRef:
+    """Start some work on a node, in a process that ends with it: what it touches of a GPU it gives back."""
+    place = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+    task = ray.remote(num_cpus=0, max_retries=0, max_calls=1)(work)
+    return task.options(scheduling_strategy=place).remote(*arguments)
 
 
 def _first_line(error: Exception) -> str:
@@ -281,10 +337,20 @@ class _Follow(_Disposable, tune.Callback):
     def __init__(self, control: Control, progress: Progress) -> None:
         self.control = control
         self.progress = progress
-        self.dead: set[str] = set()
+        self.dead = _dead_nodes()
+        self.lost_at = -inf
+        self.unexplained: dict[str, float] = {}
 
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
         self.progress.alive()
+        self.unexplained = {key: died for key, died in self.unexplained.items() if _just_now(died)}
+        if self.unexplained and self._lost_a_node():
+            for key in self.unexplained:
+                self.control.excused(key)
+            self.unexplained = {}
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self.progress.started(trial.config["key"])
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:
         self.control.heard(trial.config["key"], result)
@@ -301,23 +367,30 @@ class _Follow(_Disposable, tune.Callback):
             self.control.heard(key, {"failed": str(error).strip().splitlines()[-1]})
             self.control.ended(key)
         else:
-            self.control.died(key, _first_line(error or RuntimeError("killed")), self._lost_a_node())
+            lost = self._lost_a_node()
+            self.control.died(key, _first_line(error or RuntimeError("killed")), lost)
+            if not lost:
+                self.unexplained[key] = time.monotonic()
         self.progress.ended(key)
 
     def _lost_a_node(self) -> bool:
-        """Whether a node has gone since the last time; Ray may hear of it a moment after its processes have died."""
-        deadline = time.monotonic() + NODE_LOSS_SEEN_WITHIN
-        while True:
-            dead = {node["NodeID"] for node in ray.nodes() if not node["Alive"]}
-            if dead - self.dead or time.monotonic() > deadline:
-                lost, self.dead = bool(dead - self.dead), dead
-                return lost
-            time.sleep(0.2)
+        """Whether a node has gone just now."""
+        if (dead := _dead_nodes()) - self.dead:
+            self.dead, self.lost_at = dead, time.monotonic()
+        return _just_now(self.lost_at)
+
+
+def _just_now(moment: float) -> bool:
+    return time.monotonic() - moment < NODE_LOSS_SEEN_WITHIN
+
+
+def _dead_nodes() -> set[str]:
+    return {node["NodeID"] for node in ray.nodes() if not node["Alive"]}
 
 
 def _trial(
     config: dict[str, Any],
-    work: dict[str, tuple[Trajectory, list[Fit]]],
+    work: dict[str, bytes],
     pixels: dict[str, Any],
     outputs: frozenset[str],
     storage: str,
@@ -328,7 +401,7 @@ def _trial(
     import torch
 
     ledger = Ledger(storage)
-    _, fits = work[config["key"]]
+    fits: list[Fit] = pickle.loads(work[config["key"]])  # from the driver
     device = "cuda" if ray.get_gpu_ids() else "cpu"
     torch.set_num_threads(max(1, int(tune.get_context().get_trial_resources().head_cpus)))
     gc.collect()  # what the trial before left behind in this process
@@ -343,7 +416,9 @@ def _trial(
             memory = isinstance(error, torch.OutOfMemoryError)
             tune.report({"failed": f"{type(error).__name__} in {fit.mask}: {error}", "out_of_memory": memory})
             return
-        row = ledger.fits(SHOWN, [fit.id]).to_pylist()[:1] if trained else []
+        row = []
+        with suppress(OSError):  # a storage that goes away now does not undo what is published
+            row = ledger.fits(SHOWN, [fit.id]).to_pylist()[:1] if trained else []
         tune.report({"published": fit.id, "row": json.dumps(row)})  # as text: Tune keeps count of every number
 
 

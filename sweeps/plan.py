@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,9 +55,10 @@ class Plan:
         return sum(map(len, self.needs.values()))
 
     def todo(self) -> dict[str, list[Fit]]:
-        """What each unfinished trajectory (by id) still needs, in order."""
+        """What each unfinished trajectory (by id) still needs, in order: first what others wait for too."""
         rest = {key: [fit for fit in fits if fit.id in self.missing] for key, fits in self.needs.items()}
-        return {key: fits for key, fits in rest.items() if fits}
+        users = Counter(fit.id for fits in rest.values() for fit in fits)
+        return {key: sorted(fits, key=lambda fit: users[fit.id] == 1) for key, fits in rest.items() if fits}
 
     def points(self) -> list[dict[str, Any]]:
         """One row per trajectory and round of the whole sweep, for the ledger (`lip.schema.POINTS`)."""

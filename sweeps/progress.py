@@ -8,6 +8,7 @@ import uuid
 from collections import defaultdict
 from contextlib import suppress
 from math import inf
+from random import Random
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +24,8 @@ from sweeps.spec import Sweep
 
 ALIVE_FOR = 60.0
 """Seconds after its last sign of life for which a run counts as running."""
+FORGOTTEN_AFTER = 86_400.0
+"""Seconds after its last sign of life for which a run that was killed leaves that sign behind."""
 SECONDS_BETWEEN_SIGNS = 10.0
 SHOWN = ["sparsity", "seconds", *terminal.OUTCOME]
 """The columns of a row that are shown when it is published."""
@@ -68,13 +71,30 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self.ledger.storage.write(self.sign, self._said())
+        for name, (age, _) in _signs_of(self.ledger, self.plan.sweep).items():
+            if age > FORGOTTEN_AFTER:  # that run was killed; one whose clock is wrong gives its sign again
+                self.ledger.storage.remove(name)
         self.bars.start()
         return self
+
+    def order(self) -> list[str]:
+        """The unfinished trajectories as the sweep has them; beside other runs of it in an order of this run's own, so
+        that all of them do not make the same fits at the same time."""
+        keys = list(self.needs)
+        others = _signs_of(self.ledger, self.plan.sweep)
+        if any(name != self.sign and age < ALIVE_FOR for name, (age, _) in others.items()):
+            Random(self.sign).shuffle(keys)
+            self.console.print("this sweep is run elsewhere too, or was a moment ago: the order is a random one")
+        return keys
 
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
         with suppress(OSError):
             self.ledger.storage.remove(self.sign)
+
+    def started(self, key: str) -> None:
+        """A trial has begun."""
+        self.at[key] = "starting"
 
     def heard(self, key: str, report: dict[str, Any]) -> None:
         """Take what a trial reports: a step on the way, a published fit, or what it waits for."""
@@ -162,12 +182,20 @@ class Progress:
 def running(ledger: Ledger, sweep: Sweep) -> dict[str, str]:
     """The trajectories (by id) that living runs of a sweep are at, and where."""
     at: dict[str, str] = {}
+    for age, said in _signs_of(ledger, sweep).values():
+        at |= said if age < ALIVE_FOR else {}
+    return at
+
+
+def _signs_of(ledger: Ledger, sweep: Sweep) -> dict[str, tuple[float, dict[str, str]]]:
+    """The signs of life of the runs of a sweep by their names: seconds since, and what the run is at."""
+    signs = {}
     for name in ledger.storage.names():
         if name.startswith(_signs(sweep)):
             with suppress(OSError, ValueError, KeyError, TypeError):
                 sign = json.loads(ledger.storage.read(name))
-                at |= sign["at"] if time.time() - sign["time"] < ALIVE_FOR else {}
-    return at
+                signs[name] = time.time() - sign["time"], dict(sign["at"])
+    return signs
 
 
 def _signs(sweep: Sweep) -> str:

@@ -10,16 +10,17 @@ from math import inf
 
 
 class Queue:
-    """Trajectories in order, each with the missing fits it needs.
+    """Trajectories, each with the missing fits it needs: first those that others wait for, else in the order given.
 
     A fit that several need is made by the first of them; the others are held back until it is published. Holding back
     only ever waits for one that is earlier in the order, so there is always one that can start or one that is running.
     """
 
     def __init__(self, needs: Mapping[str, Iterable[str]]) -> None:
-        self._needs = {key: set(fits) for key, fits in needs.items()}
+        producers = _producers(needs)
+        self._needs = {key: set(needs[key]) for key in sorted(needs, key=lambda key: key not in producers)}
         self._users: dict[str, list[str]] = defaultdict(list)
-        for key, fits in needs.items():
+        for key, fits in self._needs.items():
             for fit in fits:
                 self._users[fit].append(key)
         self._maker = {fit: users[0] for fit, users in self._users.items()}
@@ -88,3 +89,9 @@ class Queue:
             blocked.remove(fit)
             if not blocked and key in self._waiting:
                 heapq.heappush(self._ready, (self._rank[key], key))
+
+
+def _producers(needs: Mapping[str, Iterable[str]]) -> set[str]:
+    """The first that needs a fit, for every fit that several need."""
+    first: dict[str, str] = {}
+    return {first[fit] for key, fits in needs.items() for fit in fits if first.setdefault(fit, key) != key}

@@ -23,13 +23,18 @@ class Backend:
     why: str
 
 
+def check(asked: str) -> None:
+    """Raises InputError for what is none of BACKENDS."""
+    if asked not in BACKENDS:
+        raise InputError(f"there is no backend {asked!r}; {nearest(asked, BACKENDS)}")
+
+
 def choose(asked: str, device: str) -> Backend:
     """What to use on a device when one of BACKENDS is asked for; `auto` takes numba where it works.
 
     Raises InputError when what is asked for does not work there.
     """
-    if asked not in BACKENDS:
-        raise InputError(f"there is no backend {asked!r}; {nearest(asked, BACKENDS)}")
+    check(asked)
     if asked == "dense":
         return Backend("dense", "as asked")
     if asked == "captured":

@@ -109,6 +109,36 @@ def test_a_reader_that_listed_before_the_folding_finds_the_rows_after_it(
     assert read(rows) == values
 
 
+def test_files_that_vanish_one_by_one_while_they_are_read_are_found_in_the_pack(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object store takes seconds to delete what has been folded, and a reader looks in between, again and again."""
+    values = fill(rows)
+    monkeypatch.setattr(Storage, "remove", lambda *_: None)
+    rows.compact()
+    monkeypatch.undo()
+    read_file = rows.shelf.read
+
+    def just_deleted(path: str) -> bytes | None:
+        if ".pack-" not in path:
+            raise FileNotFoundError(path)
+        return read_file(path)
+
+    monkeypatch.setattr(rows.shelf, "read", just_deleted)
+    assert read(rows) == values
+
+
+def test_what_cannot_be_found_again_is_never_taken_for_not_there(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(rows)
+
+    def vanishes(path: str) -> bytes | None:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(rows.shelf, "read", vanishes)
+    with pytest.raises(FileNotFoundError, match="vanish"):
+        rows.read(SCHEMA)
+
+
 @pytest.mark.parametrize("moment", ["before the pack is written", "after the pack is written"])
 def test_two_that_fold_at_once_lose_nothing(rows: Rows, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     """The other one also folds a row that was published after the first had read."""

@@ -106,3 +106,24 @@ def test_the_environment_says_where_results_are(monkeypatch: pytest.MonkeyPatch,
     assert default_storage() == meant
     monkeypatch.delenv("LIP_STORAGE")
     assert default_storage() == "results"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://AKIA:topsecret@bucket/lip?nosuch=topsecret",
+        "s3://AKIA:top/secret@bucket/lip",
+        "nosuch://AKIA:topsecret@bucket/lip",
+        "hf://AKIA:topsecret@datasets/lip",
+    ],
+)
+def test_secrets_are_not_shown_when_a_url_cannot_be_used_either(url: str) -> None:
+    with pytest.raises(InputError) as error:
+        Storage(url)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["/", "file:///", "s3://"])
+def test_a_place_without_a_name_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="names no folder or bucket"):
+        Storage(url)

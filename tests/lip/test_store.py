@@ -143,6 +143,7 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
         "mse_last",
         "accuracy_last",
         "accuracy_peak",
+        "device_memory_mb",
         "curve_accuracy",
     ]
     assert [key for key, value in row.items() if value is None] == absent
@@ -400,3 +401,47 @@ def test_nothing_is_unpickled_on_reading(ledger: Ledger, publish, dense: Fit, mo
     assert ledger.weights(rewound)
     assert ledger.outputs(dense)
     assert (ledger.sweeps().num_rows, ledger.failures()) == (0, {"abc": "cause"})
+
+
+def test_what_is_fetched_is_verified_and_what_is_here_stays(
+    publish, dense: Fit, ledger: Ledger, tmp_path: Path
+) -> None:
+    there = Ledger(tmp_path / "there")
+    fits = [dense.replace(seed=seed) for seed in range(4)]
+    for fit in fits[:3]:
+        publish(fit, there)
+    publish(fits[3])
+    hurt = next((there.root / "fits").rglob(f"{fits[2].id}-*"))
+    hurt.write_bytes(hurt.read_bytes()[:-1])
+    tickets = sum(fit.yields_ticket for fit in fits[:3])
+    assert ledger.fetch(there) == 2 + tickets
+    assert set(ledger.fits(["id"])["id"].to_pylist()) == {fits[0].id, fits[1].id, fits[3].id}
+    assert ledger.damaged() == []
+    assert ledger.fetch(there) == 0
+
+
+def test_a_list_of_fits_that_is_fetched_again_takes_the_place_of_the_older_one(ledger: Ledger, tmp_path: Path) -> None:
+    there = Ledger(tmp_path / "there")
+    for seeds in range(1, 9):
+        there.record_sweep("mine", "mini", [{"fit": f"f{seed}"} for seed in range(seeds)])
+        assert ledger.fetch(there) == 1
+        assert ledger.sweeps().num_rows == seeds
+
+
+def test_what_is_folded_there_while_it_is_fetched_is_fetched_all_the_same(
+    publish, dense: Fit, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, other = Ledger(tmp_path / "there"), Ledger(tmp_path / "there")
+    fits = [dense.replace(seed=seed) for seed in range(300)]  # several in a folder
+    for fit in fits:
+        publish(fit, there)
+    list_files = there._fits.shelf.files
+
+    def folded_just_after(group: str) -> list[str]:
+        listed = list_files(group)
+        other._fits._compact(group)
+        return listed
+
+    monkeypatch.setattr(there._fits.shelf, "files", folded_just_after)
+    ledger.fetch(there)
+    assert set(ledger.fits(["id"])["id"].to_pylist()) == {fit.id for fit in fits}

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -36,15 +38,15 @@ ENVIRONMENT = os.environ | {"COLUMNS": "200", "RAY_AUTH_MODE": "disabled"}
 class Run:
     """`python -m sweeps ...` as the leader of a process group."""
 
-    def __init__(self, *arguments: object, prefix: tuple[str, ...] = ()) -> None:
-        command = [*prefix, sys.executable, "-m", "sweeps", *map(str, arguments)]
+    def __init__(self, *arguments: object, **environment: str) -> None:
+        command = [sys.executable, "-m", "sweeps", *map(str, arguments)]
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            env=ENVIRONMENT,
+            env=ENVIRONMENT | environment,
         )
 
     def finish(self) -> tuple[int, str]:
@@ -161,11 +163,46 @@ def test_without_its_node_or_its_head_a_run_ends_and_the_same_command_goes_on(
     assert_as_undisturbed(tmp_path, undisturbed)
 
 
-def test_two_drivers_on_one_storage(spec: str, undisturbed: Path, tmp_path: Path) -> None:
-    runs = [Run("run", spec, "--storage", tmp_path, "--slots", "1") for _ in range(2)]
+def test_a_run_goes_on_without_tunes_own_state(spec: str, undisturbed: Path, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="lip-", dir="/tmp") as temporary:  # sockets need short paths
+        run = Run("run", spec, "--storage", tmp_path, TMPDIR=temporary)
+        wait_for_fits(tmp_path, 3)
+        (state,) = Path(temporary).glob("lip-tune-*")
+        files = [path for path in state.rglob("*") if path.is_file()]
+        assert files
+        for path in files:
+            os.truncate(path, path.stat().st_size // 2)
+        wait_for_fits(tmp_path, 6)
+        shutil.rmtree(state)
+        code, output = run.finish()
+    assert code == 0, output
+    assert_as_undisturbed(tmp_path, undisturbed)
+
+
+def test_two_drivers_on_one_storage(spec: str, undisturbed: Path, tmp_path: Path, names_seen: set[str]) -> None:
+    storage = tmp_path / "results"
+    runs = [Run("run", spec, "--storage", storage, "--slots", "1") for _ in range(2)]
     for code, output in [run.finish() for run in runs]:
         assert code == 0, output
-    assert_as_undisturbed(tmp_path, undisturbed)
+    assert_as_undisturbed(storage, undisturbed)
+    fits = len(results(undisturbed))
+    assert len(names_seen) - fits < fits / 2, "they share the work"
+
+
+def test_folding_beside_a_run_loses_nothing(spec: str, undisturbed: Path, tmp_path: Path) -> None:
+    storage = tmp_path / "results"
+    run = Run("run", spec, "--storage", storage)
+    seen: set[str] = set()
+    while run.process.poll() is None:
+        ledger = Ledger(storage)
+        ledger.compact()
+        ids = set(ledger.fits(["id"])["id"].to_pylist())
+        assert seen <= ids
+        seen = ids
+        time.sleep(0.05)
+    code, output = run.finish()
+    assert code == 0, output
+    assert_as_undisturbed(storage, undisturbed)
 
 
 def test_a_storage_that_goes_away_and_comes_back_is_waited_for(spec: str, undisturbed: Path, tmp_path: Path) -> None:
@@ -267,6 +304,11 @@ def test_nodes_come_and_go_and_the_run_uses_what_there_is(spec: str, undisturbed
         assert_as_undisturbed(storage, undisturbed)
         code, output = Run("run", spec, "--storage", tmp_path / "x", "--address", address, "--gpus", "2").finish()
         assert (code, output) == (2, "error: --gpus 2 per trial: no node has more than 0; ask for less\n")
+        code, output = Run(
+            "run", spec, "--storage", tmp_path / "x", "--address", address, "--backend", "captured"
+        ).finish()
+        assert code == 2
+        assert re.fullmatch(r"error: node .*: backend captured cannot be used here: only CUDA .*; use auto\n", output)
     finally:
         os.killpg(cluster.pid, signal.SIGKILL)
         cluster.wait()
@@ -349,6 +391,10 @@ for _ in range(60):
         time.sleep(1)
 def workers():
     return sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())
+for _ in range(300):  # on a busy machine the autoscaler takes its time to begin
+    if ray._private.state.state.get_cluster_config():
+        break
+    time.sleep(1)
 before, most, started = workers(), 0, time.monotonic()
 run = subprocess.Popen([sys.executable, "-m", "sweeps", "run", spec, "--storage", storage, "--address",
     "127.0.0.1:6379", "--gpus", "0", "--cpus", "4", "--slots", "3"])

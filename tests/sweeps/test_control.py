@@ -89,6 +89,16 @@ def test_a_process_that_keeps_dying_at_one_fit_fails_but_not_one_that_gets_on() 
     assert bench.told.failures == {"a": f"its process died {DEATHS} times at the same fit (killed)"}
 
 
+def test_deaths_that_turn_out_to_be_losses_of_nodes_do_not_count() -> None:
+    bench = Bench({"a": ["a0"]})
+    for _ in range(3 * DEATHS):
+        bench.now += LONGEST_WAIT
+        assert bench.next() == "a"
+        bench.control.died("a", "killed", node_lost=False)
+        bench.control.excused("a")
+    assert bench.told.failures == {}
+
+
 def test_what_raises_is_tried_once_more_and_then_has_failed() -> None:
     bench = Bench({"a": ["a0"], "b": ["b0"]})
     assert (bench.next(), bench.next()) == ("a", "b")

@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 from PIL import Image
 from rich.console import Console
 
-from lip.schema import POINTS
+from lip.schema import FITS, POINTS
 from lip.store import Ledger
 from lip.trajectory import publish
-from sweeps.estimate import estimate
+from sweeps.estimate import estimate, share
 from sweeps.plan import Plan, label, needed
-from sweeps.progress import SHOWN, Progress
+from sweeps.progress import ALIVE_FOR, FORGOTTEN_AFTER, SHOWN, Progress, _signs, running
 from sweeps.spec import read
 
 Write = Callable[..., str]
@@ -40,6 +42,15 @@ def test_a_transfer_needs_its_source_tickets_but_not_the_last_source_fit(write: 
         *(pair for k in range(4) for pair in (("chelsea", k), ("astronaut", k + 1))),
     ]
     assert label(trajectory) == "astronaut, masks of chelsea, imp, seed 0"
+
+
+def test_what_others_wait_for_is_made_before_what_is_ones_own(write: Write) -> None:
+    """Two images tried with the tickets of a third: the second waits for the chain of fits of that one only."""
+    grid = {"image": ["astronaut", "coffee"], "source_image": ["chelsea"], "pruner": ["imp"]}
+    plan = Plan(read(write(fixed={"rounds": 3}, grid=grid, profiles={"smoke": {"rounds": 3}})))
+    first, second = plan.todo().values()
+    assert [fit.picture.name for fit in first] == [*["chelsea"] * 3, *["astronaut"] * 4]
+    assert [fit.picture.name for fit in second] == [*["chelsea"] * 3, *["coffee"] * 4]
 
 
 def test_points_are_what_the_ledger_records(write: Write) -> None:
@@ -79,3 +90,42 @@ def test_names_and_causes_are_shown_as_they_are_and_never_read_as_markup(write: 
         progress.ended(trajectory.id)
     assert screen.getvalue().count(name) >= 2
     assert "OSError: [/] is full" in screen.getvalue()
+
+
+def test_the_share_of_a_gpu_is_what_published_fits_have_needed(write: Write, tmp_path: Path) -> None:
+    """Rows as a GPU of 24 GiB would leave them: here is none."""
+    sweep = read(write(profiles={"smoke": {"rounds": 1, "steps": 5}}))
+    ledger = Ledger(tmp_path / "results")
+    publish(sweep.trajectories[0].fits[0], sweep.pixels, ledger)
+    plan = Plan.make(sweep, ledger)
+    assert share(plan, ledger) == 1, "it ran on a CPU"
+    (row,) = ledger.fits().to_pylist()
+    for peak, part in ((3000, 0.2), (8000, 0.5), (20_000, 1)):
+        row |= {"device": "NVIDIA A10G", "peak_memory_mb": peak, "device_memory_mb": 24_000}
+        ledger._fits.put(row["id"], pa.Table.from_pylist([row], schema=FITS))
+        assert share(plan, ledger) == part  # a quarter more, and 600 MiB of CUDA's own
+
+
+def test_a_run_beside_another_goes_through_the_sweep_in_an_order_of_its_own(write: Write, tmp_path: Path) -> None:
+    plan = Plan(read(write(profiles={"smoke": {"seeds": 20}})))
+    ledger = Ledger(tmp_path)
+    screen = Console(file=io.StringIO())
+    with Progress(plan, ledger, screen) as one:
+        keys = one.order()
+        assert keys == list(plan.todo())
+        with Progress(plan, ledger, screen) as other:
+            assert other.order() != keys
+            assert sorted(other.order()) == sorted(keys)
+        assert one.order() == keys
+
+
+def test_the_sign_of_a_run_that_was_killed_goes_after_a_day(write: Write, tmp_path: Path) -> None:
+    plan = Plan(read(write()))
+    ledger = Ledger(tmp_path)
+    old, fresh = (f"{_signs(plan.sweep)}{name}.json" for name in ("old", "fresh"))
+    for name, age in ((old, 2 * FORGOTTEN_AFTER), (fresh, 2 * ALIVE_FOR)):
+        ledger.storage.write(name, json.dumps({"time": time.time() - age, "at": {"key": "place"}}).encode())
+    ledger.storage.write(f"{_signs(plan.sweep)}odd.json", b'{"time": 1, "at": 2}')
+    assert running(ledger, plan.sweep) == {}
+    with Progress(plan, ledger, Console(file=io.StringIO())) as progress:
+        assert {old, fresh, progress.sign} & set(ledger.storage.names()) == {fresh, progress.sign}

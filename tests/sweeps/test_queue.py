@@ -14,6 +14,13 @@ def test_a_shared_fit_is_made_once_and_others_wait_for_it_without_a_slot() -> No
     assert not queue
 
 
+def test_those_that_others_wait_for_come_first() -> None:
+    queue = Queue({"a": ["a1"], "b": ["b1"], "c": ["shared", "c1"], "d": ["shared", "d1"]})
+    assert [queue.next(), queue.next()] == ["c", "a"]
+    queue.published("shared")
+    assert [queue.next(), queue.next(), queue.next()] == ["b", "d", None]
+
+
 def test_if_the_maker_fails_the_next_in_line_takes_over() -> None:
     queue = Queue({"a": ["dense", "a1"], "b": ["dense", "b1"], "c": ["dense", "c1"]})
     assert queue.next() == "a"

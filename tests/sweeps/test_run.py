@@ -177,6 +177,7 @@ def test_a_trial_that_raises_is_listed_with_its_cause_and_the_others_go_on(spec:
     [
         (["run", "existance"], "there is no sweep 'existance'; did you mean 'existence'?"),
         (["run", "smoke", "--backend", "nunba"], "there is no backend 'nunba'; did you mean 'numba'?"),
+        (["run", "smoke", "--gpus", "1.5"], "--gpus 1.5: a trial has a part of one GPU, or whole ones"),
         (["run", "smoke", "--profile", "mino"], "there is no profile 'mino'; did you mean 'mini'?"),
         (["plan", "smoke", "--only", "x"], "'x' is not understood; give it as key=value, for example task=inpaint"),
     ],

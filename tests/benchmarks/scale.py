@@ -1,0 +1,130 @@
+"""How sweeps scale: planning and loading 100,000 fits, trajectories without work, and how busy slots are.
+
+    python tests/benchmarks/scale.py plan|idle|busy
+
+plan: a sweep of 100,000 fits of which half are published, in packs; then all, for loading.
+idle: 1,000 trajectories of one fit each that is published just after planning, so that trials find nothing to do.
+busy: 12 trajectories of three fits each, all alike, on two slots; utilisation is the time that fits take, by their
+rows, over that of the slots from the first fit's beginning to the last one's end.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+from rich.console import Console
+
+from lip.fitting import train
+from lip.masks import Mask
+from lip.rows import to_parquet
+from lip.store import Ledger
+from sweeps.plan import Plan
+from sweeps.spec import read
+
+TINY = {"width": 8, "scales": 2, "steps": 60}
+
+
+def spec(folder: Path, grid: dict[str, object], sizes: dict[str, object]) -> str:
+    path = folder / "benchmark.yaml"
+    content = {"name": "benchmark", "profile": "smoke", "fixed": {"image": "astronaut"}, "grid": grid}
+    path.write_text(json.dumps({**content, "profiles": {"smoke": sizes}}))  # which is YAML too
+    return str(path)
+
+
+def planning(folder: Path) -> None:
+    path = spec(
+        folder,
+        {"pruner": ["imp", "random", "snip", "layerwise", "magnitude", "synflow"]},
+        TINY | {"rounds": 16, "seeds": 1031},
+    )
+    plan = Plan(read(path))
+    ledger = Ledger(folder / "results")
+    (row,) = _trained(plan, ledger)
+    fits = [fit for fit in plan.fits.values()]
+    for count in (len(fits) // 2, len(fits)):
+        ledger = Ledger(folder / f"results-{count}")
+        groups = defaultdict(list)
+        for fit in fits[:count]:
+            groups[fit.id[:2]].append({**row, "id": fit.id, "seed": fit.seed})
+            if fit.yields_ticket:
+                ledger._tickets.add(fit.id, b"a ticket")
+        for group, rows in groups.items():
+            table = pa.Table.from_pylist(sorted(rows, key=lambda row: row["id"]), schema=_schema())
+            ledger._fits.shelf.add(f"{group}.pack", to_parquet(table))
+        _report(f"sweeps plan, {count} of {len(fits)} published", "plan", path, ledger)
+        _report(f"sweeps status --json, {count} of {len(fits)} published", "status", path, ledger, "--json")
+    for columns in (["id", "seed", "psnr_last"], None):
+        started = time.perf_counter()
+        count = len(ledger.fits(columns))
+        print(f"load {columns or 'all columns'} of {count} fits: {time.perf_counter() - started:.1f} s")
+
+
+def _report(what: str, command: str, path: str, ledger: Ledger, *options: str) -> None:
+    arguments = [sys.executable, "-m", "sweeps", command, path, "--storage", ledger.url, *options]
+    started = time.perf_counter()
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    said = process.stdout.read().splitlines()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    assert status == 0, said
+    print(f"{what}: {seconds:.1f} s, peak memory {usage.ru_maxrss / 1024:.0f} MiB")
+    print(" ", said[-1][:160])
+
+
+def _trained(plan: Plan, ledger: Ledger) -> list[dict[str, object]]:
+    """Train one fit of the plan and publish it."""
+    fit = next(iter(plan.fits.values()))
+    problem = fit.problem(plan.sweep.pixels)
+    mask = Mask.dense(problem.layers)
+    ledger.publish(fit, mask, train(problem, mask), mask, datetime.now(UTC))
+    return ledger.fits().to_pylist()
+
+
+def _schema() -> pa.Schema:
+    from lip.schema import FITS
+
+    return FITS
+
+
+def idle(folder: Path, count: int = 1000) -> None:
+    from sweeps.execute import Resources, connected, execute
+    from sweeps.progress import Progress
+
+    plan = Plan(read(spec(folder, {"pruner": ["random"]}, TINY | {"rounds": 0, "seeds": count})))
+    ledger = Ledger(folder / "results")
+    (row,) = _trained(plan, ledger)
+    for fit in plan.fits.values():
+        ledger._fits.put(fit.id, pa.Table.from_pylist([{**row, "id": fit.id}], schema=_schema()))
+    with connected(Resources(slots=2), plan, ledger) as resources:
+        for turn in ("with the start of two processes", "again"):
+            started = time.perf_counter()
+            with Progress(plan, ledger, Console(quiet=True)) as progress:
+                execute(plan, ledger, resources, progress)
+            seconds = time.perf_counter() - started
+            assert len(progress.published) == count
+            print(f"{count} trajectories without work, {turn}: {seconds:.1f} s, {1000 * seconds / count:.1f} ms each")
+
+
+def busy(folder: Path) -> None:
+    path = spec(folder, {"pruner": ["random"]}, {"width": 32, "steps": 500, "rounds": 2, "size": 64, "seeds": 12})
+    storage = folder / "results"
+    subprocess.run([sys.executable, "-m", "sweeps", "run", path, "--storage", storage, "--slots", "2"], check=True)
+    seconds = Ledger(storage).fits(["id", "seconds"])
+    took = dict(zip(seconds["id"].to_pylist(), seconds["seconds"].to_pylist(), strict=True))
+    ends = {file.name.split("-")[0]: file.stat().st_mtime for file in storage.glob("fits/*/*")}
+    wall = max(ends.values()) - min(end - took[key] for key, end in ends.items())
+    busy = sum(took.values())
+    print(f"{len(took)} fits of {busy / len(took):.1f} s: {busy / wall / 2:.1%} of two slots")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        {"plan": planning, "idle": idle, "busy": busy}[sys.argv[1]](Path(name))
