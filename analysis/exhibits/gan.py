@@ -101,7 +101,7 @@ def _panels(every: pd.DataFrame, labels: dict[str, str]) -> Figure:
                 ax.set_title(OUTPUTS[output] if i == 0 else "")
                 ax.set_xlabel("sparsity (%)" if i == len(present) - 1 else "")
             axes[i, 0].set_ylabel(f"{TASKS[task]}\nmean squared error")
-        legend(figure, labels, looks, dense=True)
+        legend(figure, labels, looks, seeds=every["seed"].nunique(), dense=True)
     return figure
 
 

@@ -113,7 +113,7 @@ def test_imp_against_random_and_snip_is_paired_by_image_seed_and_round(invented)
     random, snip = claims(exhibit, "beat random"), claims(exhibit, "beat SNIP")
     assert (random.verdict, random.n) == (HOLDS, 3)
     assert (random.effect, random.low, random.high) == pytest.approx((0.25, 0.25, 0.25))
-    assert random.note == "2 images, ahead at 2 of 2 rounds"
+    assert random.note == "2 images, ahead at 2 of 2 rounds, 20–36 %"
     assert (snip.verdict, snip.effect) == (FAILS, pytest.approx(-0.5))
 
 
@@ -122,7 +122,7 @@ def test_a_rival_is_met_on_the_images_it_has(invented):
     invented.sweep(trajectories, lambda pruner, round, **_: 30 - 0.5 * (pruner == "random") * round)
     random = claims(made(invented, "existence"), "beat random")
     assert (random.verdict, random.effect, random.n) == (HOLDS, 0.5, 3)
-    assert random.note == "1 image, ahead at 1 of 1 rounds"
+    assert random.note == "1 image, ahead at 1 of 1 round, 20 %"
 
 
 def test_one_seed_is_not_enough(invented):
@@ -279,7 +279,18 @@ def test_the_picked_ticket_is_judged_against_the_dense_prior(invented):
     before, at = claims(exhibit, "before the loss rises"), claims(exhibit, "at which the loss has risen")
     assert (before.effect, before.verdict) == (pytest.approx(-0.15), FAILS)
     assert at.effect == pytest.approx(-0.3)
-    assert before.note == "rounds 3, 3, 3, 3, 3, 3"
+    assert before.note == "it stops in 6 of 6 trajectories, at rounds 3"
+
+
+def test_where_the_rule_never_stops_a_seed_says_nothing_and_is_counted(invented):
+    def losses(seed, image, round, **_):
+        never = (seed, image) == (2, "cat")
+        return {"loss": 1 / (1 + round) if never else float(abs(round - 3))}
+
+    invented.sweep(pruners(invented, "imp", rounds=8, seeds=(0, 1, 2, 3)), values=losses)
+    before = claims(made(invented, "stop_rule"), "before the loss rises")
+    assert before.n == 3
+    assert before.note == "it stops in 7 of 8 trajectories, at rounds 3; 1 incomplete seed left out"
 
 
 def test_a_rule_that_never_stops_is_no_missing_fit(invented):
@@ -324,6 +335,8 @@ class TestEveryExhibit:
         assert exhibit.name == name
         assert len(exhibit.frame)
         assert "profile smoke" in exhibit.caption or name == "contact"
+        said = [text.get_text() for legend in exhibit.figure.legends for text in legend.get_texts()]
+        assert "n = 3 seeds" in said or plots.has_pictures(exhibit.figure)
         assert {each.claim.exhibit for each in exhibit.verdicts} <= {name}
         own = {claim.statement for claim in CLAIMS.values() if claim.exhibit == name}
         assert {each.claim.statement for each in exhibit.verdicts} == own, "every claim of an exhibit is judged"
