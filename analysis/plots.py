@@ -72,7 +72,7 @@ DEPTH = 4.0
 _OTHERS = [
     Style("#cc78bc", "D"),
     Style("#ca9161", "v"),
-    Style("#56b4e9", "P"),
+    Style("#56b4e9", "<"),
     Style("#d55e00", "X"),
     Style("#949494", "p"),
     Style("#b8a500", "*"),

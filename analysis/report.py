@@ -42,12 +42,15 @@ class Section:
         return self.exhibit.verdicts if isinstance(self.exhibit, Exhibit) else []
 
     @property
-    def scoreboard(self) -> list[tuple[Claim, dict[str, Verdict]]]:
-        """A row per claim, with its verdicts by output."""
-        rows: dict[str, tuple[Claim, dict[str, Verdict]]] = {}
+    def scoreboard(self) -> list[tuple[Claim, dict[str, Verdict | None]]]:
+        """A row per claim: its verdicts by all reported outputs, in one order, or by what else was measured."""
+        rows: dict[Claim, dict[str, Verdict]] = {}
         for verdict in self.verdicts:
-            rows.setdefault(verdict.claim.statement, (verdict.claim, {}))[1][verdict.output] = verdict
-        return list(rows.values())
+            rows.setdefault(verdict.claim, {})[verdict.output] = verdict
+        return [
+            (claim, {output: row.get(output) for output in (plots.OUTPUTS if row.keys() & plots.OUTPUTS else row)})
+            for claim, row in rows.items()
+        ]
 
 
 def default_folder(frames: Frames) -> Path:

@@ -340,6 +340,7 @@ class TestEveryExhibit:
         assert {each.claim.exhibit for each in exhibit.verdicts} <= {name}
         own = {claim.statement for claim in CLAIMS.values() if claim.exhibit == name}
         assert {each.claim.statement for each in exhibit.verdicts} == own, "every claim of an exhibit is judged"
+        assert all(each.n == 3 for each in exhibit.verdicts), "and by all that the sweep holds"
         assert not exhibit.gap
 
     def test_it_says_what_the_sweep_lacks(self, name: str, invented):
