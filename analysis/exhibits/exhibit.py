@@ -167,7 +167,9 @@ def verdicts(
     that has a reason other than missing fits.
     """
     claim = CLAIMS[name]
-    if not why:
+    if not why and rows[value].notna().any() and not frames.missing:
+        why = "no seed has every value: some are not finite, or not planned"
+    elif not why:
         why = f"not measured; {frames.command if frames.missing else frames.command_for(claim.exhibit)}"
     judged = []
     for output in outputs:

@@ -112,7 +112,7 @@ def _table_1(last: pd.DataFrame) -> pd.DataFrame:
         for round_, number in enumerate(numbers):
             own = last[(last["task"] == task) & (last["pruner"] == pruner) & (last["round"] == round_)]
             ours = {"paper (MSE)": number, "ours (MSE)": own["mse"].mean(), "ours over dense (%)": own["rise"].mean()}
-            level = round(plots.percent(round_), 1)
+            level = round(plots.percent(round_), 2)
             over = round(100 * (number / numbers[0] - 1), 1)
             where = {"task": TASKS[task], "pruner": pruner, "sparsity (%)": level, "paper over dense (%)": over}
             rows.append({**where, **ours})

@@ -80,4 +80,7 @@ def _native(rows: pd.DataFrame) -> pd.Series:
 
 
 def _decoder(rows: pd.DataFrame) -> pd.Series:
-    return _native(rows) & (rows["prior"] == "decoder") if "prior" in rows else _native(rows)
+    if "prior" in rows:
+        return _native(rows) & (rows["prior"] == "decoder")
+    alone = rows.groupby("trajectory")["fit"].transform("size") == 1  # planned points do not name the prior
+    return _native(rows) & alone

@@ -161,6 +161,16 @@ def test_values_that_are_not_finite_are_dropped_and_said_and_collapsed_fits_coun
     assert first["psnr_ema"] == pytest.approx(32)  # the mean of 31, 32 and 33
 
 
+def test_what_running_again_would_not_help_is_no_missing_fit(invented):
+    def values(pruner, round, **_):
+        return {"psnr_last_ema": float("nan")} if pruner == "random" and round == 1 else {}
+
+    invented.sweep(pruners(invented, "imp", "random", rounds=2), values=values)
+    exhibit = made(invented, "existence")
+    assert claims(exhibit, "beat random", "last").note == "no seed has every value: some are not finite, or not planned"
+    assert claims(exhibit, "beat random", "peak").n == 3
+
+
 def test_the_table_holds_means_and_deviations_over_seeds(invented):
     invented.sweep(
         pruners(invented, "imp", images=("cat",), rounds=1), lambda seed, round, **_: 30 + seed - 0.5 * round
