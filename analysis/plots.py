@@ -104,11 +104,12 @@ def psnr_panels(
     """PSNR of the averaged outputs over sparsity or size: a row of panels per image, a column per reported output.
 
     `scores` has seed, round, output, psnr_ema, collapsed, a column `panel`, a column `line` with the keys of `labels`,
-    and `x`: round, kept_parameters or percent. `marks` are fits of another prior, shown at their size, with its name in
-    `line`.
+    and `x`: round, kept_parameters or percent. The dense prior is that of the first line which has one. `marks` are
+    fits of another prior, shown at their size, with its name in `line`.
     """
     panels = sorted(scores[panel].unique())
-    dense = scores[scores["round"] == 0].groupby([panel, "output"])["psnr_ema"].mean()
+    unpruned = scores[scores["round"] == 0].sort_values(line, key=lambda names: names.map(list(labels).index))
+    dense = unpruned.drop_duplicates([panel, "seed", "output"]).groupby([panel, "output"])["psnr_ema"].mean()
     with look():
         figure, axes = grid(len(panels), len(OUTPUTS), height=2.3)
         for i, name in enumerate(panels):

@@ -393,6 +393,16 @@ class TestEveryExhibit:
         assert all(each.verdict == UNKNOWN for each in judged)
 
 
+def test_what_is_done_as_released_has_a_line_each_and_one_for_all_of_it(paper: Frames):
+    exhibit = analysis.EXHIBITS["compat"](paper)
+    assert isinstance(exhibit, Exhibit)
+    (legend,) = exhibit.figure.legends
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said[0] == "as the paper says"
+    assert said[-3:] == ["as released", "dense", "n = 3 seeds"]
+    assert set(said[:-2]) == set(exhibit.frame["defect"])
+
+
 @pytest.mark.parametrize("name", ["existence", "gallery", "sets"])
 def test_the_same_data_give_the_same_svg(name: str, paper: Frames):
     first, second = (plots.svg(analysis.EXHIBITS[name](paper).figure) for _ in range(2))
