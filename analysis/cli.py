@@ -37,7 +37,7 @@ def report(
         from analysis.frames import load
         from analysis.report import Absent, corrected, default_folder, sections, tally, write_files
 
-        frames = load(storage, Path(spec).stem if spec.endswith((".yaml", ".yml")) else spec, profile)
+        frames = load(storage, spec, profile)
         folder = out or default_folder(frames)
         console.print(Text(f"{frames.planned - frames.missing} of {frames.planned} fits published"))
         parts = []
@@ -48,7 +48,7 @@ def report(
                 line = f"absent: {part.exhibit.reason}; {part.exhibit.remedy}"
             else:
                 line = tally(part.verdicts)
-            console.print(Text.assemble((f"{part.name:<10}", "bold"), f" {line}"))
+            console.print(Text.assemble((f"{part.name:<17}", "bold"), f" {line}"), soft_wrap=True)
         status.update("writing the page")
         write_files(frames, corrected(parts), folder)
     console.print(Text(str(folder / "index.html")), soft_wrap=True)

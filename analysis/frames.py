@@ -107,6 +107,8 @@ class Frames:
     profile: str | None
     storage: Path
     nested: pa.Table = field(repr=False)
+    file: str = ""
+    """The sweep's file, where it was loaded by that: what runs it."""
 
     @property
     def planned(self) -> int:
@@ -121,7 +123,7 @@ class Frames:
     @property
     def command(self) -> str:
         """What runs the fits that are missing."""
-        return self.command_for(self.sweep)
+        return self.command_for(shlex.quote(self.file) if self.file else self.sweep)
 
     def command_for(self, sweep: str | None) -> str:
         """What runs a sweep with this profile into this results folder."""
@@ -189,7 +191,7 @@ def recorded(storage: str | Path | None = None) -> pd.DataFrame:
 
 
 def load(storage: str | Path | None = None, sweep: str | None = None, profile: str | None = None) -> Frames:
-    """What is published of a sweep, or without one every fit there is.
+    """What is published of a sweep, given by name or file, or without one every fit there is.
 
     The profile may be left out when the sweep was run with only one. Raises InputError for a folder, sweep or
     profile that is not there, and when several profiles are: results of different sizes are never averaged.
@@ -202,8 +204,10 @@ def load(storage: str | Path | None = None, sweep: str | None = None, profile: s
         table = ledger.fits()
         empty = _typed(POINTS.empty_table()).assign(published=pd.Series(dtype="bool"))
         return Frames(_flat(table), empty, None, None, folder, table.select(["id", *_NESTED]))
+    file = sweep if sweep.endswith((".yaml", ".yml")) else ""
+    sweep = Path(sweep).stem if file else sweep
     every = _typed(ledger.sweeps())
-    profile = _profile(every, sweep, profile)
+    profile = _profile(every, sweep, profile, f"python -m sweeps run {shlex.quote(file or sweep)}")
     points = every[(every["sweep"] == sweep) & (every["profile"] == profile)].reset_index(drop=True)
     points["experiment"] = points["experiment"].fillna(sweep)
     for axis in ("image", "task"):
@@ -213,7 +217,7 @@ def load(storage: str | Path | None = None, sweep: str | None = None, profile: s
     rows = _flat(table).drop(columns=["image", "task", "seed", "round"])
     points["published"] = points["fit"].isin(rows["fit"])
     fits = points.drop(columns=["sweep", "profile", "published"]).merge(rows, on="fit", how="inner")
-    return Frames(fits[list(COLUMNS["fits"])], points, sweep, profile, folder, table.select(["id", *_NESTED]))
+    return Frames(fits[list(COLUMNS["fits"])], points, sweep, profile, folder, table.select(["id", *_NESTED]), file)
 
 
 def _flat(table: pa.Table) -> pd.DataFrame:
@@ -226,11 +230,11 @@ def _typed(table: pa.Table) -> pd.DataFrame:
     return table.to_pandas(types_mapper=nullable.get)
 
 
-def _profile(points: pd.DataFrame, sweep: str, profile: str | None) -> str:
+def _profile(points: pd.DataFrame, sweep: str, profile: str | None, command: str) -> str:
     known = sorted(points["sweep"].unique())
     if sweep not in known:
         hint = f" ({nearest(sweep, known)})" if known else ""
-        raise InputError(f"no sweep {sweep!r} was started here; start it with python -m sweeps run {sweep}{hint}")
+        raise InputError(f"no sweep {sweep!r} was started here; start it with {command}{hint}")
     profiles = sorted(points.loc[points["sweep"] == sweep, "profile"].unique())
     if profile is None and len(profiles) > 1:
         raise InputError(
@@ -240,6 +244,6 @@ def _profile(points: pd.DataFrame, sweep: str, profile: str | None) -> str:
     if profile is not None and profile not in profiles:
         raise InputError(
             f"sweep {sweep!r} was not run with profile {profile!r};"
-            f" start it with python -m sweeps run {sweep} --profile {profile} ({nearest(profile, profiles)})"
+            f" start it with {command} --profile {profile} ({nearest(profile, profiles)})"
         )
     return profile or profiles[0]

@@ -72,7 +72,7 @@ DEPTH = 4.0
 _OTHERS = [
     Style("#cc78bc", "D"),
     Style("#ca9161", "v"),
-    Style("#56b4e9", "P"),
+    Style("#56b4e9", "<"),
     Style("#d55e00", "X"),
     Style("#949494", "p"),
     Style("#b8a500", "*"),
@@ -104,11 +104,12 @@ def psnr_panels(
     """PSNR of the averaged outputs over sparsity or size: a row of panels per image, a column per reported output.
 
     `scores` has seed, round, output, psnr_ema, collapsed, a column `panel`, a column `line` with the keys of `labels`,
-    and `x`: round, kept_parameters or percent. `marks` are fits of another prior, shown at their size, with its name in
-    `line`.
+    and `x`: round, kept_parameters or percent. The dense prior is that of the first line which has one. `marks` are
+    fits of another prior, shown at their size, with its name in `line`.
     """
     panels = sorted(scores[panel].unique())
-    dense = scores[scores["round"] == 0].groupby([panel, "output"])["psnr_ema"].mean()
+    unpruned = scores[scores["round"] == 0].sort_values(line, key=lambda names: names.map(list(labels).index))
+    dense = unpruned.drop_duplicates([panel, "seed", "output"]).groupby([panel, "output"])["psnr_ema"].mean()
     with look():
         figure, axes = grid(len(panels), len(OUTPUTS), height=2.3)
         for i, name in enumerate(panels):
@@ -143,7 +144,7 @@ def psnr_panels(
             if shown["psnr_ema"].min() < floor:
                 axes[i, 0].set_ylim(bottom=floor)
         marked = {} if marks is None else {str(key): str(key) for key in marks[line].unique()}
-        legend(figure, labels | marked, looks, dense=True)
+        legend(figure, labels | marked, looks, seeds=scores["seed"].nunique(), dense=True)
     return figure
 
 
@@ -245,7 +246,7 @@ def dot_panels(
             ax.set_ylim(-0.6, len(categories) - 0.4)
             ax.set_title(title)
             ax.set_xlabel(text)
-        legend(figure, labels, looks)
+        legend(figure, labels, looks, seeds=rows["seed"].nunique())
     return figure
 
 
@@ -273,7 +274,7 @@ def curve_panels(
                 ax.set_title(title if i == 0 else "")
                 ax.set_xlabel("step" if i == len(values) - 1 else "")
             axes[i, 0].set_ylabel(text)
-        legend(figure, labels, looks)
+        legend(figure, labels, looks, seeds=rows["seed"].nunique())
     return figure
 
 
@@ -334,14 +335,15 @@ def percent(round_: int) -> float:
     return 100 * (1 - 0.8**round_)
 
 
-def legend(figure: Figure, labels: dict[str, str], looks: dict[str, Style], dense: bool = False) -> None:
-    """Above the panels, where it covers no data."""
+def legend(figure: Figure, labels: dict[str, str], looks: dict[str, Style], seeds: int, dense: bool = False) -> None:
+    """Above the panels, where it covers no data; with n, for a figure goes places without its caption."""
     handles = [
         Line2D([], [], color=looks[name].color, marker=looks[name].marker, markersize=5, label=short(label, 36))
         for name, label in labels.items()
     ]
     if dense:
         handles.append(Line2D([], [], color=DENSE, linewidth=1.2, linestyle=(0, (5, 3)), label="dense"))
+    handles.append(Line2D([], [], linestyle="", label=f"n = {seeds} seed{'s' * (seeds != 1)}"))
     widest = max(len(str(handle.get_label())) for handle in handles)
     fitting = int(figure.get_figwidth() * 13) // (widest + 8)  # 13 letters to the inch; line and gap take 8
     shown = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), max(fitting, 1)))
@@ -371,7 +373,7 @@ def layer_panels(layers: pd.DataFrame, labels: dict[str, str], looks: dict[str, 
             ax.set_ylim(-3, 103)
             ax.xaxis.get_major_locator().set_params(integer=True)
         axes[0, 0].set_ylabel("sparsity of the layer (%)")
-        legend(figure, labels, looks)
+        legend(figure, labels, looks, seeds=layers["seed"].nunique())
     return figure
 
 
@@ -396,7 +398,7 @@ def stop_panels(rows: pd.DataFrame, picks: pd.Series) -> Figure:
             axes[i, 1].axhline(dense, color=DENSE, linewidth=1.2, linestyle=(0, (5, 3)))
             axes[i, 0].set_ylabel(f"{short(name)}\ntraining loss", parse_math=False)
             axes[i, 1].set_ylabel("PSNR (dB)")
-        legend(figure, {"imp": "IMP"}, {"imp": imp}, dense=True)
+        legend(figure, {"imp": "IMP"}, {"imp": imp}, seeds=rows["seed"].nunique(), dense=True)
     return figure
 
 

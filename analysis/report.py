@@ -42,12 +42,15 @@ class Section:
         return self.exhibit.verdicts if isinstance(self.exhibit, Exhibit) else []
 
     @property
-    def scoreboard(self) -> list[tuple[Claim, dict[str, Verdict]]]:
-        """A row per claim, with its verdicts by output."""
-        rows: dict[str, tuple[Claim, dict[str, Verdict]]] = {}
+    def scoreboard(self) -> list[tuple[Claim, dict[str, Verdict | None]]]:
+        """A row per claim: its verdicts by all reported outputs, in one order, or by what else was measured."""
+        rows: dict[Claim, dict[str, Verdict]] = {}
         for verdict in self.verdicts:
-            rows.setdefault(verdict.claim.statement, (verdict.claim, {}))[1][verdict.output] = verdict
-        return list(rows.values())
+            rows.setdefault(verdict.claim, {})[verdict.output] = verdict
+        return [
+            (claim, {output: row.get(output) for output in (plots.OUTPUTS if row.keys() & plots.OUTPUTS else row)})
+            for claim, row in rows.items()
+        ]
 
 
 def default_folder(frames: Frames) -> Path:
@@ -159,7 +162,6 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"cell": _cell}
     verdicts = [verdict for part in parts for verdict in part.verdicts]
     ledger = Ledger(frames.storage)
     return environment.get_template("report.html").render(
@@ -174,6 +176,7 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame) -> str:
         Exhibit=Exhibit,
         damaged=[path.removeprefix(f"{ledger.storage.shown()}/") for path in ledger.damaged()],
         provenance=provenance(frames),
+        printed=printed,
         isinstance=isinstance,
         data=json.dumps(
             {
@@ -250,10 +253,17 @@ def main_table(exhibit: Exhibit) -> pd.DataFrame:
 
 
 def latex(table: pd.DataFrame) -> str:
-    """A table for LaTeX with booktabs; numbers with two digits, nothing for what was not measured."""
+    """A table for LaTeX with booktabs."""
     names = {name: str(name).replace("_", " ") for name in table.columns}
-    text = table.rename(columns=names).map(lambda value: _cell(value) if isinstance(value, float) else value)
-    return text.to_latex(index=False, escape=True, na_rep="")
+    return printed(table).rename(columns=names).to_latex(index=False, escape=True)
+
+
+def printed(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as text: as many digits to all numbers of a column, nothing for what was not measured.
+
+    The CSV has all digits.
+    """
+    return pd.DataFrame({name: _texts(column) for name, column in table.items()})
 
 
 def _counts(verdicts: list[Verdict], output: str) -> dict[str, int]:
@@ -291,14 +301,10 @@ def _duration(seconds: float) -> str:
     return f"{plural(round(seconds / 3600), 'hour')}"
 
 
-def _cell(value: Any) -> str:
-    """A table's cell: numbers short enough to read, nothing for what was not measured; the CSV has all digits."""
-    if value is None or value is pd.NA:
-        return ""
-    if not isinstance(value, float):
-        return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    if pd.isna(value):
-        return ""
-    if value.is_integer():
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
+def _texts(column: pd.Series) -> list[str]:
+    form = ""
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        known = column.dropna().abs()
+        most = known.max()
+        form = ",.0f" if (known % 1 == 0).all() else ",.2f" if most >= 1 else ".4f" if most >= 0.01 else ".3g"
+    return ["" if pd.isna(value) else f"{value:{form}}" for value in column]

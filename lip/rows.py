@@ -95,9 +95,10 @@ class Rows:
                 gone.add(self.shelf.key(path))
                 continue
             if data is not None:
-                ids = aligned(data, _ID)["id"].to_pylist()
+                rows = aligned(data, schema)
+                ids = (rows if "id" in rows.column_names else aligned(data, _ID))["id"].to_pylist()
                 new = [i for i, key in enumerate(ids) if key not in place and (wanted is None or key in wanted)]
-                tables.append(_taken(aligned(data, schema), new))
+                tables.append(_taken(rows, new))
                 for i in new:
                     place[ids[i]] = len(place)
         return _taken(pa.concat_tables(tables), [place[key] for key in sorted(place)]), gone - place.keys()
@@ -146,7 +147,8 @@ def to_parquet(table: pa.Table) -> bytes:
 def aligned(data: bytes, schema: pa.Schema) -> pa.Table:
     """The columns of a schema, read from the bytes of a Parquet file; those that it lacks are null."""
     file = pq.ParquetFile(pa.BufferReader(data))
-    there = file.read(columns=[name for name in file.schema_arrow.names if name in schema.names], use_threads=False)
+    wanted = set(schema.names)  # of a schema it is a list, made anew at every look
+    there = file.read(columns=[name for name in file.schema_arrow.names if name in wanted], use_threads=False)
     names = set(there.column_names)
     columns = [there[field.name] if field.name in names else pa.nulls(len(there), field.type) for field in schema]
     return pa.table(columns, names=schema.names).cast(schema)

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
-from analysis.exhibits.exhibit import Absent, Exhibit, beside, caption, gap, lacking, native, psnr_notes, verdicts
+from analysis.exhibits.exhibit import (
+    Absent,
+    Exhibit,
+    beside,
+    caption,
+    gap,
+    lacking,
+    native,
+    psnr_notes,
+    unlike,
+    verdicts,
+)
 from analysis.exhibits.scores import minus, of, scores, summary
 from analysis.frames import Frames
 from analysis.plots import PRUNERS, percent, psnr_panels
@@ -39,6 +50,7 @@ def bird(frames: Frames) -> Exhibit | Absent:
             fits,
             f"PSNR over the number of parameters kept; the claim is about {percent(paper.BIRD_ROUND):.4g} %. The dashed"
             " line is the dense prior.",
+            unlike(fits, "bird"),
             psnr_notes(fits),
         ),
         summary(every, ["image"], "minus_dense"),

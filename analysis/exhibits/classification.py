@@ -200,5 +200,5 @@ def _figure(every: pd.DataFrame) -> Figure:
                 ax.set_title(OUTPUTS[output] if i == 0 else "")
                 ax.set_xlabel(AXIS_LABELS["round"] if i == len(panels) - 1 else "")
             axes[i, 0].set_ylabel(f"{short(image)}\n{MEASURES[task]}", parse_math=False)
-        legend(figure, LABELS, LOOKS, dense=True)
+        legend(figure, LABELS, LOOKS, seeds=every["seed"].nunique(), dense=True)
     return figure

@@ -167,7 +167,9 @@ def verdicts(
     that has a reason other than missing fits.
     """
     claim = CLAIMS[name]
-    if not why:
+    if not why and rows[value].notna().any() and not frames.missing:
+        why = "no seed has every value: some are not finite, or not planned"
+    elif not why:
         why = f"not measured; {frames.command if frames.missing else frames.command_for(claim.exhibit)}"
     judged = []
     for output in outputs:
@@ -204,20 +206,21 @@ def caption(frames: Frames, fits: pd.DataFrame, *sentences: str) -> str:
         f" profile {frames.profile}."
     )
     smoke = ["Numbers of the profile smoke only show that everything works."] if frames.profile == "smoke" else []
-    return " ".join([*sentences, basis, *smoke])
+    return " ".join([*filter(None, sentences), basis, *smoke])
 
 
-def psnr_notes(fits: pd.DataFrame) -> str:
-    """How to read PSNR panels, and what is unusual in them."""
+def psnr_notes(fits: pd.DataFrame, dots: bool = False) -> str:
+    """How to read PSNR panels, of lines or of dots, and what is unusual in them."""
     distinct = fits.drop_duplicates("fit")
     collapsed = int(distinct["collapsed"].sum())
     lost = sum(int((~np.isfinite(distinct[f"psnr_{output}_ema"])).sum()) for output in OUTPUTS)
     several = fits["seed"].nunique() > 1
-    notes = [
-        "PSNR of the averaged (EMA) output.",
-        "Line: mean over seeds; band: one standard deviation over seeds." if several else "One seed, so no band.",
-    ]
-    if collapsed:
+    mean, spread = ("Dot", "bar") if dots else ("Line", "band")
+    seeds = f"{mean}: mean over seeds; {spread}: one standard deviation over seeds."
+    notes = ["PSNR of the averaged (EMA) output.", seeds if several else f"One seed, so no {spread}."]
+    if collapsed and dots:
+        notes.append(f"Collapsed fits: {collapsed}; means include them.")
+    elif collapsed:
         notes.append(
             f"Collapsed fits (×): {collapsed}; means include them. The axis ends at the latest {DEPTH:g} dB below the"
             " dense prior; lower values are in the table."
@@ -225,6 +228,13 @@ def psnr_notes(fits: pd.DataFrame) -> str:
     if lost:
         notes.append(f"Values that are not finite: {lost}, left out.")
     return " ".join(notes)
+
+
+def unlike(fits: pd.DataFrame, image: str) -> str:
+    """What to bear in mind where the paper's numbers beside ours are of another image; empty where they are not."""
+    if fits["image"].str.contains(image).all():
+        return ""
+    return f"The paper's numbers are of {image}, at full size: compare differences from the dense prior only."
 
 
 def beside(rows: list[dict[str, object]], paper: str = "paper (dB)", ours: str = "ours (dB)") -> pd.DataFrame:

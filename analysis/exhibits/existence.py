@@ -18,6 +18,7 @@ from analysis.exhibits.exhibit import (
     native,
     plural,
     psnr_notes,
+    span,
     verdicts,
 )
 from analysis.exhibits.scores import blocks, minus, of, scores, summary
@@ -105,7 +106,7 @@ def _beats(frames: Frames, every: pd.DataFrame, name: str, rival: str) -> list[V
     judged = []
     for output in OUTPUTS:
         by_round = of(lead, output).groupby("round")["lead"].mean()
-        ahead = f"ahead at {int((by_round > 0).sum())} of {len(by_round)} rounds"
+        ahead = f"ahead at {int((by_round > 0).sum())} of {plural(len(by_round), 'round')}, {span(lead['round'])}"
         note = f"{plural(lead['image'].nunique(), 'image')}, {ahead}"
         judged += verdicts(frames, name, lead, "lead", ["round", "image"], [output], note)
     return judged

@@ -101,7 +101,7 @@ def _panels(every: pd.DataFrame, labels: dict[str, str]) -> Figure:
                 ax.set_title(OUTPUTS[output] if i == 0 else "")
                 ax.set_xlabel("sparsity (%)" if i == len(present) - 1 else "")
             axes[i, 0].set_ylabel(f"{TASKS[task]}\nmean squared error")
-        legend(figure, labels, looks, dense=True)
+        legend(figure, labels, looks, seeds=every["seed"].nunique(), dense=True)
     return figure
 
 
@@ -112,7 +112,7 @@ def _table_1(last: pd.DataFrame) -> pd.DataFrame:
         for round_, number in enumerate(numbers):
             own = last[(last["task"] == task) & (last["pruner"] == pruner) & (last["round"] == round_)]
             ours = {"paper (MSE)": number, "ours (MSE)": own["mse"].mean(), "ours over dense (%)": own["rise"].mean()}
-            level = round(plots.percent(round_), 1)
+            level = round(plots.percent(round_), 2)
             over = round(100 * (number / numbers[0] - 1), 1)
             where = {"task": TASKS[task], "pruner": pruner, "sparsity (%)": level, "paper over dense (%)": over}
             rows.append({**where, **ours})

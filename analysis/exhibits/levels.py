@@ -5,7 +5,18 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
-from analysis.exhibits.exhibit import Absent, Exhibit, beside, caption, gap, labels_of, lacking, psnr_notes, verdicts
+from analysis.exhibits.exhibit import (
+    Absent,
+    Exhibit,
+    beside,
+    caption,
+    gap,
+    labels_of,
+    lacking,
+    psnr_notes,
+    unlike,
+    verdicts,
+)
 from analysis.exhibits.scores import minus, of, scores, summary
 from analysis.frames import Frames
 from analysis.plots import psnr_panels, styles
@@ -38,6 +49,7 @@ def levels(frames: Frames) -> Exhibit | Absent:
             fits,
             "PSNR over sparsity of IMP tickets, whose last round removes just as much as is wanted, and of SynFlow's"
             " masks. The dashed line is the dense prior.",
+            unlike(fits, "F16"),
             psnr_notes(fits),
         ),
         summary(every, ["image", "pruner"], "minus_dense", "percent"),

@@ -79,7 +79,7 @@ def oes(frames: Frames) -> Exhibit | Absent:
             f"PSNR of masks that prune {100 * level:.3g} % of what they cover: the convolutions' weights, as in LIP, or"
             " all parameters, as in OES. θ₀, code, observation and jitter are the same for all; OES searches longer"
             " than a fit takes. The gap is the oracle peak less the last output.",
-            psnr_notes(fits),
+            psnr_notes(fits, dots=True),
         ),
         frame,
         dot_panels(every, "prunable", "pruner", LABELS, LOOKS),

@@ -13,7 +13,7 @@ NAME, TITLE = "script", "What the released layer-ratio script shows (beyond the 
 MASKS = {"": "all layers masked", "unmasked_first": "two layers skipped"}
 LOOKS = {
     "all layers masked, per layer": PRUNERS["imp"],
-    "all layers masked, added up": Style("#56b4e9", "P"),
+    "all layers masked, added up": Style("#56b4e9", "<"),
     "two layers skipped, per layer": Style("#d55e00", "X"),
     "two layers skipped, added up": Style("#de8f05", "^"),
 }

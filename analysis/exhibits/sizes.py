@@ -48,7 +48,7 @@ def sizes(frames: Frames) -> Exhibit | Absent:
             "PSNR by task of IMP tickets cut to the number of parameters of a deep decoder (within 2 %), of that"
             " decoder, and of the dense prior. The paper's own counts are of no round: they are what a mask keeps that"
             " skips two layers.",
-            psnr_notes(fits),
+            psnr_notes(fits, dots=True),
         ),
         summary(every, ["panel", "net"], "minus_decoder"),
         dot_panels(every, "panel", "net", LABELS, LOOKS),
@@ -80,4 +80,7 @@ def _native(rows: pd.DataFrame) -> pd.Series:
 
 
 def _decoder(rows: pd.DataFrame) -> pd.Series:
-    return _native(rows) & (rows["prior"] == "decoder") if "prior" in rows else _native(rows)
+    if "prior" in rows:
+        return _native(rows) & (rows["prior"] == "decoder")
+    alone = rows.groupby("trajectory")["fit"].transform("size") == 1  # planned points do not name the prior
+    return _native(rows) & alone

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, caption, gap, lacking, verdicts
+from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, caption, gap, lacking, values, verdicts
 from analysis.exhibits.scores import minus, of, scores
 from analysis.exhibits.transfer import panel
 from analysis.frames import Frames
@@ -39,7 +39,7 @@ def stop_rule(frames: Frames) -> Exhibit | Absent:
             picked,
             "minus_dense",
             ["panel"],
-            note=f"rounds {', '.join(f'{k:g}' for k in sorted(found))}",
+            note=f"it stops in {len(found)} of {len(rounds)} trajectories, at rounds {values(found)}",
             why="" if len(found) else "it never stops",
         )
     return Exhibit(

@@ -113,7 +113,7 @@ def test_imp_against_random_and_snip_is_paired_by_image_seed_and_round(invented)
     random, snip = claims(exhibit, "beat random"), claims(exhibit, "beat SNIP")
     assert (random.verdict, random.n) == (HOLDS, 3)
     assert (random.effect, random.low, random.high) == pytest.approx((0.25, 0.25, 0.25))
-    assert random.note == "2 images, ahead at 2 of 2 rounds"
+    assert random.note == "2 images, ahead at 2 of 2 rounds, 20–36 %"
     assert (snip.verdict, snip.effect) == (FAILS, pytest.approx(-0.5))
 
 
@@ -122,7 +122,7 @@ def test_a_rival_is_met_on_the_images_it_has(invented):
     invented.sweep(trajectories, lambda pruner, round, **_: 30 - 0.5 * (pruner == "random") * round)
     random = claims(made(invented, "existence"), "beat random")
     assert (random.verdict, random.effect, random.n) == (HOLDS, 0.5, 3)
-    assert random.note == "1 image, ahead at 1 of 1 rounds"
+    assert random.note == "1 image, ahead at 1 of 1 round, 20 %"
 
 
 def test_one_seed_is_not_enough(invented):
@@ -159,6 +159,16 @@ def test_values_that_are_not_finite_are_dropped_and_said_and_collapsed_fits_coun
     assert claims(exhibit, "match the dense prior up to 86.58", "peak").n == 4
     first = exhibit.frame.query("round == 1 and output == 'last'").iloc[0]
     assert first["psnr_ema"] == pytest.approx(32)  # the mean of 31, 32 and 33
+
+
+def test_what_running_again_would_not_help_is_no_missing_fit(invented):
+    def values(pruner, round, **_):
+        return {"psnr_last_ema": float("nan")} if pruner == "random" and round == 1 else {}
+
+    invented.sweep(pruners(invented, "imp", "random", rounds=2), values=values)
+    exhibit = made(invented, "existence")
+    assert claims(exhibit, "beat random", "last").note == "no seed has every value: some are not finite, or not planned"
+    assert claims(exhibit, "beat random", "peak").n == 3
 
 
 def test_the_table_holds_means_and_deviations_over_seeds(invented):
@@ -279,7 +289,18 @@ def test_the_picked_ticket_is_judged_against_the_dense_prior(invented):
     before, at = claims(exhibit, "before the loss rises"), claims(exhibit, "at which the loss has risen")
     assert (before.effect, before.verdict) == (pytest.approx(-0.15), FAILS)
     assert at.effect == pytest.approx(-0.3)
-    assert before.note == "rounds 3, 3, 3, 3, 3, 3"
+    assert before.note == "it stops in 6 of 6 trajectories, at rounds 3"
+
+
+def test_where_the_rule_never_stops_a_seed_says_nothing_and_is_counted(invented):
+    def losses(seed, image, round, **_):
+        never = (seed, image) == (2, "cat")
+        return {"loss": 1 / (1 + round) if never else float(abs(round - 3))}
+
+    invented.sweep(pruners(invented, "imp", rounds=8, seeds=(0, 1, 2, 3)), values=losses)
+    before = claims(made(invented, "stop_rule"), "before the loss rises")
+    assert before.n == 3
+    assert before.note == "it stops in 7 of 8 trajectories, at rounds 3; 1 incomplete seed left out"
 
 
 def test_a_rule_that_never_stops_is_no_missing_fit(invented):
@@ -324,9 +345,12 @@ class TestEveryExhibit:
         assert exhibit.name == name
         assert len(exhibit.frame)
         assert "profile smoke" in exhibit.caption or name == "contact"
+        said = [text.get_text() for legend in exhibit.figure.legends for text in legend.get_texts()]
+        assert "n = 3 seeds" in said or plots.has_pictures(exhibit.figure)
         assert {each.claim.exhibit for each in exhibit.verdicts} <= {name}
         own = {claim.statement for claim in CLAIMS.values() if claim.exhibit == name}
         assert {each.claim.statement for each in exhibit.verdicts} == own, "every claim of an exhibit is judged"
+        assert all(each.n == 3 for each in exhibit.verdicts), "and by all that the sweep holds"
         assert not exhibit.gap
 
     def test_it_says_what_the_sweep_lacks(self, name: str, invented):
@@ -367,6 +391,16 @@ class TestEveryExhibit:
         assert isinstance(exhibit, Exhibit)
         judged = [each for each in exhibit.verdicts if each.claim.unit == "dB" and name != "spectra"]
         assert all(each.verdict == UNKNOWN for each in judged)
+
+
+def test_what_is_done_as_released_has_a_line_each_and_one_for_all_of_it(paper: Frames):
+    exhibit = analysis.EXHIBITS["compat"](paper)
+    assert isinstance(exhibit, Exhibit)
+    (legend,) = exhibit.figure.legends
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said[0] == "as the paper says"
+    assert said[-3:] == ["as released", "dense", "n = 3 seeds"]
+    assert set(said[:-2]) == set(exhibit.frame["defect"])
 
 
 @pytest.mark.parametrize("name", ["existence", "gallery", "sets"])

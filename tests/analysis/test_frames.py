@@ -48,6 +48,16 @@ def test_the_command_is_as_short_as_it_can_be_and_quoted_where_it_must(invented,
     assert analysis.load("my results", "invented").command.endswith("--storage 'my results'")
 
 
+def test_a_sweep_of_ones_own_is_loaded_and_run_by_its_file(invented):
+    invented.sweep([invented.trajectory(rounds=1)], lambda round, **_: 30.0 if round else None)
+    frames = analysis.load(invented.folder, "my sweeps/invented.yaml")
+    assert (frames.sweep, frames.missing) == ("invented", 1)
+    assert frames.command.startswith("python -m sweeps run 'my sweeps/invented.yaml' --profile smoke")
+    assert frames.command_for("bird").startswith("python -m sweeps run bird --profile smoke")
+    with pytest.raises(InputError, match=r"start it with python -m sweeps run other\.yaml"):
+        analysis.load(invented.folder, "other.yaml")
+
+
 @pytest.mark.parametrize("published", [True, False])
 def test_columns_and_dtypes_are_as_documented_whatever_is_there(invented, published):
     invented.sweep([invented.trajectory(rounds=1)], lambda **_: 30.0 if published else None)

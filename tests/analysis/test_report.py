@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 import analysis
 from analysis.cli import main
-from analysis.report import corrected, default_folder, sections, write, write_files
+from analysis.report import corrected, default_folder, printed, sections, write, write_files
 from lip.errors import InputError
 
 HOSTILE = "<script>alert(1)</script> & $x_1$"
@@ -196,6 +197,42 @@ def test_bad_input_ends_with_one_sentence_and_status_2(measured, monkeypatch, ca
     assert error.count("\n") == 1
 
 
+def test_numbers_of_a_column_have_as_many_digits():
+    table = pd.DataFrame(
+        {
+            "what": ["a", None],
+            "dB": [31.0, 27.444],
+            "error": [0.0725, 0.5],
+            "loss": [0.00123, float("nan")],
+            "count": [100224, 5],
+            "parameters": [100224.0, float("nan")],
+        }
+    )
+    assert printed(table).to_dict("list") == {
+        "what": ["a", ""],
+        "dB": ["31.00", "27.44"],
+        "error": ["0.0725", "0.5000"],
+        "loss": ["0.00123", ""],
+        "count": ["100,224", "5"],
+        "parameters": ["100,224", ""],
+    }
+
+
+def test_a_verdict_stands_in_the_column_of_its_output(invented):
+    invented.sweep([invented.trajectory(seed=seed) for seed in range(3)])
+    (existence,) = [
+        part
+        for part in sections(analysis.load(invented.folder, "invented"), invented.folder / "page")
+        if part.name == "existence"
+    ]
+    verdicts = [each for each in existence.verdicts if each.output != "stop"][::-1]
+    part = replace(existence, exhibit=replace(existence.exhibit, verdicts=verdicts))
+    for claim, row in part.scoreboard:
+        assert list(row) == ["peak", "last", "stop"]
+        assert row["stop"] is None
+        assert all(each is None or (each.claim, each.output) == (claim, output) for output, each in row.items())
+
+
 def test_help_lists_the_command(monkeypatch, capsys):
     assert run(monkeypatch, "--help") == 0
     assert "report" in capsys.readouterr().out
@@ -215,8 +252,6 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_names_never_become_paths_unchecked(invented):
-    from dataclasses import replace
-
     invented.sweep([invented.trajectory()])
     frames = analysis.load(invented.folder, "invented")
     assert default_folder(frames) == invented.folder / "reports" / "invented.smoke"
