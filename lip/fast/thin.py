@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lip.fast.chain import Chain, Stage
+from lip.fast.chain import Chain, Stage, join
 from lip.fast.dense_conv import DenseConv
 from lip.fast.double import Double, doubles
 from lip.fast.norm import LeakyNorm
@@ -68,11 +68,16 @@ def _fuse(net: nn.Module) -> None:
 
 
 def _join(net: nn.Module) -> None:
-    """Make chains of sequences that have nothing but fast modules."""
+    """Make chains of sequences that have nothing but fast modules, and longer ones of those that follow one another."""
     for parent, name, sequence in _children(net, nn.Sequential):
         stages = [child for child in sequence.named_children() if not isinstance(child[1], nn.Identity)]
         if stages and all(isinstance(module, Stage) for _, module in stages):
             setattr(parent, name, Chain(OrderedDict(stages)))
+    for module in net.modules():
+        path = [getattr(module, name) for name in getattr(module, "path", ())]
+        for first, then in pairwise(path):
+            if isinstance(first, Stage | Chain) and isinstance(then, Stage | Chain):
+                join(first, then)
 
 
 def _children(net: nn.Module, kind: type[nn.Module] | UnionType) -> list[tuple[nn.Module, str, Any]]:

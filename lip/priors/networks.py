@@ -39,6 +39,9 @@ def doubling() -> nn.Upsample:
 class Down(nn.Module):
     """One scale on the way down: what it passes across the skip connection, and the halved map."""
 
+    path = ("stride", "conv")
+    """Children between which nothing else happens: `lip.fast` computes them in one go."""
+
     def __init__(self, inputs: int, width: int, skip: int) -> None:
         super().__init__()
         self.skip = block(inputs, skip, 1) if skip else None
@@ -51,6 +54,8 @@ class Down(nn.Module):
 
 class Up(nn.Module):
     """One scale on the way up: doubled, joined with the skip connection, convolved twice."""
+
+    path = ("norm", "up", "mix")
 
     def __init__(self, width: int, skip: int) -> None:
         super().__init__()

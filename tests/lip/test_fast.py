@@ -1,5 +1,6 @@
 """The compiled modules against PyTorch's own, and fits on either backend against each other."""
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ from lip.fast.thin import is_faster, thin
 from lip.fitting import train
 from lip.masks import Mask
 from lip.priors import Hourglass
-from lip.priors.networks import ReflectConv, doubling
+from lip.priors.networks import Down, ReflectConv, doubling
 from lip.restoration import Restoration
 
 exactly = {"rtol": 1e-10, "atol": 1e-10}
@@ -136,11 +137,23 @@ def test_a_chain_is_its_stages_one_after_the_other() -> None:
     )
 
 
+def test_what_is_joined_is_computed_by_the_last_and_keeps_its_names() -> None:
+    net = Down(3, 4, 2)
+    twin = copy.deepcopy(net)
+    x = torch.randn(1, 3, 8, 8)
+    thin(net, x, torch.ones(sum(p.numel() for p in net.parameters())))
+    assert net.stride.stages == []
+    assert len(net.conv.stages) == 4
+    assert net.state_dict().keys() == twin.state_dict().keys()
+    for ours, theirs in zip(net(x), twin(x), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_gradients_that_nobody_wants_are_not_computed() -> None:
     conv = DenseConv(ReflectConv(2, 2, 3))
-    x = torch.randn(1, 2, 4, 4)
-    y, kept = conv.ahead(x, *conv.tensors())
-    assert conv.back(torch.ones_like(y), kept, wanted=False)[0] is None
+    x = np.ones((1, 2, 4, 4), np.float32)
+    y, kept = conv.ahead(x, *(p.detach().numpy() for p in conv.parameters()))
+    assert conv.back(np.ones_like(y), kept, wanted=False)[0] is None
 
 
 @pytest.mark.parametrize(
