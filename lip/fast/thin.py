@@ -17,9 +17,10 @@ from lip.fast.dense_conv import DenseConv
 from lip.fast.double import Double, doubles
 from lip.fast.norm import LeakyNorm
 from lip.fast.sparse_conv import SparseConv, supports
+from lip.priors.networks import Network
 
 
-def thin(net: nn.Module, code: Tensor, kept: Tensor) -> Tensor:
+def thin(net: Network, code: Tensor, kept: Tensor) -> Tensor:
     """Replace modules of a network by faster ones; returns which parameters are still there.
 
     A convolution becomes a SparseConv where that pays. `kept` (ones and zeros) and what is returned (bool) are flat,
@@ -71,14 +72,13 @@ def _fuse(net: nn.Module) -> None:
         setattr(parent, name, LeakyNorm(norm, followed.get(norm, 1.0)))
 
 
-def _join(net: nn.Module) -> None:
+def _join(net: Network) -> None:
     """Make chains of sequences that have nothing but fast modules, and longer ones of those that follow one another."""
     for parent, name, sequence in _children(net, nn.Sequential):
         stages = [child for child in sequence.named_children() if not isinstance(child[1], nn.Identity)]
         if stages and all(isinstance(module, Stage) for _, module in stages):
             setattr(parent, name, Chain(OrderedDict(stages)))
-    for module in net.modules():
-        path = [getattr(module, name) for name in getattr(module, "path", ())]
+    for path in net.paths():
         for first, then in pairwise(path):
             if isinstance(first, Stage | Chain) and isinstance(then, Stage | Chain):
                 join(first, then)

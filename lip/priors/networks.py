@@ -39,9 +39,6 @@ def doubling() -> nn.Upsample:
 class Down(nn.Module):
     """One scale on the way down: what it passes across the skip connection, and the halved map."""
 
-    path = ("stride", "conv")
-    """Children between which nothing else happens: `lip.fast` computes them in one go."""
-
     def __init__(self, inputs: int, width: int, skip: int) -> None:
         super().__init__()
         self.skip = block(inputs, skip, 1) if skip else None
@@ -54,8 +51,6 @@ class Down(nn.Module):
 
 class Up(nn.Module):
     """One scale on the way up: doubled, joined with the skip connection, convolved twice."""
-
-    path = ("norm", "up", "mix")
 
     def __init__(self, width: int, skip: int) -> None:
         super().__init__()
@@ -90,6 +85,10 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def prunable(self) -> Iterator[tuple[str, Tensor]]:
         """Names and weights of the convolutions in module order, the names those of the paper's layer axis."""
+
+    def paths(self) -> Iterator[tuple[nn.Module, ...]]:
+        """Modules between which nothing else happens: `lip.fast` computes them in one go."""
+        return iter(())
 
     def covered(self, covers: Covers) -> Iterator[tuple[str, Tensor]]:
         """Names and tensors that a mask covers, in module order."""
@@ -136,6 +135,12 @@ class HourglassNet(Scaled):
         for up in self.up:
             z = up(z, skips.pop())
         return self.out(z)
+
+    def paths(self) -> Iterator[tuple[nn.Module, ...]]:
+        for down in self.down:
+            yield down.stride, down.conv
+        for up, then in zip(self.up, [*(up.enlarge for up in self.up[1:]), self.out], strict=True):
+            yield up.norm, up.up, up.mix, then
 
 
 class DecoderNet(Network):

@@ -26,7 +26,7 @@ from lip.fast.thin import is_faster, thin
 from lip.fitting import train
 from lip.masks import Mask
 from lip.priors import Hourglass
-from lip.priors.networks import Down, ReflectConv, doubling
+from lip.priors.networks import ReflectConv, doubling
 from lip.restoration import Restoration
 
 exactly = {"rtol": 1e-10, "atol": 1e-10}
@@ -139,15 +139,14 @@ def test_a_chain_is_its_stages_one_after_the_other() -> None:
 
 
 def test_what_is_joined_is_computed_by_the_last_and_keeps_its_names() -> None:
-    net = Down(3, 4, 2)
-    twin = copy.deepcopy(net)
-    x = torch.randn(1, 3, 8, 8)
-    thin(net, x, torch.ones(sum(p.numel() for p in net.parameters())))
-    assert net.stride.stages == []
-    assert len(net.conv.stages) == 4
+    net = Hourglass(width=16, scales=2).build(3)
+    twin, code = copy.deepcopy(net), torch.randn(1, 32, 8, 8)
+    thin(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
+    assert [len(stages) for stages in (net.down[0].stride.stages, net.down[0].conv.stages)] == [0, 4]
+    assert [len(up.enlarge.stages) for up in net.up] == [1, 6]
+    assert len(net.out.stages) == 6
     assert net.state_dict().keys() == twin.state_dict().keys()
-    for ours, theirs in zip(net(x), twin(x), strict=True):
-        torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(net(code), twin(code))
 
 
 def test_gradients_that_nobody_wants_are_not_computed() -> None:
