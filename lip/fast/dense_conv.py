@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lip.fast import kernels
-from lip.fast.chain import Stage
+from lip.fast.chain import Array, Stage
 from lip.fast.sparse_conv import margin
 
 Kept = tuple[Tensor, Tensor, bool]
@@ -23,23 +24,27 @@ class DenseConv(Stage):
     def tensors(self) -> tuple[Tensor, Tensor | None]:
         return self.weight, self.bias
 
-    def ahead(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Kept]:
+    def ahead(self, x: Array, weight: Array, bias: Array | None) -> tuple[Array, Kept]:
         if self.margin:
             images, channels, height, width = x.shape
-            padded = x.new_empty(images, channels, height + 2 * self.margin, width + 2 * self.margin)
-            kernels.padded(x.contiguous().numpy(), self.margin, padded.numpy())
+            padded = np.empty((images, channels, height + 2 * self.margin, width + 2 * self.margin), x.dtype)
+            kernels.padded(x, self.margin, padded)
             x = padded
-        return torch.conv2d(x, weight, bias, self.stride, self.zeros), (x, weight, bias is not None)
+        there, weights = torch.from_numpy(x), torch.from_numpy(weight)
+        offset = None if bias is None else torch.from_numpy(bias)
+        y = torch.conv2d(there, weights, offset, self.stride, self.zeros)
+        return y.contiguous().numpy(), (there, weights, bias is not None)
 
-    def back(self, slope: Tensor, kept: Kept, wanted: bool) -> tuple[Tensor | None, ...]:
+    def back(self, slope: Array, kept: Kept, wanted: bool) -> tuple[Array | None, ...]:
         x, weight, biased = kept
-        x_slope, weight_slope, bias_slope = torch.ops.aten.convolution_backward(
-            slope, x, weight, [len(weight)], self.stride, self.zeros, [1, 1], False, [0, 0], 1,
+        slopes = torch.ops.aten.convolution_backward(
+            torch.from_numpy(slope), x, weight, [len(weight)], self.stride, self.zeros, [1, 1], False, [0, 0], 1,
             [wanted, True, biased],
         )  # fmt: skip  # its arguments are in order those of a convolution
+        x_slope, *own = (None if tensor is None else tensor.contiguous().numpy() for tensor in slopes)
         if wanted and self.margin:
             images, channels, height, width = x.shape
-            padded = x_slope.contiguous().numpy()
-            x_slope = x.new_empty(images, channels, height - 2 * self.margin, width - 2 * self.margin)
-            kernels.padded_back(padded, self.margin, x_slope.numpy())
-        return x_slope, weight_slope, bias_slope
+            padded = x_slope
+            x_slope = np.empty((images, channels, height - 2 * self.margin, width - 2 * self.margin), padded.dtype)
+            kernels.padded_back(padded, self.margin, x_slope)
+        return x_slope, *own

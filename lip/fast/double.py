@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+import numpy as np
+from torch import nn
 
-from lip.fast.chain import Stage
+from lip.fast.chain import Array, Stage
 from lip.fast.kernels import compiled
 
 
 class Double(Stage):
     """Takes the place of an upsampling by two, bilinear and without aligned corners."""
 
-    def ahead(self, x: Tensor) -> tuple[Tensor, None]:
+    def ahead(self, x: Array) -> tuple[Array, None]:
         images, channels, height, width = x.shape
-        y = x.new_empty(images, channels, 2 * height, 2 * width)
-        forward(x.contiguous().flatten(0, 1).numpy(), y.flatten(0, 1).numpy())
+        y = np.empty((images, channels, 2 * height, 2 * width), x.dtype)
+        forward(x.reshape(-1, height, width), y.reshape(-1, 2 * height, 2 * width))
         return y, None
 
-    def back(self, slope: Tensor, kept: None, wanted: bool) -> tuple[Tensor]:
+    def back(self, slope: Array, kept: None, wanted: bool) -> tuple[Array]:
         images, channels, height, width = slope.shape
-        x_slope = slope.new_zeros(images, channels, height // 2, width // 2)
-        backward(slope.flatten(0, 1).numpy(), x_slope.flatten(0, 1).numpy())
+        x_slope = np.zeros((images, channels, height // 2, width // 2), slope.dtype)
+        backward(slope.reshape(-1, height, width), x_slope.reshape(-1, height // 2, width // 2))
         return (x_slope,)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from lip.fast.chain import Stage
+from lip.fast.chain import Array, Stage
 from lip.fast.kernels import compiled
 
-Kept = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+Kept = tuple[Array, Array, Array, Array, Array]
 
 
 class LeakyNorm(Stage, nn.BatchNorm2d):
@@ -27,44 +26,20 @@ class LeakyNorm(Stage, nn.BatchNorm2d):
     def tensors(self) -> tuple[Tensor, Tensor]:
         return self.weight, self.bias
 
-    def ahead(self, x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Kept]:
+    def ahead(self, x: Array, weight: Array, bias: Array) -> tuple[Array, Kept]:
         self.num_batches_tracked.add_(1)
-        x = x.contiguous()
-        y, mean, scale = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
-        pixels = x.numpy()
-        number = pixels.dtype.type
-        forward(
-            pixels,
-            weight.numpy(),
-            bias.numpy(),
-            number(self.leak),
-            number(self.eps),
-            number(self.momentum),
-            self.running_mean.numpy(),
-            self.running_var.numpy(),
-            mean.numpy(),
-            scale.numpy(),
-            y.numpy(),
-        )
+        y, mean, scale = np.empty_like(x), np.empty_like(weight), np.empty_like(weight)
+        number = x.dtype.type
+        leak, eps, momentum = number(self.leak), number(self.eps), number(self.momentum)
+        running = self.running_mean.numpy(), self.running_var.numpy()
+        forward(x, weight, bias, leak, eps, momentum, *running, mean, scale, y)
         return y, (x, weight, bias, mean, scale)
 
-    def back(self, slope: Tensor, kept: Kept, wanted: bool) -> tuple[Tensor, ...]:
+    def back(self, slope: Array, kept: Kept, wanted: bool) -> tuple[Array, ...]:
         x, weight, bias, mean, scale = kept
-        x_slope, weight_slope, bias_slope = torch.empty_like(x), torch.empty_like(mean), torch.empty_like(mean)
-        pixels = x.numpy()
-        backward(
-            slope.numpy(),
-            pixels,
-            weight.numpy(),
-            bias.numpy(),
-            pixels.dtype.type(self.leak),
-            mean.numpy(),
-            scale.numpy(),
-            x_slope.numpy(),
-            weight_slope.numpy(),
-            bias_slope.numpy(),
-        )
-        return x_slope, weight_slope, bias_slope
+        slopes = np.empty_like(x), np.empty_like(mean), np.empty_like(mean)
+        backward(slope, x, weight, bias, x.dtype.type(self.leak), mean, scale, *slopes)
+        return slopes
 
 
 @compiled

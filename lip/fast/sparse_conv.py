@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lip.fast import kernels
-from lip.fast.chain import Stage
+from lip.fast.chain import Array, Stage
 from lip.priors.networks import ReflectConv
 
 CACHE_LINE = 16
 """Numbers in 64 bytes."""
 
 Conv = nn.Conv2d | nn.ConvTranspose2d
-Kept = tuple[Tensor, Tensor, bool, "Layout"]
+Kept = tuple[Array, Array, bool, "Layout"]
 
 
 class SparseConv(Stage):
@@ -41,66 +40,66 @@ class SparseConv(Stage):
         self.kept = kept
         self.values = nn.Parameter(conv.weight.detach()[kept])
         self.bias = conv.bias
-        self.layouts: dict[torch.Size, Layout] = {}
+        self.layouts: dict[tuple[int, int], Layout] = {}
 
     def tensors(self) -> tuple[Tensor, Tensor | None]:
         return self.values, self.bias
 
-    def ahead(self, x: Tensor, values: Tensor, bias: Tensor | None) -> tuple[Tensor, Kept]:
+    def ahead(self, x: Array, values: Array, bias: Array | None) -> tuple[Array, Kept]:
         if self.zeros:
-            x = functional.pad(x, [self.zeros] * 4)
-        shape = x.shape[2:]
-        if shape not in self.layouts:
-            self.layouts[shape] = Layout.of(self.numbers, self.margin, self.stride, *shape)
-        layout = self.layouts[shape]
-        planes, y = x.new_empty(len(x), *layout.planes), x.new_empty(len(x), *layout.y)
+            x = np.pad(x, [(0, 0), (0, 0), *[(self.zeros, self.zeros)] * 2])
+        images, _, height, width = x.shape
+        if (height, width) not in self.layouts:
+            self.layouts[height, width] = Layout.of(self.numbers, self.margin, self.stride, height, width)
+        layout = self.layouts[height, width]
+        planes, y = np.empty((images, *layout.planes), x.dtype), np.empty((images, *layout.y), x.dtype)
         kernels.forward(
-            x.contiguous().view(len(x), *layout.x).numpy(),
-            (values.new_zeros(len(y[0])) if bias is None else bias).numpy(),
-            values.numpy()[layout.order],
+            x.reshape(images, *layout.x),
+            np.zeros(y.shape[1], x.dtype) if bias is None else bias,
+            values[layout.order],
             layout.starts,
             layout.places,
             layout.margin,
             layout.stride,
             layout.pitch,
-            planes.numpy(),
-            y.numpy(),
+            planes,
+            y,
         )
-        return y.view(len(x), *layout.output), (planes, values, bias is not None, layout)
+        return y.reshape(images, *layout.output), (planes, values, bias is not None, layout)
 
-    def back(self, slope: Tensor, kept: Kept, wanted: bool) -> tuple[Tensor | None, ...]:
+    def back(self, slope: Array, kept: Kept, wanted: bool) -> tuple[Array | None, ...]:
         planes, values, biased, layout = kept
-        lines, x_slope = slope.new_empty(len(slope), *layout.lines), None
-        values_slope, bias_slope = torch.empty_like(values), slope.new_empty(slope.shape[1])
-        in_order = np.empty_like(values_slope.numpy())
+        lines, x_slope = np.empty((len(slope), *layout.lines), slope.dtype), None
+        values_slope, in_order = np.empty_like(values), np.empty_like(values)
+        bias_slope = np.empty(slope.shape[1], slope.dtype)
         kernels.backward_values(
-            slope.view(len(slope), *layout.y).numpy(),
+            slope.reshape(len(slope), *layout.y),
             layout.starts,
             layout.places,
-            planes.numpy(),
+            planes,
             layout.pitch,
             layout.lead,
-            lines.numpy(),
+            lines,
             in_order,
-            bias_slope.numpy(),
+            bias_slope,
         )
-        values_slope.numpy()[layout.order] = in_order
+        values_slope[layout.order] = in_order
         if wanted:
-            x_slope = slope.new_empty(len(slope), *layout.x)
+            x_slope = np.empty((len(slope), *layout.x), slope.dtype)
             kernels.backward_input(
-                lines.numpy(),
-                values.numpy()[layout.back],
+                lines,
+                values[layout.back],
                 layout.back_starts,
                 layout.back_places,
                 layout.margin,
                 layout.stride,
                 layout.pitch,
-                x_slope.numpy(),
+                x_slope,
             )
-            x_slope = x_slope.view(len(slope), *layout.input)
+            x_slope = x_slope.reshape(len(slope), *layout.input)
             if self.zeros:
                 inside = slice(self.zeros, -self.zeros)
-                x_slope = x_slope[..., inside, inside].contiguous()
+                x_slope = np.ascontiguousarray(x_slope[..., inside, inside])
         return x_slope, values_slope, bias_slope if biased else None
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:

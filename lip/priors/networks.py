@@ -86,6 +86,10 @@ class Network(nn.Module, ABC):
     def prunable(self) -> Iterator[tuple[str, Tensor]]:
         """Names and weights of the convolutions in module order, the names those of the paper's layer axis."""
 
+    def paths(self) -> Iterator[tuple[nn.Module, ...]]:
+        """Modules between which nothing else happens: `lip.fast` computes them in one go."""
+        return iter(())
+
     def covered(self, covers: Covers) -> Iterator[tuple[str, Tensor]]:
         """Names and tensors that a mask covers, in module order."""
         if covers == "weights":
@@ -131,6 +135,12 @@ class HourglassNet(Scaled):
         for up in self.up:
             z = up(z, skips.pop())
         return self.out(z)
+
+    def paths(self) -> Iterator[tuple[nn.Module, ...]]:
+        for down in self.down:
+            yield down.stride, down.conv
+        for up, then in zip(self.up, [*(up.enlarge for up in self.up[1:]), self.out], strict=True):
+            yield up.norm, up.up, up.mix, then
 
 
 class DecoderNet(Network):

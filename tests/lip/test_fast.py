@@ -1,7 +1,9 @@
 """The compiled modules against PyTorch's own, and fits on either backend against each other."""
 
+import copy
 import subprocess
 import sys
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -136,11 +138,22 @@ def test_a_chain_is_its_stages_one_after_the_other() -> None:
     )
 
 
+def test_what_is_joined_is_computed_by_the_last_and_keeps_its_names() -> None:
+    net = Hourglass(width=16, scales=2).build(3)
+    twin, code = copy.deepcopy(net), torch.randn(1, 32, 8, 8)
+    thin(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
+    assert [len(stages) for stages in (net.down[0].stride.stages, net.down[0].conv.stages)] == [0, 4]
+    assert [len(up.enlarge.stages) for up in net.up] == [1, 6]
+    assert len(net.out.stages) == 6
+    assert net.state_dict().keys() == twin.state_dict().keys()
+    torch.testing.assert_close(net(code), twin(code))
+
+
 def test_gradients_that_nobody_wants_are_not_computed() -> None:
     conv = DenseConv(ReflectConv(2, 2, 3))
-    x = torch.randn(1, 2, 4, 4)
-    y, kept = conv.ahead(x, *conv.tensors())
-    assert conv.back(torch.ones_like(y), kept, wanted=False)[0] is None
+    x = np.ones((1, 2, 4, 4), np.float32)
+    y, kept = conv.ahead(x, *(p.detach().numpy() for p in conv.parameters()))
+    assert conv.back(np.ones_like(y), kept, wanted=False)[0] is None
 
 
 @pytest.mark.parametrize(
@@ -216,7 +229,7 @@ def sparse(problem: Restoration, density: float = 0.05) -> Mask:
 @pytest.fixture
 def every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even tiny layers go sparse."""
-    monkeypatch.setattr(lip.fast.thin, "is_faster", lambda kept, weights, pixels: kept < weights)
+    monkeypatch.setattr(lip.fast.thin, "is_faster", lambda kept, shape, pixels: kept < prod(shape))
 
 
 @pytest.mark.usefixtures("every_layer")
@@ -297,27 +310,29 @@ def test_a_thinned_fit_can_start_from_weights_and_several_codes(tiny) -> None:
     assert trained.prunable == pytest.approx(source.theta.detach()[source.prunable].numpy() * mask.bits, abs=1e-7)
 
 
-def test_a_dense_mask_leaves_all_convolutions_dense(tiny) -> None:
-    problem = tiny.problem()
+def test_of_a_dense_mask_only_thin_layers_go_sparse(tiny) -> None:
+    problem = tiny.problem(width=32)
     assert problem.prune(Mask.dense(problem.layers), sparse=True).all()
     assert problem.there.all()
-    assert not [module for module in problem.net.modules() if isinstance(module, SparseConv)]
+    sparse = [module.kept.shape for module in problem.net.modules() if isinstance(module, SparseConv)]
+    assert {tuple(shape) for shape in sparse} == {(4, 32, 1, 1), (3, 32, 1, 1)}
 
 
 def test_layers_go_sparse_where_that_is_measured_to_be_faster() -> None:
-    weights = 128 * 128 * 9
-    assert is_faster(int(0.45 * weights), weights, pixels=64 * 64)
-    assert not is_faster(int(0.5 * weights), weights, pixels=64 * 64)
-    assert not is_faster(int(0.2 * weights), weights, pixels=4 * 4)
-    assert is_faster(int(0.05 * weights), weights, pixels=4 * 4)
-    assert not is_faster(1, 3 * 64, pixels=64 * 64)
+    shape = (128, 128, 3, 3)
+    assert is_faster(int(0.5 * prod(shape)), shape, pixels=64 * 64)
+    assert not is_faster(int(0.55 * prod(shape)), shape, pixels=64 * 64)
+    assert not is_faster(int(0.2 * prod(shape)), shape, pixels=4 * 4)
+    assert is_faster(int(0.1 * prod(shape)), shape, pixels=4 * 4)
+    assert is_faster(3 * 64, (3, 64, 1, 1), pixels=64 * 64)
+    assert is_faster(int(0.6 * 68 * 64), (64, 68, 1, 1), pixels=64 * 64)
 
 
 def test_more_threads_speak_for_the_dense_path() -> None:
-    weights = 128 * 128 * 9
+    shape = (128, 128, 3, 3)
     try:
         torch.set_num_threads(4)
-        assert not is_faster(int(0.2 * weights), weights, pixels=64 * 64)
+        assert not is_faster(int(0.2 * prod(shape)), shape, pixels=64 * 64)
     finally:
         torch.set_num_threads(1)
 
