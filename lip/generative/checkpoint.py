@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,7 +119,8 @@ def _loaded(path: Path) -> object:
     import torch
 
     try:
-        with torch.serialization.safe_globals([(_Inert, "models.utils.config.BaseConfig")]):
+        with torch.serialization.safe_globals([(_Inert, "models.utils.config.BaseConfig")]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of PyTorch, about what it then refuses
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file ends in anything from EOFError to RuntimeError
         if found := re.search(r"GLOBAL (\w+(?:\.\w+)+)", str(error)):

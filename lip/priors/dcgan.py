@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Dcgan(Pretrained):
-    """870,595 parameters at 32 pixels and three channels, 869,888 of them prunable in 5 convolutions."""
+    """870,851 parameters at 32 pixels and three channels, 869,888 of them prunable in 5 convolutions."""
 
     kind = "dcgan"
 
