@@ -162,7 +162,8 @@ def _mark(ax: Axes, rows: pd.DataFrame, line: str, looks: dict[str, Style]) -> N
 def log_axis(ax: Axes) -> None:
     """A logarithmic axis with a few labels, in thousands and millions."""
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else (1, 2, 3, 4, 6), numticks=8))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.tick_params("x", labelsize=7)

@@ -154,14 +154,22 @@ def test_the_page_of_the_whole_paper_is_light_and_complete(paper, tmp_path):
 def test_a_browser_shows_the_fits_and_fits_on_a_phone(measured, tmp_path, monkeypatch):
     assert run(monkeypatch, "report", "tiny", "--storage", measured, "--out", tmp_path) == 0
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    # what a user would do: open a table, filter, and see whether anything is wider than a phone
+    # what a user would do: open a table, filter by a menu and by words, download, and look whether all fits a phone
     probe = (
-        "<script>document.querySelector('details[data-table]').open = true; words.value = 'snip'; refresh();"
-        "setTimeout(() => { document.title = [found.length, document.documentElement.scrollWidth].join() }, 300)"
+        "<script>document.querySelector('details[data-table]').open = true;"
+        "const change = (field, value, kind) => { field.value = value; field.dispatchEvent(new Event(kind)); };"
+        "const imp = choices.find(([column]) => fits.names[column] === 'pruner')[1];"
+        "change(imp, 'imp', 'change'); const chosen = found.length; change(imp, '', 'change');"
+        "change(words, 'snip', 'input');"
+        "document.addEventListener('click', event => event.preventDefault()); download.click();"
+        "setTimeout(async () => { const lines = (await (await fetch(download.href)).text()).trim().split('\\n').length;"
+        "document.title = [chosen, found.length, lines, document.documentElement.scrollWidth].join() }, 300)"
         "</script>"
     )
     (tmp_path / "probe.html").write_text(page + probe, encoding="utf-8")
-    browser = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    browser = ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", *quiet]
+    browser.append(f"--user-data-dir={tmp_path / 'profile'}")
     seen = subprocess.run(
         [
             *browser,
@@ -176,8 +184,10 @@ def test_a_browser_shows_the_fits_and_fits_on_a_phone(measured, tmp_path, monkey
         timeout=120,
     ).stdout
     (title,) = re.findall("<title>(.*?)</title>", seen)
-    found, width = map(int, title.split(","))
+    chosen, found, lines, width = map(int, title.split(","))
+    assert chosen == len(pd.read_csv(tmp_path / "fits.csv").query("pruner == 'imp'"))
     assert found == 2
+    assert lines == 1 + found, "the download holds what is shown"
     assert width <= 500
     assert "2 of 14 fits" in seen
     assert seen.count('<table class="data">') >= 3, "the paper's numbers, the table that was opened, and the fits"
