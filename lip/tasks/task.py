@@ -96,7 +96,7 @@ class Task(Spec):
 
         short = fit.replace(schedule=fit.schedule.beginning(TIMED_STEPS))
 
-        def seconds() -> float:
+        def seconds() -> float:  # of which nothing stays: an observation may be gigabytes
             problem = short.problem(images)
             return problem.train(Mask.dense(problem.layers)).seconds
 

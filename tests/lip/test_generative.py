@@ -208,7 +208,7 @@ def test_a_published_checkpoint_is_downloaded_once_and_checked(tmp_path: Path, m
     torch.save({"netG": {"toRGBLayers.0.module.weight": weight}}, tmp_path / "face.pth")
     digest = hashlib.sha256((tmp_path / "face.pth").read_bytes()).hexdigest()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         for name, path, start in (("none", "none", ""), ("wrong", "face", "0" * 8), ("face", "face", digest[:8])):
             monkeypatch.setitem(checkpoint.PUBLISHED, name, (f"{url}/{path}.pth", start))
@@ -449,7 +449,8 @@ def test_an_untrained_prior_senses_by_least_squares(tmp_path: Path) -> None:
 def test_only_one_matrix_of_measurements_is_there_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lip.cli import app
 
-    observe, held = Sense.observe, []
+    observe = Sense.observe
+    held: list[weakref.ref[torch.Tensor]] = []
 
     def watched(self: Sense, *arguments: Any) -> torch.Tensor:
         assert all(system() is None for system in held)
