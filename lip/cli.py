@@ -258,20 +258,14 @@ def _run(
     import torch
     from PIL import Image
 
-    from lip.restoration import Restoration
-    from lip.store import to_8_bit
     from lip.trajectory import publish
 
     def save(name: str, image: np.ndarray) -> None:
         Image.fromarray(image.squeeze()).save(ledger.root / f"{name}.png")
 
     torch.set_num_threads(threads)
-    problem = chosen.fits[0].problem(pixels)
-    if isinstance(problem, Restoration):
-        if problem.task.has_reference:
-            save("clean", pixels[chosen.picture.pixels])
-        if problem.observation.dim() == 4:  # measurements are no image
-            save("degraded", to_8_bit(problem.observation[0].nan_to_num(0).numpy()))
+    for name, image in _given(chosen, pixels).items():
+        save(name, image)
     with _progress() as bars:
         watch = _watch(bars, lambda fit: f"{fit.mask}" + ", to rewind to" * fit.keeps_weights)
         for fit in chosen.fits:
@@ -281,6 +275,21 @@ def _run(
                 save(name, restored["last_ema"])
             _say(ledger, fit)
     console.print(f"images and ledger in {ledger.root}", highlight=False, markup=False)
+
+
+def _given(chosen: Trajectory, pixels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The clean and the degraded image, where there are such. Nothing else stays: an observation may be gigabytes."""
+    from lip.restoration import Restoration
+    from lip.store import to_8_bit
+
+    problem = chosen.fits[0].problem(pixels)
+    given: dict[str, np.ndarray] = {}
+    if isinstance(problem, Restoration):
+        if problem.task.has_reference:
+            given["clean"] = pixels[chosen.picture.pixels]
+        if problem.observation.dim() == 4:  # measurements are no image
+            given["degraded"] = to_8_bit(problem.observation[0].nan_to_num(0).numpy())
+    return given
 
 
 def _progress() -> Progress:

@@ -95,10 +95,13 @@ class Task(Spec):
         from lip.masks import Mask
 
         short = fit.replace(schedule=fit.schedule.beginning(TIMED_STEPS))
-        for _ in range(2):  # the first warms up
+
+        def seconds() -> float:  # of which nothing stays: an observation may be gigabytes
             problem = short.problem(images)
-            seconds = problem.train(Mask.dense(problem.layers)).seconds
-        return seconds / TIMED_STEPS
+            return problem.train(Mask.dense(problem.layers)).seconds
+
+        seconds()  # warms up
+        return seconds() / TIMED_STEPS
 
     def said(self, score: float) -> str:
         """What a training tells its watcher, in words."""

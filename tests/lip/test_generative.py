@@ -9,6 +9,7 @@ import pickle
 import sys
 import threading
 import types
+import weakref
 from collections import OrderedDict
 from functools import partial
 from pathlib import Path
@@ -207,7 +208,7 @@ def test_a_published_checkpoint_is_downloaded_once_and_checked(tmp_path: Path, m
     torch.save({"netG": {"toRGBLayers.0.module.weight": weight}}, tmp_path / "face.pth")
     digest = hashlib.sha256((tmp_path / "face.pth").read_bytes()).hexdigest()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         for name, path, start in (("none", "none", ""), ("wrong", "face", "0" * 8), ("face", "face", digest[:8])):
             monkeypatch.setitem(checkpoint.PUBLISHED, name, (f"{url}/{path}.pth", start))
@@ -443,6 +444,26 @@ def test_an_untrained_prior_senses_by_least_squares(tmp_path: Path) -> None:
     row = ledger.fits(ids=[fits[1].id]).to_pylist()[0]
     assert row["curve_loss"][-1] < row["curve_loss"][0]
     assert row["psnr_last"] > 0
+
+
+def test_only_one_matrix_of_measurements_is_there_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lip.cli import app
+
+    observe = Sense.observe
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def watched(self: Sense, *arguments: Any) -> torch.Tensor:
+        assert all(system() is None for system in held)
+        system = observe(self, *arguments)
+        held.append(weakref.ref(system))
+        return system
+
+    monkeypatch.setattr(Sense, "observe", watched)
+    sizes = ["--size=16", "--width=4", "--scales=2", "--steps=2", "--rounds=1", "--threads=1", "--backend=dense"]
+    keys = {**SENSE, "estimator": "least_squares"}
+    more = [f"--set={key}={value}" for key, value in keys.items()]
+    app(["fit", "camera", f"--out={tmp_path}", *sizes, *more], standalone_mode=False)
+    assert len(held) == 3, "one that is looked at, and one a round"
 
 
 # Bad input
