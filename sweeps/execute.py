@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from math import ceil, inf
 from pathlib import Path
 from typing import Any
@@ -400,6 +401,7 @@ def _trial(
     """One trial: what one trajectory lacks, fit by fit. Runs in a worker process, which serves many trials."""
     import torch
 
+    _settle()
     ledger = Ledger(storage)
     fits: list[Fit] = pickle.loads(work[config["key"]])  # from the driver
     device = "cuda" if ray.get_gpu_ids() else "cpu"
@@ -416,10 +418,17 @@ def _trial(
             memory = isinstance(error, torch.OutOfMemoryError)
             tune.report({"failed": f"{type(error).__name__} in {fit.mask}: {error}", "out_of_memory": memory})
             return
-        row = []
+        row: list[dict[str, Any]] = []
         with suppress(OSError):  # a storage that goes away now does not undo what is published
             row = ledger.fits(SHOWN, [fit.id]).to_pylist()[:1] if trained else []
         tune.report({"published": fit.id, "row": json.dumps(row)})  # as text: Tune keeps count of every number
+
+
+@cache
+def _settle() -> None:
+    """Once in a process: no trial needs to look for garbage in all that is imported, a tenth of a second long."""
+    gc.collect()
+    gc.freeze()
 
 
 def _publish(

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import torch
 from rich.console import Console
 
 from lip.fitting import train
@@ -28,7 +29,7 @@ from lip.store import Ledger
 from sweeps.plan import Plan
 from sweeps.spec import read
 
-TINY = {"width": 8, "scales": 2, "steps": 60}
+TINY = {"width": 8, "scales": 2, "steps": 5}
 
 
 def spec(folder: Path, grid: dict[str, object], sizes: dict[str, object]) -> str:
@@ -81,6 +82,7 @@ def _report(what: str, command: str, path: str, ledger: Ledger, *options: str) -
 
 def _trained(plan: Plan, ledger: Ledger) -> list[dict[str, object]]:
     """Train one fit of the plan and publish it."""
+    torch.set_num_threads(1)
     fit = next(iter(plan.fits.values()))
     problem = fit.problem(plan.sweep.pixels)
     mask = Mask.dense(problem.layers)
