@@ -1,5 +1,7 @@
 """Each pruner against what defines it; what they all promise is in test_contract.py."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,17 @@ def masks(tiny):
         return found
 
     return rounds
+
+
+@pytest.mark.parametrize(
+    ("pruner", "drawn"), [("random", "59b2628d"), ("layerwise", "03bf805d"), ("shuffled", "76a3402d")]
+)
+def test_what_is_drawn_for_an_id_stays_what_it_was(tiny, pruner: str, drawn: str) -> None:
+    """Another stream, or another order of draws, would give published ids another meaning."""
+    options = (("counts_of", "random"),) if pruner == "shuffled" else ()
+    _, fit = tiny.trajectory(pruner=pruner, rounds=1, options=options).fits
+    mask = fit.mask.mask(tiny.problem(fit), None)
+    assert hashlib.sha256(np.packbits(mask.bits).tobytes()).hexdigest()[:8] == drawn
 
 
 def test_another_seed_gives_another_mask(masks, pruner: str) -> None:
