@@ -95,6 +95,8 @@ def fit(
     album = Album(data)
     chosen = trajectory_of(values, album, "fit")
     ledger = Ledger(out or Path(Path(image).stem))
+    if Path(image).is_file() and Path(image).resolve().parent == ledger.root.resolve():
+        raise InputError(f"--out: what is written to {ledger.root} could replace {image} there; name another folder")
     _check_device(device)
     require(chosen.schedule, device)
     used = choose(backend, device)

@@ -26,7 +26,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]  # a column of the ledger holds it
 
 
 class Fit(Spec):
-    """A pure function of its fields: the same fit has the same result, bit for bit on one kind of CPU."""
+    """A pure function of its fields: on one kind of CPU and number of threads, its result is the same bit for bit."""
 
     picture: Picture
     task: Task

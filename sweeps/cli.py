@@ -253,7 +253,8 @@ def show(
         _say(f"{len(frame)} rows in {csv}")
         return
     shown = axes(frame)
-    table = Table(*shown.columns, title=_title(made), title_justify="left")
+    names = [name.replace("_", " ") for name in shown.columns]  # so that a narrow terminal breaks them between words
+    table = Table(*names, title=_title(made), title_justify="left")
     for row in shown.itertuples(index=False):
         table.add_row(*map(_shown, row))
     console.print(table)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -84,16 +83,3 @@ class Prior(Spec):
         from lip.restoration import Restoration
 
         return Restoration(fit, images, device)
-
-    def counts(self, channels: int, covers: Covers) -> tuple[int, int]:
-        """How many parameters a mask covers, and how many there are in all."""
-        return _counts(self, channels, covers)
-
-
-@cache
-def _counts(prior: Prior, channels: int, covers: Covers) -> tuple[int, int]:
-    import torch
-
-    with torch.device("meta"):
-        net = prior.build(channels)
-    return sum(p.numel() for _, p in net.covered(covers)), sum(p.numel() for p in net.parameters())

@@ -27,11 +27,13 @@ from lip.generative.adversarial import Generation, gradient_penalty
 from lip.generative.networks import ProgressiveGenerator, batch_deviation
 from lip.generative.recovery import Recovery, error_of
 from lip.masks import Mask, kept_after
+from lip.picture import Picture
 from lip.point import Album, trajectory_of
 from lip.priors import GENERATORS, Pretrained
 from lip.priors.dcgan import Dcgan
 from lip.priors.pggan import Pggan
 from lip.store import Ledger
+from lip.tasks.generate import Generate
 from lip.tasks.sense import CORRUPT, Sense
 from lip.trajectory import Trajectory, publish
 
@@ -65,11 +67,12 @@ def test_every_generator_is_tested() -> None:
 
 
 def test_counts_are_those_of_the_published_networks() -> None:
-    assert Pggan().counts(3, "weights") == (18_844_992, 23_051_989)
+    colour = Picture(name="", pixels="0" * 16, height=256, width=256, channels=3)
+    assert Generate().counts(Pggan(), colour, "weights") == (18_844_992, 23_051_989)
     kept = [kept_after(18_844_992, k) for k in range(1, 7)]
     assert kept == [15_075_994, 12_060_795, 9_648_636, 7_718_909, 6_175_127, 4_940_102]
     assert sum(p.numel() for p in Pggan().networks(3)["critic"].parameters()) == 23_052_353
-    assert Dcgan().counts(3, "weights") == (869_888, 870_851)
+    assert Generate().counts(Dcgan(), colour, "weights") == (869_888, 870_851)
     names = [name for name, _ in Pggan().networks(3)["generator"].prunable()]  # type: ignore[operator]
     assert (names[0], names[-1], len(names)) == ("base", "to_colours.6", 20)
 

@@ -8,6 +8,7 @@ from lip.masks import kept_after
 from lip.priors import Hourglass
 from lip.priors.unet import Unet
 from lip.pruners import Imp
+from lip.tasks.denoise import Denoise
 
 HOURGLASS = (2_208_768, 2_217_831)
 
@@ -33,10 +34,11 @@ def test_a_level_is_one_of_two(fields: dict[str, float]) -> None:
         Level(**fields)
 
 
-def test_a_prior_counts_its_parameters_without_being_built() -> None:
-    assert Hourglass().counts(3, "weights") == HOURGLASS
-    assert Hourglass().counts(3, "all") == (2_217_831, 2_217_831)
-    assert Unet().counts(3, "weights") == (3_003_184, 3_008_867)
+def test_a_task_counts_a_priors_parameters_without_building_it(tiny) -> None:
+    task, picture = Denoise(), tiny.pictures["photo"]
+    assert task.counts(Hourglass(), picture, "weights") == HOURGLASS
+    assert task.counts(Hourglass(), picture, "all") == (2_217_831, 2_217_831)
+    assert task.counts(Unet(), picture, "weights") == (3_003_184, 3_008_867)
 
 
 def test_imp_reaches_a_level_from_the_last_round_that_keeps_more(tiny) -> None:
@@ -53,8 +55,8 @@ def test_imp_reaches_a_level_from_the_last_round_that_keeps_more(tiny) -> None:
 
 def test_imp_reaches_a_level_of_fewer_weights_than_rounds_can_leave(tiny) -> None:
     """A fifth of two weights is none: on the way to one weight, rounds end there."""
-    prior = tiny.fit().prior
-    total, parameters = prior.counts(3, "weights")
+    fit = tiny.fit()
+    total, parameters = fit.task.counts(fit.prior, fit.picture, "weights")
     level = Level(parameters=1 + parameters - total)
     (_, fit) = tiny.trajectory(rounds=0, levels=(level,)).fits
     before = fit.mask.source.mask.round
@@ -69,8 +71,8 @@ def test_a_level_that_is_a_whole_number_of_rounds_is_those(tiny) -> None:
 
 def test_a_level_of_as_many_parameters_as_a_round_keeps_is_cut_by_a_fifth(tiny) -> None:
     """Not from the round itself, which would remove nothing after another training."""
-    prior = tiny.fit().prior
-    total, parameters = prior.counts(3, "weights")
+    fit = tiny.fit()
+    total, parameters = fit.task.counts(fit.prior, fit.picture, "weights")
     level = Level(parameters=kept_after(total, 2) + parameters - total)
     (_, fit) = tiny.trajectory(rounds=0, levels=(level,)).fits
     assert fit.mask.source == tiny.trajectory(rounds=1).fits[1].replace(cut=level)

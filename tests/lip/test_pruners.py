@@ -1,10 +1,13 @@
 """Each pruner against what defines it; what they all promise is in test_contract.py."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.func import functional_call
 
 from lip.masks import Layer, Mask, kept_after
 from lip.priors import Hourglass
@@ -40,6 +43,17 @@ def masks(tiny):
         return found
 
     return rounds
+
+
+@pytest.mark.parametrize(
+    ("pruner", "drawn"), [("random", "59b2628d"), ("layerwise", "03bf805d"), ("shuffled", "76a3402d")]
+)
+def test_what_is_drawn_for_an_id_stays_what_it_was(tiny, pruner: str, drawn: str) -> None:
+    """Another stream, or another order of draws, would give published ids another meaning."""
+    options = (("counts_of", "random"),) if pruner == "shuffled" else ()
+    _, fit = tiny.trajectory(pruner=pruner, rounds=1, options=options).fits
+    mask = fit.mask.mask(tiny.problem(fit), None)
+    assert hashlib.sha256(np.packbits(mask.bits).tobytes()).hexdigest()[:8] == drawn
 
 
 def test_another_seed_gives_another_mask(masks, pruner: str) -> None:
@@ -225,6 +239,41 @@ def test_oes_learns_masks_under_which_theta_0_is_closer_to_the_observation_than_
         with torch.no_grad():
             losses[pruner] = problem.loss(problem.net(problem.code)).item()
     assert losses["oes"] < 0.8 * losses["random"]
+
+
+def test_oes_searches_as_published(tiny) -> None:
+    """Adam at 0.01 on logits from 0, a Gumbel softmax at 0.2, and 1e-9 of the divergence, in `search` steps a step."""
+    problem = tiny.problem(steps=2)
+    total = problem.prunable_count
+    wanted = kept_after(total, 2) / total
+    theta = problem.theta.detach().clone()
+    draw = problem.stream("oes")
+    logits = torch.zeros(total, requires_grad=True)
+    adam = torch.optim.Adam([logits], lr=0.01)
+    for _ in range(3 * 2):
+        uniform = torch.empty(total).uniform_(1e-6, 1 - 1e-6, generator=draw)
+        mask = torch.ones_like(theta).masked_scatter(
+            problem.prunable, torch.sigmoid((logits + uniform.log() - (1 - uniform).log()) / 0.2)
+        )
+        parts = (theta * mask).split([p.numel() for p in problem.net.parameters()])
+        named = {name: part.view_as(p) for (name, p), part in zip(problem.net.named_parameters(), parts, strict=True)}
+        error = functional_call(problem.net, named, (problem.code,)) - problem.observation
+        adam.zero_grad()
+        (error.square().mean() + 1e-9 * divergence(logits.sigmoid(), wanted)).backward()
+        adam.step()
+    found = PRUNERS["oes"](rounds=2, search=3).scores(tiny.problem(steps=2))
+    torch.testing.assert_close(found, logits.detach(), rtol=0, atol=1e-5)
+    assert PRUNERS["oes"](rounds=2).search * 3000 == 60_000
+
+
+def test_synflow_cuts_in_a_hundred_steps_of_one_rate(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    largest = Mask.keep_largest
+    monkeypatch.setattr(Mask, "keep_largest", lambda *given: asked.append(given[-1]) or largest(*given))
+    problem = tiny.problem()
+    mask = PRUNERS["synflow"](rounds=5).mask(problem, None)
+    total = problem.prunable_count
+    assert asked == [round(total * (mask.kept / total) ** (t / 100)) for t in range(1, 101)]
 
 
 def test_the_divergence_of_oes_is_that_of_bernoulli_variables() -> None:

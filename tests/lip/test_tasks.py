@@ -194,6 +194,7 @@ def test_the_four_targets_are_what_they_say(smooth: Tensor) -> None:
         ),
         (SuperResolution(factor=4), (2000, 0.01, 0.03), (2000, 0.01, 0.03)),
         (SuperResolution(factor=8), (4000, 0.01, 0.05), (2000, 0.01, 0.03)),
+        (Reconstruct(), (10000, 0.01, 1 / 30), (10000, 0.01, 1 / 30)),
     ],
 )
 def test_schedules_are_the_published_ones(

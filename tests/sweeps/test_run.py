@@ -23,7 +23,7 @@ MEASURED = ["started", "seconds", "steps_per_second", "peak_memory_mb", "host"]
 """Columns that two runs of one fit need not share."""
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, columns: int = 200) -> subprocess.Popen[str]:
     """`python -m sweeps ...` as the leader of a process group."""
     return subprocess.Popen(
         [sys.executable, "-m", "sweeps", *arguments],
@@ -31,12 +31,12 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env=os.environ | {"COLUMNS": "200"},
+        env=os.environ | {"COLUMNS": str(columns)},
     )
 
 
-def finish(*arguments: str) -> tuple[int, str]:
-    process = start(*arguments)
+def finish(*arguments: str, columns: int = 200) -> tuple[int, str]:
+    process = start(*arguments, columns=columns)
     output, _ = process.communicate(timeout=300)
     return process.returncode, output
 
@@ -101,9 +101,11 @@ def test_show_prints_only_what_varies(undisturbed: Path, spec: str, tmp_path: Pa
     assert code == 0
     header = output.splitlines()[2]
     assert "pruner" in header
-    assert "psnr_last_ema" in header
+    assert "psnr last ema" in header
     assert "seed" not in header
     assert "image" not in header
+    _, narrow = finish("show", spec, "--storage", str(undisturbed), columns=80)
+    assert {"peak", "last", "stop"} <= set(narrow.split("┡")[0].split()), "told apart in a narrow terminal too"
     code, _ = finish("show", spec, "--storage", str(undisturbed), "--csv", str(tmp_path / "all.csv"))
     lines = (tmp_path / "all.csv").read_text().splitlines()
     assert code == 0
