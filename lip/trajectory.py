@@ -187,13 +187,14 @@ def publish(
     """See to it that a fit is in the ledger, and before it whatever it builds on; returns whether it was trained now.
 
     `images` maps the hashes of pictures to arrays (`lip.picture`). `watch` is told which fit begins and
-    returns what is to follow it. `outputs` keeps its restored images too. `backend` is for `lip.fast.backend`.
+    returns what is to follow it. `outputs` keeps its restored images too. `backend` is for `lip.fast.backend`; if it is
+    `auto`, what the dense backend began it also goes on with.
     Safe to repeat, to interrupt and to run twice at once.
     """
     if fit in ledger and (ledger.has_outputs(fit) or not outputs):
         return False
-    for source in fit.sources:
-        publish(source, images, ledger, device, watch, backend=backend)
+    for needed in fit.sources:
+        publish(needed, images, ledger, device, watch, backend=backend)
 
     from lip import environment
     from lip.fast.backend import choose
@@ -201,8 +202,12 @@ def publish(
 
     environment.begin(device)
     started = datetime.now(UTC)
+    source = fit.mask.source
+    if backend == "auto" and source and source.task == fit.task:
+        before = ledger.fits(["backend"], [source.id])["backend"].to_pylist()
+        backend = "dense" if before == ["dense"] else "auto"
     problem = fit.problem(images, device)
-    mask = fit.mask.mask(problem, ledger.ticket(fit.mask.source) if fit.mask.source else None)
+    mask = fit.mask.mask(problem, ledger.ticket(source) if source else None)
     start = ledger.weights(fit.start) if fit.start else None
     trained = problem.train(mask, start, watch and watch(fit), choose(backend, device).name)
     kept = fit.cut.kept(mask.bits.size, trained.parameters) if fit.cut else kept_after(mask.kept, 1)

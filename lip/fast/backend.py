@@ -11,7 +11,7 @@ from lip.errors import InputError, nearest
 BACKENDS = ["auto", "dense", "numba", "captured"]
 HELP = (
     "dense: PyTorch alone; numba: compiled modules that leave out pruned weights; captured: dense, each step replayed "
-    "as a CUDA graph; auto: numba where it works, else dense"
+    "as a CUDA graph; auto: numba where it works, else dense; a trajectory goes on as dense if it began so"
 )
 
 

@@ -1,6 +1,7 @@
 """The compiled modules against PyTorch's own, and fits on either backend against each other."""
 
 import copy
+import os
 import subprocess
 import sys
 from math import prod
@@ -493,6 +494,33 @@ def test_without_a_folder_for_compiled_code_the_dense_path_is_taken() -> None:
     said = chosen("from numba.core.caching import _CacheLocator as L\nL.ensure_cache_path = lambda self: open('/no/x')")
     assert "name='dense'" in said
     assert "the kernels cannot be compiled" in said
+
+
+@pytest.mark.slow
+def test_processes_that_compile_at_once_share_a_cache(tmp_path: Path) -> None:
+    code = "from lip.fast import double\nfrom lip.fast.backend import choose\nprint(choose('numba', 'cpu').name)"
+    code += "\nprint(sum(double.forward.stats.cache_hits.values()))"
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+
+    def begin() -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+
+    at_once = [begin() for _ in range(3)]
+    assert [process.communicate()[0].split()[0] for process in at_once] == ["numba"] * 3
+    compiled = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nb?")}
+    assert compiled
+    assert begin().communicate()[0].split() == ["numba", "1"]
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.nb?")} == compiled
+
+
+def test_a_trajectory_that_began_dense_goes_on_so_unless_asked(tiny, tmp_path: Path) -> None:
+    from lip.store import Ledger
+
+    ledger, fits = Ledger(tmp_path), tiny.trajectory(rounds=3).fits
+    for fit, name in zip(fits, ("dense", "auto", "numba", "auto"), strict=True):
+        tiny.publish(fit, ledger, backend=name)
+    used = [ledger.fits(["backend"], [fit.id])["backend"].to_pylist() for fit in fits]
+    assert used == [["dense"], ["dense"], ["numba"], ["numba"]]
 
 
 def test_a_fit_has_one_id_on_every_backend_and_its_row_says_which(tiny, tmp_path: Path) -> None:
