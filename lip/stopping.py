@@ -43,7 +43,7 @@ class LastingMinimum:
         """Take the variance at a step, so many steps after the one before, and the images that go with it."""
         better = self.best.offer(variance, step, *images, allowed=~self.found)
         self.waited = torch.where(better, 0, self.waited + elapsed)
-        self.found |= self.waited >= self.patience
+        self.found |= (self.waited >= self.patience) & self.best.value.isfinite()
 
 
 class MovingVariance(LastingMinimum):

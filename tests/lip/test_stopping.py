@@ -106,6 +106,11 @@ def test_a_variance_that_still_falls_at_the_end_has_no_minimum() -> None:
     assert not moving.found
 
 
+def test_what_is_not_a_number_has_no_minimum() -> None:
+    stop, _ = followed([torch.full((1, 3, 4, 4), torch.nan)] * STEPS)
+    assert not stop.found
+
+
 def test_grey_outputs_of_the_first_hundred_steps_are_not_a_minimum() -> None:
     moving, _ = followed(outputs(np.where(STEP <= 79, 0.0, VALLEY)))
     assert bool(moving.found)
