@@ -45,6 +45,6 @@ class DenseConv(Stage):
         if wanted and self.margin:
             images, channels, height, width = x.shape
             padded = x_slope
-            x_slope = np.empty((images, channels, height - 2 * self.margin, width - 2 * self.margin), padded.dtype)
+            x_slope = np.empty((images, channels, height - 2 * self.margin, width - 2 * self.margin), slope.dtype)
             kernels.padded_back(padded, self.margin, x_slope)
         return x_slope, *own

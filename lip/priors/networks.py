@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -137,9 +137,11 @@ class HourglassNet(Scaled):
         return self.out(z)
 
     def paths(self) -> Iterator[tuple[nn.Module, ...]]:
-        for down in self.down:
+        downs: list[Any] = [*self.down]
+        ups: list[Any] = [*self.up]
+        for down in downs:
             yield down.stride, down.conv
-        for up, then in zip(self.up, [*(up.enlarge for up in self.up[1:]), self.out], strict=True):
+        for up, then in zip(ups, [*(up.enlarge for up in ups[1:]), self.out], strict=True):
             yield up.norm, up.up, up.mix, then
 
 

@@ -10,6 +10,7 @@ import PIL.Image
 import pytest
 
 from lip import bench, cli, fitting
+from lip.fast import precision
 from lip.store import Ledger
 from lip.tasks.denoise import Denoise
 
@@ -162,6 +163,15 @@ def test_bad_input_is_one_line_on_standard_error_and_status_2(
 
 def test_nothing_is_written_for_a_point_that_cannot_be_fitted(lip: Lip) -> None:
     assert lip("fit", "cat.png", *TINY, "--pruner", "snop") == 2
+    assert [path.name for path in Path().iterdir()] == ["cat.png"]
+
+
+def test_a_precision_that_the_device_lacks_is_refused(
+    lip: Lip, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "has_bf16", lambda device: False)
+    assert lip("fit", "cat.png", *TINY, "--set", "precision=bf16") == 2
+    assert capsys.readouterr().err.startswith("error: precision: bf16: the cpu here has no bfloat16 arithmetic")
     assert [path.name for path in Path().iterdir()] == ["cat.png"]
 
 
