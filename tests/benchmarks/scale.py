@@ -104,6 +104,7 @@ def idle(folder: Path, count: int = 1000) -> None:
     ledger = Ledger(folder / "results")
     (row,) = _trained(plan, ledger)
     for fit in plan.fits.values():
+        ledger._tickets.add(fit.id, b"a ticket")
         ledger._fits.put(fit.id, pa.Table.from_pylist([{**row, "id": fit.id}], schema=_schema()))
     with connected(Resources(slots=2), plan, ledger) as resources:
         for turn in ("with the start of two processes", "again"):
