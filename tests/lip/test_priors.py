@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lip.priors import PRIORS, Hourglass, Prior
+from lip.priors import PRIORS, Decoder, Hourglass, Prior
 from lip.priors.networks import ReflectConv, centre
+from lip.priors.unet import Unet
 
 
 def parameters(network: nn.Module) -> int:
@@ -82,8 +83,8 @@ def test_the_smallest_image_leaves_two_pixels_at_the_deepest_scale(scales: int, 
 
 
 def convolve(x: Tensor, conv: nn.Conv2d, stride: int = 1) -> Tensor:
-    if conv.weight.shape[2] == 3:
-        x = F.pad(x, (1, 1, 1, 1), mode="reflect")
+    if border := conv.weight.shape[2] // 2:
+        x = F.pad(x, (border,) * 4, mode="reflect")
     return F.conv2d(x, conv.weight, conv.bias, stride)
 
 
@@ -166,6 +167,38 @@ def test_the_deep_decoder_doubles_after_each_convolution_but_the_last_two() -> N
     code = prior.code(40, 24)
     assert code.shape == (1, 4, 5, 3)
     assert prior.build(1)(code).shape == (1, 1, 40, 24)
+
+
+def _norm(x: Tensor) -> Tensor:
+    """Batch normalisation as it is at theta_0."""
+    return F.batch_norm(x, None, None, training=True)
+
+
+def test_the_deep_decoder_computes_what_its_paper_describes() -> None:
+    torch.manual_seed(1)
+    net = Decoder(width=6, scales=2).build(3).double()
+    x = code = torch.rand(1, 6, 4, 5).double()
+    *inner, out = (module.weight for module in net.modules() if isinstance(module, nn.Conv2d))
+    for k, weight in enumerate(inner):
+        x = F.conv2d(x, weight)
+        if k < 2:
+            x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        x = _norm(F.relu(x))
+    torch.testing.assert_close(net(code), F.conv2d(x, out).sigmoid())
+
+
+def test_the_unet_computes_what_optimal_eye_surgeon_describes() -> None:
+    torch.manual_seed(1)
+    net = Unet(scales=2, depth=4).build(3).double()
+    x = code = torch.rand(1, 4, 12, 16).double()
+    convs = iter([module for module in net.modules() if isinstance(module, nn.Conv2d)])
+    for _ in range(2):
+        x = F.leaky_relu(_norm(F.avg_pool2d(convolve(x, next(convs)), 2)), 0.2)
+        x = F.leaky_relu(_norm(convolve(x, next(convs))), 0.2)
+    for _ in range(2):
+        x = _norm(F.interpolate(x, scale_factor=2, mode="nearest"))
+        x = F.leaky_relu(_norm(convolve(x, next(convs))), 0.2)
+    torch.testing.assert_close(net(code), convolve(x, next(convs)).sigmoid())
 
 
 def test_the_unet_of_optimal_eye_surgeon_has_exactly_its_parameters() -> None:

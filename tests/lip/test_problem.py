@@ -170,3 +170,12 @@ def test_each_of_several_images_has_noise_of_its_own(tiny) -> None:
     assert torch.equal(problem.observation[:1], tiny.problem().observation)
     noise = problem.observation - problem.clean
     assert not torch.equal(noise[0], noise[1])
+
+
+@pytest.mark.parametrize("moved", ["theta_seed", "z_seed", "noise_seed"])
+def test_a_seed_of_its_own_moves_what_it_draws_and_nothing_else(tiny, moved: str) -> None:
+    usual, other = tiny.problem(), tiny.problem(**{moved: 7})
+    drawn = {"theta_seed": "theta", "z_seed": "code", "noise_seed": "observation"}
+    same = {seed: torch.equal(getattr(usual, name), getattr(other, name)) for seed, name in drawn.items()}
+    assert same == {seed: seed != moved for seed in drawn}
+    assert torch.equal(getattr(other, drawn[moved]), getattr(tiny.problem(seed=7), drawn[moved]))
