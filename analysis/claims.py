@@ -8,6 +8,7 @@ reference-free stop ES-WMV.
 
 from __future__ import annotations
 
+from analysis import paper
 from analysis.stats import EQUAL, HARM, MATCHING, NEGATIVE, NO_GAIN, POSITIVE, Claim, Region
 
 SAME_ERROR = 10.0
@@ -27,6 +28,7 @@ CLAIMS: dict[str, Claim] = {
         "matching up to 86.58 % on the observation (Fig. 3 a-d)",
         "PSNR less that of the dense prior, at the worst round up to 86.58 %",
         MATCHING,
+        rounds=paper.MATCHING_ROUNDS,
     ),
     "matching_again": Claim(
         "existence",
@@ -35,6 +37,7 @@ CLAIMS: dict[str, Claim] = {
         "PSNR less that of the dense prior, at the worst round up to 83.22 %; masks are found on the observation, so"
         " that a fit of IMP and the one that evaluates its mask are the same",
         MATCHING,
+        rounds=paper.AGAIN_ROUNDS,
     ),
     "beats_random": Claim(
         "existence",
@@ -42,6 +45,7 @@ CLAIMS: dict[str, Claim] = {
         "better than random pruning on 20-96 % (Fig. 3)",
         "PSNR less that of random pruning, mean over rounds 1 to 14",
         POSITIVE,
+        rounds=paper.BEATS_ROUNDS,
     ),
     "beats_snip": Claim(
         "existence",
@@ -49,6 +53,7 @@ CLAIMS: dict[str, Claim] = {
         "better than SNIP on 20-96 % (Fig. 3)",
         "PSNR less that of SNIP, mean over rounds 1 to 14",
         POSITIVE,
+        rounds=paper.BEATS_ROUNDS,
     ),
     # Fig. 4
     "multi_dense": Claim(
@@ -57,6 +62,7 @@ CLAIMS: dict[str, Claim] = {
         "across domains, multi-image tickets beat the dense prior (Fig. 4)",
         "PSNR less that of the dense prior, mean over rounds 1 to 9",
         POSITIVE,
+        rounds=paper.MATCHING_ROUNDS,
     ),
     "multi_random": Claim(
         "multi",
@@ -64,6 +70,7 @@ CLAIMS: dict[str, Claim] = {
         "across domains, multi-image tickets beat random pruning (Fig. 4)",
         "PSNR less that of random pruning, mean over rounds 1 to 14",
         POSITIVE,
+        rounds=paper.BEATS_ROUNDS,
     ),
     "multi_own": Claim(
         "multi",
@@ -71,6 +78,7 @@ CLAIMS: dict[str, Claim] = {
         "they equal the image's own tickets (Fig. 4)",
         "PSNR less that of the image's own ticket, mean over rounds 1 to 9",
         MATCHING,
+        rounds=paper.MATCHING_ROUNDS,
     ),
     "multi_extreme": Claim(
         "multi",
@@ -93,6 +101,7 @@ CLAIMS: dict[str, Claim] = {
         "transferred tickets match the dense prior (Fig. 5)",
         "PSNR less that of the dense prior, mean over tasks and rounds 1 to 9",
         MATCHING,
+        rounds=paper.MATCHING_ROUNDS,
     ),
     # Fig. 6
     "to_classify": Claim(
@@ -216,6 +225,7 @@ CLAIMS: dict[str, Claim] = {
         "SNIP falls behind by up to 3 dB (Fig. 11)",
         "PSNR of the ticket less that of SNIP, mean over both sparsities",
         Region(low=1),
+        rounds=paper.CURVE_ROUNDS,
     ),
     "curves_dense": Claim(
         "curves",
@@ -223,6 +233,7 @@ CLAIMS: dict[str, Claim] = {
         "LIP alone reaches the dense prior at the last step (Fig. 11)",
         "PSNR less that of the dense prior, mean over both sparsities",
         MATCHING,
+        rounds=paper.CURVE_ROUNDS,
     ),
     # Fig. 13
     "stop_before": Claim(
@@ -246,6 +257,7 @@ CLAIMS: dict[str, Claim] = {
         "foreign tickets are slightly worse at 0-40 % (Fig. 14)",
         "PSNR less that of the image's own ticket, mean over rounds 1 and 2",
         NEGATIVE,
+        rounds=paper.FOREIGN_LOW_ROUNDS,
     ),
     "foreign_high": Claim(
         "images",
@@ -276,6 +288,7 @@ CLAIMS: dict[str, Claim] = {
         "LIP with SGLD beats SGLD on 20-79 % (Fig. 16)",
         "PSNR less that of the dense prior with SGLD, mean over rounds 1 to 7",
         POSITIVE,
+        rounds=paper.SGLD_ROUNDS,
     ),
     "sgld_mean": Claim(
         "sgld",
@@ -283,6 +296,7 @@ CLAIMS: dict[str, Claim] = {
         "LIP with SGLD beats SGLD on 20-79 % (Fig. 16)",
         "PSNR of the mean of outputs after burn-in less that of the dense prior, mean over rounds 1 to 7",
         POSITIVE,
+        rounds=paper.SGLD_ROUNDS,
     ),
     # Fig. 18 and 19
     "spectra_high": Claim(
@@ -358,6 +372,7 @@ CLAIMS: dict[str, Claim] = {
         "mean squared error above that of the dense generator, mean over rounds 1 to 6",
         Region(high=SAME_ERROR),
         "%",
+        rounds=paper.GAN_ROUNDS,
     ),
     "gan_lip_inpaint": Claim(
         "gan",
@@ -366,6 +381,7 @@ CLAIMS: dict[str, Claim] = {
         "mean squared error above that of the dense generator, mean over rounds 1 to 6",
         Region(high=SAME_ERROR),
         "%",
+        rounds=paper.GAN_ROUNDS,
     ),
     "gan_random_sense": Claim(
         "gan",
@@ -374,6 +390,7 @@ CLAIMS: dict[str, Claim] = {
         "mean squared error above that of the dense generator, mean over rounds 1 to 6",
         Region(low=SAME_ERROR, open=True),
         "%",
+        rounds=paper.GAN_ROUNDS,
     ),
     "gan_random_inpaint": Claim(
         "gan",
@@ -382,6 +399,7 @@ CLAIMS: dict[str, Claim] = {
         "mean squared error above that of the dense generator, mean over rounds 1 to 6",
         Region(low=SAME_ERROR, open=True),
         "%",
+        rounds=paper.GAN_ROUNDS,
     ),
     "compat_double": Claim(
         "compat",

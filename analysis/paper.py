@@ -7,8 +7,9 @@ our column "oracle peak" only. What it claims of them stands in `analysis.claims
 
 from __future__ import annotations
 
-# Fig. 3: the rounds up to which tickets match, on the observation and trained again; 83.22 % is rounded to 83.23 there
-MATCHING = {"matching": 9, "matching_again": 8}
+# Fig. 3: the rounds at which tickets match, on the observation and trained again; 83.22 % is rounded to 83.23 there
+MATCHING_ROUNDS = range(1, 10)
+AGAIN_ROUNDS = range(1, 9)
 BEATS_ROUNDS = range(1, 15)
 
 # Fig. 4

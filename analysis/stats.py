@@ -8,7 +8,7 @@ and so is the test of the hypothesis that the effect lies on the wrong side of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, nan, sqrt
 
@@ -73,6 +73,8 @@ class Claim:
     region: Region
     """Where the mean over seeds lies if the claim holds."""
     unit: str = "dB"
+    rounds: Sequence[int] = ()
+    """The rounds that it speaks of; it is not judged before the first and the last of them are measured."""
 
     @property
     def threshold(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -174,8 +174,18 @@ def verdicts(
     judged = []
     for output in outputs:
         effects = blocks(of(rows, output) if output in OUTPUTS else rows, value, cells)
-        judged.append(judge(claim, output, effects, why if effects.dropna().empty else note))
+        verdict = judge(claim, output, effects, why if effects.dropna().empty else note)
+        judged.append(_reserved(verdict, rows["round"]) if claim.rounds and verdict.n else verdict)
     return judged
+
+
+def _reserved(verdict: Verdict, rounds: pd.Series) -> Verdict:
+    """The verdict, unless one end of what its claim speaks of is not among the measured rounds."""
+    ends = sorted({verdict.claim.rounds[0], verdict.claim.rounds[-1]} - set(rounds))
+    if not ends:
+        return verdict
+    lack = f"not measured at {' and '.join(f'{percent(k):.3g} %' for k in ends)}"
+    return replace(verdict, verdict=UNKNOWN, note="; ".join(filter(None, [verdict.note, lack])))
 
 
 def native(rows: pd.DataFrame) -> pd.Series:

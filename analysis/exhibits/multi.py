@@ -32,9 +32,9 @@ def multi(frames: Frames) -> Exhibit | Absent:
     tickets = every[(every["masks"] == "several") & (every["round"] > 0)]
     judged = []
     for name, value, rounds in (
-        ("multi_dense", "minus_dense", range(1, paper.MATCHING["matching"] + 1)),
+        ("multi_dense", "minus_dense", paper.MATCHING_ROUNDS),
         ("multi_random", "minus_random", paper.BEATS_ROUNDS),
-        ("multi_own", "minus_own", range(1, paper.MATCHING["matching"] + 1)),
+        ("multi_own", "minus_own", paper.MATCHING_ROUNDS),
         ("multi_extreme", "minus_own", range(paper.EXTREME_FROM, 51)),
     ):
         rows = tickets[tickets["round"].isin(rounds)]

@@ -31,7 +31,7 @@ def transfer(frames: Frames) -> Exhibit | Absent:
     every["minus_dense"] = minus(every, every[every["round"] == 0], at)
     every["minus_native"] = minus(every, every[every["masks"] == NATIVE], [*at, "round"])
     foreign = every[(every["masks"] != NATIVE) & (every["round"] > 0)]
-    matching = foreign[foreign["round"] <= paper.MATCHING["matching"]]
+    matching = foreign[foreign["round"].isin(paper.MATCHING_ROUNDS)]
     cells = ["panel", "masks", "round"]
     judged = [
         *verdicts(frames, "transfer", foreign, "minus_native", cells),
