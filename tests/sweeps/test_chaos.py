@@ -391,7 +391,7 @@ for _ in range(60):
         time.sleep(1)
 def workers():
     return sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())
-for _ in range(300):  # on a busy machine the autoscaler takes its time to begin
+for _ in range(60):  # on a busy machine the autoscaler takes its time to begin
     if ray._private.state.state.get_cluster_config():
         break
     time.sleep(1)
