@@ -38,6 +38,7 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 import ray  # noqa: E402  # it reads the environment when it is imported
+import yaml  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
@@ -57,8 +58,8 @@ PATIENCE = 600.0
 """Seconds that a trial waits for a storage that has gone away, before it gives up its slot."""
 ANSWER_WITHIN = 120.0
 """Seconds in which every node of a cluster has to say whether it sees the storage; it may have to compile kernels."""
-AUTOSCALER_SPEAKS_WITHIN = 20.0
-"""Seconds in which the autoscaler of a cluster that has just begun says what nodes it can add."""
+BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
+"""Where `ray up` leaves cluster.yaml on the head. A driver is told by nothing else what the autoscaler can add."""
 NODE_LOSS_SEEN_WITHIN = 30.0
 """Seconds that may lie between the deaths of processes and Ray's hearing that their node is lost, or the reverse."""
 PENDING_ON_A_CLUSTER = 64
@@ -114,7 +115,7 @@ def connected(resources: Resources, plan: Plan, ledger: Ledger) -> Iterator[Reso
             "RAY_AUTH_MODE here say what it says there?"
         ) from error
     try:
-        shapes = _shapes(resources)
+        shapes = [node["Resources"] for node in _nodes()] + ([] if local else addable())
         gpus = resources.gpus
         if gpus is None:
             gpus = resources.share if any(shape.get("GPU", 0) >= 1 for shape in shapes) else 0.0
@@ -201,17 +202,14 @@ def _knock(address: str) -> None:
         ) from error
 
 
-def _shapes(resources: Resources) -> list[dict[str, float]]:
-    """The resources of every node there is, and of those that the autoscaler can add, once it has said so."""
-    deadline = time.monotonic() + AUTOSCALER_SPEAKS_WITHIN
-    while True:
-        shapes = [dict(node["Resources"]) for node in _nodes()]
-        if config := ray._private.state.state.get_cluster_config():
-            shapes += [dict(group.resources) for group in config.node_group_configs if group.max_count > 0]
-        enough = any(_holds(shape, resources) for shape in shapes)
-        if enough or resources.address == "local" or time.monotonic() > deadline:
-            return shapes
-        time.sleep(0.5)
+def addable() -> list[dict[str, float]]:
+    """The resources of every kind of node that the autoscaler can add, if this is the head of what `ray up` made."""
+    try:
+        described = yaml.safe_load(BOOTSTRAP.expanduser().read_text())
+    except FileNotFoundError:
+        return []
+    types = described["available_node_types"].values()
+    return [kind["resources"] for kind in types if kind.get("max_workers")]
 
 
 def _holds(shape: dict[str, float], resources: Resources) -> bool:

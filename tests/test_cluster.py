@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -69,3 +70,16 @@ def test_every_start_asks_for_the_token_which_every_node_is_given(cluster: dict[
 def test_every_node_installs_this_project(cluster: dict[str, Any]) -> None:
     assert cluster["file_mounts"]["~/lip"] == "."
     assert any("pip install" in command and '"$HOME/lip[fast]"' in command for command in cluster["setup_commands"])
+
+
+def test_a_driver_on_the_head_knows_what_the_autoscaler_can_add(
+    cluster: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.autoscaler._private.util import prepare_config
+
+    from sweeps.execute import addable
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert addable() == []
+    (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps(prepare_config(cluster)))
+    assert addable() == [{"CPU": 4, "GPU": 1}]
