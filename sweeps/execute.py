@@ -206,7 +206,7 @@ def addable() -> list[dict[str, float]]:
     """The resources of every kind of node that the autoscaler can add, if this is the head of what `ray up` made."""
     try:
         described = yaml.safe_load(BOOTSTRAP.expanduser().read_text())
-    except FileNotFoundError:
+    except OSError:
         return []
     types = described["available_node_types"].values()
     return [kind["resources"] for kind in types if kind.get("max_workers")]

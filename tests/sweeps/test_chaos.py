@@ -389,7 +389,7 @@ subprocess.Popen([ray, "start", "--head", "--block", "--num-cpus=0", "--port=637
 import ray
 for _ in range(60):
     try:
-        ray.init("127.0.0.1:6379", logging_level="error")
+        ray.init("127.0.0.1:6379", logging_level="error", log_to_driver=False)
         break
     except Exception:
         time.sleep(1)
