@@ -120,7 +120,7 @@ class Backtracking:
     def check(self, loss: Tensor) -> Tensor:
         """Take the loss at the present weights; returns 1.0 if they were undone, else 0.0."""
         undo = ~(loss <= self.accepted_loss * self.ratio)  # so that a loss that is not a number is undone too
-        self.theta.copy_(torch.where(undo, self.accepted_theta, self.theta))
+        torch.where(undo, self.accepted_theta, self.theta, out=self.theta)
         self.accepted_theta.copy_(self.theta)
         self.accepted_loss.copy_(torch.where(undo, self.accepted_loss, loss))
         self.count += undo

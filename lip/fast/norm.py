@@ -32,7 +32,7 @@ class LeakyNorm(Stage, nn.BatchNorm2d):
         number = x.dtype.type
         leak, eps, momentum = number(self.leak), number(self.eps), number(self.momentum)
         running = self.running_mean.numpy(), self.running_var.numpy()
-        forward(x, weight, bias, leak, eps, momentum, *running, mean, scale, y)
+        forward(x, y, weight, bias, leak, eps, momentum, *running, mean, scale)
         return y, (x, weight, bias, mean, scale)
 
     def back(self, slope: Array, kept: Kept, wanted: bool) -> tuple[Array, ...]:
@@ -43,7 +43,7 @@ class LeakyNorm(Stage, nn.BatchNorm2d):
 
 
 @compiled
-def forward(x, weight, bias, leak, eps, momentum, running_mean, running_variance, mean, scale, y):
+def forward(x, y, weight, bias, leak, eps, momentum, running_mean, running_variance, mean, scale):
     """Fill y, mean and scale, the inverse of the standard deviation, and move the running statistics."""
     images, channels, height, width = x.shape
     pixels = height * width

@@ -17,11 +17,10 @@ CACHE_LINE = 16
 """Numbers in 64 bytes."""
 
 Conv = nn.Conv2d | nn.ConvTranspose2d
-Kept = tuple[Array, Array, bool, "Layout"]
 
 
-class SparseConv(Stage):
-    """Takes the place of a convolution, transposed or not, of whose weights `kept` (bool) marks the survivors.
+class Survivors(Stage):
+    """Takes the place of a convolution of whose weights `kept` (bool) marks the survivors.
 
     `values` are the kept weights, flat, in the order of the weight tensor; there are no others. In the state dict
     stands `weight`, with zeros, so that nobody else need know.
@@ -29,29 +28,68 @@ class SparseConv(Stage):
 
     def __init__(self, conv: Conv, kept: Tensor) -> None:
         super().__init__()
-        self.stride, self.margin, self.zeros = conv.stride[0], margin(conv), int(conv.padding[0])
-        numbers = kept.new_full(kept.shape, -1, dtype=torch.int64)
-        numbers[kept] = torch.arange(int(kept.sum()))
-        if isinstance(conv, nn.ConvTranspose2d):  # which is a convolution of what is padded, its kernel turned round
-            self.zeros = conv.kernel_size[0] - 1 - self.zeros
-            numbers = numbers.transpose(0, 1).flip(2, 3)
-        self.numbers = numbers.numpy()
-        """Which of the values stands where in the convolution's (outputs, inputs, size, size) weights; -1: none."""
         self.kept = kept
         self.values = nn.Parameter(conv.weight.detach()[kept])
         self.bias = conv.bias
-        self.layouts: dict[tuple[int, int], Layout] = {}
+
+    def numbers(self) -> Tensor:
+        """Which of the values stands where in the weights; -1: none."""
+        numbers = self.kept.new_full(self.kept.shape, -1, dtype=torch.int64)
+        numbers[self.kept] = torch.arange(self.values.numel())
+        return numbers
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        values = destination.pop(f"{prefix}values")
+        destination[f"{prefix}weight"] = values.new_zeros(self.kept.shape).masked_scatter_(self.kept, values)
+
+
+class SparseConv(Survivors):
+    """A convolution, transposed or not."""
+
+    def __init__(self, conv: Conv, kept: Tensor) -> None:
+        super().__init__(conv, kept)
+        self.zeros = int(conv.padding[0])
+        numbers = self.numbers()
+        if isinstance(conv, nn.ConvTranspose2d):  # which is a convolution of what is padded, its kernel turned round
+            self.zeros = conv.kernel_size[0] - 1 - self.zeros
+            numbers = numbers.transpose(0, 1).flip(2, 3)
+        self.products = NonZeros(numbers.numpy(), margin(conv), conv.stride[0])
 
     def tensors(self) -> tuple[Tensor, Tensor | None]:
         return self.values, self.bias
 
-    def ahead(self, x: Array, values: Array, bias: Array | None) -> tuple[Array, Kept]:
+    def ahead(self, x: Array, values: Array, bias: Array | None) -> tuple[Array, Any]:
         if self.zeros:
             x = np.pad(x, [(0, 0), (0, 0), *[(self.zeros, self.zeros)] * 2])
-        images, _, height, width = x.shape
-        if (height, width) not in self.layouts:
-            self.layouts[height, width] = Layout.of(self.numbers, self.margin, self.stride, height, width)
-        layout = self.layouts[height, width]
+        return self.products.ahead(x, values, bias)
+
+    def back(self, slope: Array, kept: Any, wanted: bool) -> tuple[Array | None, ...]:
+        values_slope = np.empty(self.values.shape, slope.dtype)
+        x_slope, bias_slope = self.products.back(slope, kept, values_slope, wanted)
+        if wanted and self.zeros:
+            inside = slice(self.zeros, -self.zeros)
+            x_slope = np.ascontiguousarray(x_slope[..., inside, inside])
+        return x_slope, values_slope, None if self.bias is None else bias_slope
+
+
+class NonZeros:
+    """The arithmetic of a convolution that has no zeros among its weights.
+
+    `numbers` (outputs, inputs, size, size) says which of a vector of values stands where; -1: none. Its input is padded
+    by reflection, by `margin`.
+    """
+
+    def __init__(self, numbers: Array, margin: int = 0, stride: int = 1) -> None:
+        self.numbers, self.margin, self.stride = numbers, margin, stride
+        self.layouts: dict[tuple[int, ...], Layout] = {}
+
+    def ahead(self, x: Array, values: Array, bias: Array | None = None) -> tuple[Array, Any]:
+        """The convolution of x, and what `back` needs."""
+        images, _, *size = x.shape
+        if tuple(size) not in self.layouts:
+            self.layouts[tuple(size)] = Layout.of(self.numbers, self.margin, self.stride, *size)
+        layout = self.layouts[tuple(size)]
         planes, y = np.empty((images, *layout.planes), x.dtype), np.empty((images, *layout.y), x.dtype)
         kernels.forward(
             x.reshape(images, *layout.x),
@@ -65,13 +103,13 @@ class SparseConv(Stage):
             planes,
             y,
         )
-        return y.reshape(images, *layout.output), (planes, values, bias is not None, layout)
+        return y.reshape(images, *layout.output), (planes, values, layout)
 
-    def back(self, slope: Array, kept: Kept, wanted: bool) -> tuple[Array | None, ...]:
-        planes, values, biased, layout = kept
-        lines, x_slope = np.empty((len(slope), *layout.lines), slope.dtype), None
-        values_slope, in_order = np.empty_like(values), np.empty_like(values)
-        bias_slope = np.empty(slope.shape[1], slope.dtype)
+    def back(self, slope: Array, kept: Any, values_slope: Array, wanted: bool = True) -> tuple[Any, Array]:
+        """The gradients of x, if it is wanted, and of the bias; fills that of the values that stand here."""
+        planes, values, layout = kept
+        lines, in_order = np.empty((len(slope), *layout.lines), slope.dtype), np.empty(len(layout.order), slope.dtype)
+        x_slope, bias_slope = None, np.empty(slope.shape[1], slope.dtype)
         kernels.backward_values(
             slope.reshape(len(slope), *layout.y),
             layout.starts,
@@ -97,15 +135,7 @@ class SparseConv(Stage):
                 x_slope,
             )
             x_slope = x_slope.reshape(len(slope), *layout.input)
-            if self.zeros:
-                inside = slice(self.zeros, -self.zeros)
-                x_slope = np.ascontiguousarray(x_slope[..., inside, inside])
-        return x_slope, values_slope, bias_slope if biased else None
-
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        values = destination.pop(f"{prefix}values")
-        destination[f"{prefix}weight"] = values.new_zeros(self.kept.shape).masked_scatter_(self.kept, values)
+        return x_slope, bias_slope
 
 
 def supports(conv: nn.Module) -> bool:

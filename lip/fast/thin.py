@@ -15,23 +15,37 @@ from torch import Tensor, nn
 from lip.fast.chain import Chain, Stage, join
 from lip.fast.dense_conv import DenseConv
 from lip.fast.double import Double, doubles
+from lip.fast.doubled_conv import DoubledUp
 from lip.fast.norm import LeakyNorm
 from lip.fast.sparse_conv import SparseConv, supports
-from lip.priors.networks import Network
+from lip.priors.networks import Network, Up
+
+CONVS = nn.Conv2d | nn.ConvTranspose2d
+
+SMALLEST = 16
+"""Maps of fewer pixels are doubled first: to put the weights in order would take as long as that saves."""
 
 
 def thin(net: Network, code: Tensor, kept: Tensor) -> Tensor:
     """Replace modules of a network by faster ones; returns which parameters are still there.
 
-    A convolution becomes a SparseConv where that pays. `kept` (ones and zeros) and what is returned (bool) are flat,
-    over all parameters that the network had.
+    A convolution of a doubled map is computed before the doubling, another becomes a SparseConv where that pays.
+    `kept` (ones and zeros) and what is returned (bool) are flat, over all parameters that the network had.
     """
     parameters = list(net.parameters())
     sizes = [parameter.numel() for parameter in parameters]
-    pixels = output_pixels(net, code)
+    pixels = output_pixels(net, code, CONVS | nn.Upsample)
     masks = dict(zip(parameters, kept.bool().split(sizes), strict=True))
     there = {parameter: torch.ones_like(mask) for parameter, mask in masks.items()}
-    for parent, name, conv in _children(net, nn.Conv2d | nn.ConvTranspose2d):
+    for parent, name, up in _children(net, Up):
+        conv, small = up.up[0], pixels[up.enlarge] // 4
+        if doubles(up.enlarge) and small >= SMALLEST and pixels[up.enlarge] == pixels[conv]:  # so nothing is cropped
+            mask, channels = masks[conv.weight], conv.out_channels
+            kept_taps = int(mask.view_as(conv.weight)[:, -channels:].sum())
+            sparse = is_faster(kept_taps, (9 * channels, channels, 1, 1), small)
+            setattr(parent, name, DoubledUp(up, mask.view_as(conv.weight), sparse))
+            there[conv.weight] = mask
+    for parent, name, conv in _children(net, CONVS):
         mask = masks[conv.weight]
         if supports(conv) and is_faster(int(mask.sum()), conv.weight.shape, pixels[conv]):
             setattr(parent, name, SparseConv(conv, mask.view_as(conv.weight)))
@@ -90,14 +104,14 @@ def _children(net: nn.Module, kind: type[nn.Module] | UnionType) -> list[tuple[n
     return [child for child in children if isinstance(child[2], kind)]
 
 
-def output_pixels(net: nn.Module, code: Tensor) -> dict[nn.Module, int]:
-    """How many pixels each convolution puts out, over all images."""
+def output_pixels(net: nn.Module, code: Tensor, kind: type[nn.Module] | UnionType = CONVS) -> dict[nn.Module, int]:
+    """How many pixels each module of a kind puts out, over all images."""
     seen: dict[nn.Module, int] = {}
 
     def note(module: nn.Module, _: object, output: Tensor) -> None:
         seen[module] = output[:, 0].numel()
 
-    handles = [conv.register_forward_hook(note) for _, _, conv in _children(net, nn.Conv2d | nn.ConvTranspose2d)]
+    handles = [module.register_forward_hook(note) for _, _, module in _children(net, kind)]
     with torch.no_grad():
         net.eval()(code)  # so that batch norm's running statistics stay
     net.train()

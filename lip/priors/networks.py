@@ -64,6 +64,10 @@ class Up(nn.Module):
         joined = x if skip is None else torch.cat([skip, centre(x, skip)], dim=1)
         return self.mix(self.up(self.norm(joined)))
 
+    def way(self) -> tuple[nn.Module, ...]:
+        """Its modules from where the two maps are joined."""
+        return self.norm, self.up, self.mix
+
 
 def centre(x: Tensor, like: Tensor) -> Tensor:
     """The middle of a map, as large as another: doubling what was halved from an odd size is one pixel too much."""
@@ -142,7 +146,7 @@ class HourglassNet(Scaled):
         for down in downs:
             yield down.stride, down.conv
         for up, then in zip(ups, [*(up.enlarge for up in ups[1:]), self.out], strict=True):
-            yield up.norm, up.up, up.mix, then
+            yield *up.way(), then
 
 
 class DecoderNet(Network):

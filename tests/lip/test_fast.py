@@ -21,13 +21,14 @@ from lip.fast.backend import choose
 from lip.fast.chain import Chain
 from lip.fast.dense_conv import DenseConv
 from lip.fast.double import Double, doubles
+from lip.fast.doubled_conv import DoubledUp
 from lip.fast.norm import LeakyNorm
 from lip.fast.sparse_conv import SparseConv, supports
 from lip.fast.thin import is_faster, thin
 from lip.fitting import train
 from lip.masks import Mask
 from lip.priors import Hourglass
-from lip.priors.networks import ReflectConv, doubling
+from lip.priors.networks import ReflectConv, Up, doubling
 from lip.restoration import Restoration
 
 exactly = {"rtol": 1e-10, "atol": 1e-10}
@@ -143,9 +144,10 @@ def test_what_is_joined_is_computed_by_the_last_and_keeps_its_names() -> None:
     net = Hourglass(width=16, scales=2).build(3)
     twin, code = copy.deepcopy(net), torch.randn(1, 32, 8, 8)
     thin(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
+    assert [type(up) for up in net.up] == [Up, DoubledUp]
     assert [len(stages) for stages in (net.down[0].stride.stages, net.down[0].conv.stages)] == [0, 4]
-    assert [len(up.enlarge.stages) for up in net.up] == [1, 6]
-    assert len(net.out.stages) == 6
+    assert [len(up.enlarge.stages) for up in net.up] == [1, 0]
+    assert len(net.out.stages) == 5 + 5
     assert net.state_dict().keys() == twin.state_dict().keys()
     torch.testing.assert_close(net(code), twin(code))
 
@@ -211,6 +213,50 @@ def test_doubling_is_pytorchs(shape: tuple[int, ...]) -> None:
     x, slope = drawn(*shape), torch.randn(*shape[:2], 2 * shape[2], 2 * shape[3], dtype=torch.float64)
     assert doubles(doubling())
     torch.testing.assert_close(sides(Double(), x, slope=slope), sides(doubling(), x, slope=slope), **exactly)
+
+
+@pytest.mark.parametrize("density", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("skip", [4, 0])
+def test_a_doubled_map_may_be_convolved_before_it_is_doubled(skip: int, sparse: bool, density: float) -> None:
+    for height, width in ((2, 2), (3, 5), (8, 4)):
+        up = Up(6, skip).double()
+        up.norm.weight.data.normal_()
+        up.norm.bias.data.normal_()
+        conv: Any = up.up[0]
+        kept = torch.rand(conv.weight.shape) < density
+        conv.weight.data *= kept
+        doubled = DoubledUp(copy.deepcopy(up), kept, sparse)
+        maps = (
+            [drawn(2, 6, height, width), drawn(2, skip, 2 * height, 2 * width)]
+            if skip
+            else [drawn(2, 6, height, width)]
+        )
+        given = [maps[0], maps[1] if skip else None]
+        y = up(*given)
+        slope = torch.randn_like(y)
+        expected = torch.autograd.grad(y, [*maps, *up.parameters()], slope)
+        weight = len(maps) + [name for name, _ in up.named_parameters()].index("up.0.weight")
+        expected = [e[kept] if n == weight else e for n, e in enumerate(expected)]
+        mine = doubled(*given)
+        torch.testing.assert_close(mine, y, **exactly)
+        got = torch.autograd.grad(mine, [*maps, *doubled.parameters()], slope)
+        assert [name for name, _ in doubled.named_parameters()][weight - len(maps)] == "up.0.values"
+        close = exactly if density else {"rtol": 0, "atol": 1e-8}  # what is constant is normed by next to nothing
+        torch.testing.assert_close(list(got), expected, **close)
+        assert doubled.state_dict().keys() == up.state_dict().keys()
+        torch.testing.assert_close(dict(doubled.state_dict()), dict(up.state_dict()), **exactly)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "doubled"), [(16, 16, 2), (16, 12, 1), (14, 16, 1), (13, 17, 0), (8, 8, 1)]
+)
+def test_what_is_cropped_or_tiny_is_doubled_first(height: int, width: int, doubled: int) -> None:
+    net = Hourglass(width=16, scales=2).build(3)
+    twin, code = copy.deepcopy(net), torch.randn(1, 32, height, width)
+    thin(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
+    assert sum(isinstance(up, DoubledUp) for up in net.up) == doubled
+    torch.testing.assert_close(net(code), twin(code))
 
 
 def test_other_enlargements_are_left_alone() -> None:
