@@ -38,7 +38,7 @@ class Timing:
     round: int
     sparsity: float
     products: int
-    """Multiplications of a step, forward and backward, by weights that are kept in convolutions."""
+    """Multiplications of a step, forward and backward, by kept weights, where none is saved by doubling afterwards."""
     seconds: dict[str, list[float]]
 
 
