@@ -116,7 +116,7 @@ EMBEDDED = {"faces": _faces, "digits": _digits}
 
 def _listed(path: Path) -> list[Path]:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"data {path} cannot be read as a list of folders ({error})") from error
     folders = [path.parent / line for line in lines if line and not line.startswith("#")]

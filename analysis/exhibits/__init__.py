@@ -20,6 +20,7 @@ from analysis.exhibits.levels import levels
 from analysis.exhibits.multi import multi
 from analysis.exhibits.oes import oes
 from analysis.exhibits.ratio import ratio
+from analysis.exhibits.recovered import recovered
 from analysis.exhibits.rewinding import rewinding
 from analysis.exhibits.script import script
 from analysis.exhibits.sets import sets
@@ -39,6 +40,7 @@ EXHIBITS: dict[str, Callable[[Frames], Exhibit | Absent]] = {
     "classification": classification,
     "layers": layers,
     "classifier_layers": classifier_layers,
+    "recovered": recovered,
     "rewinding": rewinding,
     "impedance": impedance,
     "curves": curves,

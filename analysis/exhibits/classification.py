@@ -73,7 +73,7 @@ def classification(frames: Frames) -> Exhibit | Absent:
             " one standard deviation; the dashed line is the dense net. Masks from the other task leave whole the"
             " layers that their own net does not have (the two convolutions that see code or pictures, and the output"
             " convolution), so their true sparsity, in the table, is lower; shuffled ones have the same in every layer."
-            " There too: 95 % binomial interval of an accuracy, from the number of test pictures.",
+            " There too: Wilson's 95 % interval of an accuracy, from the number of test pictures.",
         ),
         _summary(every),
         _figure(every),
@@ -180,9 +180,15 @@ def _summary(every: pd.DataFrame) -> pd.DataFrame:
         )
         .reset_index()
     )
-    share = table["value"] / 100
-    half = 1.96 * 100 * np.sqrt((share * (1 - share)).clip(lower=0) / table["test_images"].astype("float64"))
-    return table.assign(value_binomial=half, measure=table["task"].map(MEASURES))
+    low, high = _wilson(table["value"] / 100, table["test_images"].astype("float64"))
+    return table.assign(value_low=100 * low, value_high=100 * high, measure=table["task"].map(MEASURES))
+
+
+def _wilson(share: pd.Series, of: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Wilson's 95 % interval of a share; the plain one has no width at 0 and 1."""
+    z = 1.96**2 / of
+    half = np.sqrt(z * share * (1 - share) + z**2 / 4)
+    return (share + z / 2 - half) / (1 + z), (share + z / 2 + half) / (1 + z)
 
 
 def _figure(every: pd.DataFrame) -> Figure:

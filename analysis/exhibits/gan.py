@@ -1,4 +1,4 @@
-"""Table 1 and Fig 8: tickets of a pre-trained generator, in compressive sensing and inpainting."""
+"""Table 1: tickets of a pre-trained generator, in compressive sensing and inpainting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from analysis.exhibits.scores import minus, of
 from analysis.frames import AXES, Frames
 from analysis.plots import OUTPUTS, grid, legend, lines, look, sparsity_axis, styles
 
-NAME, TITLE = "gan", "Tickets of a pre-trained generator (Table 1, Fig. 8)"
+NAME, TITLE = "gan", "Tickets of a pre-trained generator (Table 1)"
 TASKS = {"sense": "compressive sensing", "inpaint": "inpainting"}
 SHOWN = ["last", "peak"]
 """The reported outputs there are mean squared errors of: the paper's is the last."""
@@ -20,9 +20,9 @@ SHOWN = ["last", "peak"]
 def gan(frames: Frames) -> Exhibit | Absent:
     """Mean squared error over sparsity of faces recovered with IMP tickets and with randomly pruned generators."""
     frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _ticket, "ticket of a generator"):
+    if absent := lacking(frames, NAME, TITLE, ticket, "ticket of a generator"):
         return absent
-    fits = frames.fits[_shown(frames.fits)]
+    fits = frames.fits[shown(frames.fits)]
     every = _errors(fits)
     pruned = every[every["round"].isin(paper.GAN_ROUNDS)]
     judged = [
@@ -51,13 +51,15 @@ def gan(frames: Frames) -> Exhibit | Absent:
     )
 
 
-def _shown(rows: pd.DataFrame) -> pd.Series:
+def shown(rows: pd.DataFrame) -> pd.Series:
+    """Marks rounds of recoveries with generators tuned as the paper says."""
     tuned = rows["task"].isin(list(TASKS)) & (rows["source_task"] == "generate")
     return tuned & as_in_paper(rows) & rows["pruner"].isin(["imp", "random"])
 
 
-def _ticket(rows: pd.DataFrame) -> pd.Series:
-    return _shown(rows) & (rows["pruner"] == "imp") & (rows["round"] > 0)
+def ticket(rows: pd.DataFrame) -> pd.Series:
+    """Marks those with tickets of IMP."""
+    return shown(rows) & (rows["pruner"] == "imp") & (rows["round"] > 0)
 
 
 def _errors(fits: pd.DataFrame) -> pd.DataFrame:

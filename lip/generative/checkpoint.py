@@ -123,7 +123,7 @@ def _loaded(path: Path) -> object:
             warnings.simplefilter("ignore")  # of PyTorch, about what it then refuses
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file ends in anything from EOFError to RuntimeError
-        if found := re.search(r"GLOBAL (\w+(?:\.\w+)+)", str(error)):
+        if found := re.search(r"GLOBAL (\w+(?:\.\w+)*)", str(error)):
             raise InputError(
                 f"{path} holds pickled code ({found[1]}), which is never run; give a checkpoint of tensors only"
             ) from error
@@ -145,10 +145,22 @@ def _named(content: object, name: str) -> dict[str, Tensor]:
     for key, value in flat.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             raise InputError(f"{name}: {key} is not a tensor; give a checkpoint of a generator")
+        if not _plain(value):
+            raise InputError(f"{name}: {key} is no dense tensor of finite numbers; give a checkpoint of a generator")
         for theirs, ours in RENAMED.items():
             key = re.sub(theirs, ours, key)
         found[key] = value.contiguous().clone()  # networks of one file may share them
     return found
+
+
+def _plain(value: Tensor) -> bool:
+    """Whether all values are there, numbers each in a place of its own: a file of bytes can claim terabytes."""
+    import torch
+
+    numbers = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64)
+    if value.layout is not torch.strided or value.is_nested or value.is_meta or value.dtype not in numbers:
+        return False
+    return value.nbytes <= value.untyped_storage().nbytes() and bool(value.isfinite().all())
 
 
 def _cached(name: str) -> Path:

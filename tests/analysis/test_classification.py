@@ -85,9 +85,10 @@ def test_accuracies_stand_with_the_interval_that_their_test_pictures_allow(frame
     table = analysis.EXHIBITS["classification"](frames).frame
     rows = table[(table["task"] == "classify") & (table["round"] == 0) & (table["output"] == "peak")]
     assert rows["value"].tolist() == pytest.approx([90.0] * 4)
-    assert rows["value_binomial"].tolist() == pytest.approx([1.96 * 3] * 4)
+    assert rows["value_low"].tolist() == pytest.approx([82.56] * 4, abs=0.01)
+    assert rows["value_high"].tolist() == pytest.approx([94.48] * 4, abs=0.01)
     assert set(rows["measure"]) == {"accuracy (%)"}
-    assert table[table["task"] == "denoise"]["value_binomial"].isna().all()
+    assert table[table["task"] == "denoise"][["value_low", "value_high"]].isna().all(axis=None)
     assert set(table[table["task"] == "classify"]["output"]) == {"peak", "last"}
     assert set(table[table["task"] == "denoise"]["output"]) == {"peak", "last", "stop"}
 

@@ -18,7 +18,7 @@ from analysis.stats import FAILS, HOLDS, UNKNOWN, Verdict
 from lip.errors import InputError
 
 SEEDS = (0, 1, 2)
-SWEEPS = {"script": "compat", "classifier_layers": "classification"}
+SWEEPS = {"script": "compat", "classifier_layers": "classification", "recovered": "gan"}
 """What runs an exhibit that is not alone in its sweep."""
 
 

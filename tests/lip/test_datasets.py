@@ -85,7 +85,7 @@ def test_one_picture_in_colour_makes_all_of_them_so(pets: Path) -> None:
 
 def test_a_list_names_the_class_folders(pets: Path) -> None:
     save(pets / "bird" / "1.png", picture(30))  # which would not do as a class, and is not listed
-    Path("two.txt").write_text("# two of three\npets/dog\n\npets/cat\n")
+    Path("two.txt").write_text("pets/dog\n\n# the second of three\npets/cat\n", encoding="utf-8-sig")
     found = load("two.txt", 8)
     assert found.classes == ("dog", "cat")
     assert found.reference.train == 12

@@ -162,22 +162,25 @@ def test_published_weights_keep_their_values_under_our_names(tmp_path: Path, mon
 class Touches:
     """Would make a file if it were unpickled."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, builtin: bool) -> None:
+        self.calls = (eval, (f"__import__('os').mkdir({str(path)!r})",)) if builtin else (os.mkdir, (str(path),))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.path),)
+        return self.calls
 
 
+@pytest.mark.parametrize("builtin", [True, False])
 @pytest.mark.parametrize("zipped", [True, False])
-def test_pickled_code_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> None:
+def test_pickled_code_is_refused_and_not_run(tmp_path: Path, zipped: bool, builtin: bool) -> None:
     path = tmp_path / "bad.pt"
-    torch.save({"netG": {}, "x": Touches(tmp_path / "run")}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(InputError, match=r"bad\.pt holds pickled code \(posix\.mkdir\), which is never run; give a"):
+    torch.save({"netG": {}, "x": Touches(tmp_path / "run", builtin)}, path, _use_new_zipfile_serialization=zipped)
+    called = "eval" if builtin else "posix.mkdir"
+    with pytest.raises(InputError, match=rf"bad\.pt holds pickled code \({called}\), which is never run; give a"):
         checkpoint.read(str(path))
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
     whole = tmp_path / "whole.pt"
     torch.save({"generator_deconv.0.0.weight": torch.zeros(9)}, whole)
@@ -187,6 +190,16 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pickle.pt").write_bytes(pickle.dumps({"weight": 1.0}))
     torch.save([1], tmp_path / "list.pt")
     torch.save({"epoch": 3}, tmp_path / "number.pt")
+    tensors = {
+        "sparse": torch.eye(3).to_sparse(),
+        "nothing": torch.empty(3, device="meta"),
+        "repeated": torch.zeros(3).expand(10**6, 10**6, 3),  # 12 TB in a file of 1 kB
+        "nested": torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)]),
+        "complex": torch.zeros(3, dtype=torch.complex64),
+        "infinite": torch.tensor([1.0, torch.inf]),
+    }
+    for name, tensor in tensors.items():
+        torch.save({"weight": tensor}, tmp_path / f"{name}.pt")
     sentences = {
         "cut": "is not a whole checkpoint of PyTorch; give an undamaged one",
         "text": "is not a whole checkpoint of PyTorch; give an undamaged one",
@@ -194,6 +207,7 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
         "list": "holds no weights by name; give a checkpoint of a generator",
         "number": "epoch is not a tensor; give a checkpoint of a generator",
         "none": "there is no checkpoint .*; give a file, or celebahq-256",
+        **dict.fromkeys(tensors, "weight is no dense tensor of finite numbers; give a checkpoint of a generator"),
     }
     for name, sentence in sentences.items():
         with pytest.raises(InputError, match=sentence):
