@@ -247,6 +247,13 @@ def unlike(fits: pd.DataFrame, image: str) -> str:
     return f"The paper's numbers are of {image}, at full size: compare differences from the dense prior only."
 
 
+def alone(ours: pd.Series) -> str:
+    """What to bear in mind where nothing of ours stands beside the paper's numbers; empty where something does."""
+    if ours.notna().any():
+        return ""
+    return "None of these images is one of the paper's, so that its numbers stand alone: the profile paper has them."
+
+
 def beside(rows: list[dict[str, object]], paper: str = "paper (dB)", ours: str = "ours (dB)") -> pd.DataFrame:
     """A table of the paper's numbers beside ours, with the difference."""
     frame = pd.DataFrame(rows)
