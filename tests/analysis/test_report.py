@@ -196,7 +196,7 @@ def test_a_browser_shows_the_fits_and_fits_on_a_phone(measured, tmp_path, monkey
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["tini"], "no sweep 'tini' was started here; start it with python -m sweeps run tini (did you mean 'tiny'?)"),
+        (["tini"], "no sweep 'tini' was started here; start it with python -m sweeps run tini --storage "),
         (["tiny", "--profile", "paper"], "was not run with profile 'paper'"),
     ],
 )
