@@ -431,6 +431,7 @@ def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     buffer = io.BytesIO()
     with look():
         figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
+    figure.set_layout_engine("none")  # laid out once for all its files
     return buffer.getvalue()
 
 

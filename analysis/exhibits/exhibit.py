@@ -133,14 +133,15 @@ def lacking(
     axes = [*AXES, "sparsity", *apart]
     same = frames.fits[frames.fits["task"].isin(fits["task"])]
     shared = same[same.duplicated(axes, keep=False)]
-    for _, point in shared.groupby(axes, dropna=False):
-        if varied := [column for column in SETTINGS if point[column].nunique(dropna=False) > 1]:
-            return Absent(
-                name,
-                title,
-                f"the sweep varies {' and '.join(varied)} within a point, which is never averaged",
-                "analysis.load, then frames.only(fits) with the fits of one setting",
-            )
+    points = shared.groupby(axes, dropna=False)
+    settings = [column for column in SETTINGS if column not in axes]
+    if varied := [column for column in settings if (points[column].nunique(dropna=False) > 1).any()]:
+        return Absent(
+            name,
+            title,
+            f"the sweep varies {' and '.join(varied)} within a point, which is never averaged",
+            "analysis.load, then frames.only(fits) with the fits of one setting",
+        )
     return None
 
 
