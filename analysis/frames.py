@@ -127,9 +127,7 @@ class Frames:
 
     def command_for(self, sweep: str | None) -> str:
         """What runs a sweep with this profile into this results folder."""
-        elsewhere = self.storage.absolute() != Path("results").absolute()
-        storage = f" --storage {shlex.quote(str(self.storage))}" if elsewhere else ""
-        return f"python -m sweeps run {sweep} --profile {self.profile}{storage}"
+        return run_command(str(sweep), self.profile, self.storage)
 
     def part(self, experiment: str) -> Frames:
         """One experiment of a sweep that includes several; all of a sweep that is a single one."""
@@ -176,6 +174,13 @@ def _flattened(lists: pa.ListArray, like: pa.ListArray) -> pa.Array:
     return pc.list_flatten(pc.if_else(lists.is_valid(), lists, nothing) if lists.null_count else lists)
 
 
+def run_command(sweep: str, profile: str | None, storage: Path) -> str:
+    """What runs a sweep, quoted for a shell as it is given, into a results folder."""
+    sized = f" --profile {profile}" if profile else ""
+    elsewhere = storage.absolute() != Path("results").absolute()
+    return f"python -m sweeps run {sweep}{sized}" + (f" --storage {shlex.quote(str(storage))}" if elsewhere else "")
+
+
 def storage_folder(storage: str | Path | None) -> Path:
     """The results folder that is meant: the one given, else the environment's LIP_STORAGE, else ./results."""
     folder = Path(storage or default_storage())
@@ -207,7 +212,7 @@ def load(storage: str | Path | None = None, sweep: str | None = None, profile: s
     file = sweep if sweep.endswith((".yaml", ".yml")) else ""
     sweep = Path(sweep).stem if file else sweep
     every = _typed(ledger.sweeps())
-    profile = _profile(every, sweep, profile, f"python -m sweeps run {shlex.quote(file or sweep)}")
+    profile = _profile(every, sweep, profile, run_command(shlex.quote(file or sweep), profile, folder))
     points = every[(every["sweep"] == sweep) & (every["profile"] == profile)].reset_index(drop=True)
     points["experiment"] = points["experiment"].fillna(sweep)
     for axis in ("image", "task"):
@@ -244,6 +249,6 @@ def _profile(points: pd.DataFrame, sweep: str, profile: str | None, command: str
     if profile is not None and profile not in profiles:
         raise InputError(
             f"sweep {sweep!r} was not run with profile {profile!r};"
-            f" start it with {command} --profile {profile} ({nearest(profile, profiles)})"
+            f" start it with {command} ({nearest(profile, profiles)})"
         )
     return profile or profiles[0]

@@ -223,7 +223,7 @@ def dot_panels(
     """
     categories = list(dict.fromkeys(rows[category]))[::-1]
     with look():
-        figure, axes = grid(1, len(OUTPUTS), height=0.34 * len(categories) + 0.9)
+        figure, axes = grid(1, len(OUTPUTS), height=max(0.34, 0.14 * len(labels)) * len(categories) + 0.9)
         for ax, (output, title) in zip(axes[0], OUTPUTS.items(), strict=True):
             panel = rows[rows["output"] == output].dropna(subset=[value])
             if zero:
@@ -346,8 +346,9 @@ def legend(figure: Figure, labels: dict[str, str], looks: dict[str, Style], seed
         handles.append(Line2D([], [], color=DENSE, linewidth=1.2, linestyle=(0, (5, 3)), label="dense"))
     handles.append(Line2D([], [], linestyle="", label=f"n = {seeds} seed{'s' * (seeds != 1)}"))
     widest = max(len(str(handle.get_label())) for handle in handles)
-    fitting = int(figure.get_figwidth() * 13) // (widest + 8)  # 13 letters to the inch; line and gap take 8
-    shown = figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), max(fitting, 1)))
+    fitting = max(int(figure.get_figwidth() * 13) // (widest + 8), 1)  # 13 letters to the inch; line and gap take 8
+    rows = -(-len(handles) // fitting)
+    shown = figure.legend(handles=handles, loc="outside upper center", ncols=-(-len(handles) // rows))
     for text in shown.get_texts():
         text.set_parse_math(False)
 
@@ -430,6 +431,7 @@ def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     buffer = io.BytesIO()
     with look():
         figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
+    figure.set_layout_engine("none")  # laid out once for all its files
     return buffer.getvalue()
 
 

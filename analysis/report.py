@@ -154,13 +154,20 @@ def write_files(frames: Frames, parts: list[Section], folder: Path) -> None:
     claims = claims_table(parts)
     fits = fits_table(frames)
     write(folder / "claims.csv", claims.to_csv(index=False).encode())
-    write(folder / "claims.tex", latex(claims.iloc[:, [1, 4, 5, 6, 7, 8, 10, 13, 14]]).encode() if len(claims) else b"")
+    short = latex(claims.iloc[:, [1, 4, 5, 6, 7, 8, 10, 13, 14]]) if len(claims) else ""
+    write(folder / "claims.tex", short.encode())
     write(folder / "fits.csv", fits.to_csv(index=False).encode())
-    write(folder / "index.html", page(frames, parts, fits).encode())
+    tables = {"claims": (claims, short)} | {
+        part.name: (part.exhibit.frame, part.latex) for part in parts if isinstance(part.exhibit, Exhibit)
+    }
+    write(folder / "index.html", page(frames, parts, fits, tables).encode())
 
 
-def page(frames: Frames, parts: list[Section], fits: pd.DataFrame) -> str:
-    """The page as HTML. Names come from users, so everything is escaped."""
+def page(frames: Frames, parts: list[Section], fits: pd.DataFrame, tables: dict[str, tuple[pd.DataFrame, str]]) -> str:
+    """The page as HTML, `tables` being those that it offers as CSV and LaTeX.
+
+    Names come from users, so everything is escaped.
+    """
     environment = Environment(
         loader=PackageLoader("analysis"),
         autoescape=True,
@@ -187,14 +194,7 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame) -> str:
         data=json.dumps(
             {
                 "fits": _columns(fits),
-                "exhibits": {
-                    part.name: {
-                        "table": _columns(part.exhibit.frame),
-                        "latex": part.latex,
-                    }
-                    for part in parts
-                    if isinstance(part.exhibit, Exhibit)
-                },
+                "tables": {name: {"table": _columns(table), "latex": text} for name, (table, text) in tables.items()},
             },
             separators=(",", ":"),
             ensure_ascii=False,

@@ -133,14 +133,15 @@ def lacking(
     axes = [*AXES, "sparsity", *apart]
     same = frames.fits[frames.fits["task"].isin(fits["task"])]
     shared = same[same.duplicated(axes, keep=False)]
-    for _, point in shared.groupby(axes, dropna=False):
-        if varied := [column for column in SETTINGS if point[column].nunique(dropna=False) > 1]:
-            return Absent(
-                name,
-                title,
-                f"the sweep varies {' and '.join(varied)} within a point, which is never averaged",
-                "analysis.load, then frames.only(fits) with the fits of one setting",
-            )
+    points = shared.groupby(axes, dropna=False)
+    settings = [column for column in SETTINGS if column not in axes]
+    if varied := [column for column in settings if (points[column].nunique(dropna=False) > 1).any()]:
+        return Absent(
+            name,
+            title,
+            f"the sweep varies {' and '.join(varied)} within a point, which is never averaged",
+            "analysis.load, then frames.only(fits) with the fits of one setting",
+        )
     return None
 
 
@@ -245,6 +246,13 @@ def unlike(fits: pd.DataFrame, image: str) -> str:
     if fits["image"].str.contains(image).all():
         return ""
     return f"The paper's numbers are of {image}, at full size: compare differences from the dense prior only."
+
+
+def alone(ours: pd.Series) -> str:
+    """What to bear in mind where nothing of ours stands beside the paper's numbers; empty where something does."""
+    if ours.notna().any():
+        return ""
+    return "None of these images is one of the paper's, so that its numbers stand alone: the profile paper has them."
 
 
 def beside(rows: list[dict[str, object]], paper: str = "paper (dB)", ours: str = "ours (dB)") -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
-from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, beside, caption, gap, lacking
+from analysis.exhibits.exhibit import Absent, Exhibit, alone, as_in_paper, beside, caption, gap, lacking
 from analysis.exhibits.pictures import not_kept, place, restored
 from analysis.exhibits.transfer import panel
 from analysis.frames import Frames
@@ -38,6 +38,7 @@ def gallery(frames: Frames) -> Exhibit | Absent:
                 ]
             )
     scores = [f"{value}_{output}{ema}" for output in OUTPUTS for value in ("psnr", "ssim") for ema in ("", "_ema")]
+    reference = _beside(fits)
     return Exhibit(
         NAME,
         TITLE,
@@ -46,10 +47,11 @@ def gallery(frames: Frames) -> Exhibit | Absent:
             fits,
             "Averaged outputs of the dense prior and of IMP tickets, one seed, with their PSNR: at the oracle peak,"
             " which the paper's figure shows, and at the last step.",
+            alone(reference["ours (dB)"]),
         ),
         fits[["panel", "image", "seed", "round", "sparsity", "kept_parameters", *scores]].reset_index(drop=True),
         sheet(rows, names),
-        reference=_beside(fits),
+        reference=reference,
         gap=gap(frames),
     )
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
-from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, caption, gap, lacking, plural, psnr_notes, verdicts
+from analysis.exhibits.exhibit import (
+    Absent,
+    Exhibit,
+    alone,
+    as_in_paper,
+    caption,
+    gap,
+    lacking,
+    plural,
+    psnr_notes,
+    verdicts,
+)
 from analysis.exhibits.scores import minus, of, scores
 from analysis.frames import Frames
 from analysis.plots import OUTPUTS, PRUNERS, dot_panels
@@ -49,6 +60,7 @@ def sets(frames: Frames) -> Exhibit | Absent:
         columns = of(means, output).groupby("group")["minus_dense"].mean()
         note = f"ahead in {int((columns > 0).sum())} of {plural(len(columns), 'column')}"
         judged += verdicts(frames, "sets", tickets, "minus_dense", ["group", "image"], [output], note)
+    reference = _beside(of(pairs, "peak"))
     return Exhibit(
         NAME,
         TITLE,
@@ -58,12 +70,13 @@ def sets(frames: Frames) -> Exhibit | Absent:
             "PSNR of IMP tickets of 73.79 % less that of the dense prior, by task and set, mean over images. In the"
             " table the paper's columns are dense, LIP, NAS-DIP and ISNAS-DIP; ours are oracle peaks, averaged for"
             " denoising only, as there.",
+            alone(reference["LIP (ours)"]),
             psnr_notes(fits, dots=True),
         ),
         frame,
         dot_panels(means, "group", "line", {"imp": "IMP ticket less dense"}, PRUNERS, "minus_dense", "gain (dB)", True),
         judged,
-        _beside(of(pairs, "peak")),
+        reference,
         gap(frames),
     )
 

@@ -56,8 +56,9 @@ def spectra(frames: Frames) -> Exhibit | Absent:
         caption(
             frames,
             fits,
-            "Log-magnitude of the spectrum of the averaged last output's luma (bright is large, low frequencies in the"
-            " middle), first seed; below, how much each differs from that of the IMP ticket, 0 to 30 dB."
+            "Log-magnitude of the spectrum of the averaged last output's luma (bright is large, on one scale for all;"
+            " low frequencies in the middle), first seed; below, how much each differs from that of the IMP ticket, 0"
+            " to 30 dB."
             " The statistics are over all seeds, the upper half of the band being all radii above half of Nyquist's.",
         ),
         frame.sort_values(["output", "round", "pruner", "seed"], ignore_index=True),
@@ -89,6 +90,8 @@ def _sheet(kept: list[Restored], maps: dict[tuple[str, int, int, str], np.ndarra
     seed = min(int(each.row["seed"]) for each in kept if each.row["pruner"] == "imp")
     own = {(str(each.row["pruner"]), int(each.row["round"])): each for each in kept if each.row["seed"] == seed}
     pruners = sorted({pruner for pruner, _ in own}, key=lambda name: ("dense", "imp", "random", "snip").index(name))
+    shown = np.concatenate([maps[_key(each, "last")].ravel() for each in own.values()])
+    scale = (float(np.percentile(shown, 1)), float(shown.max()))  # a few frequencies all but vanish
     names: list[str] = []
     rows: list[list[Tile | None]] = []
     for k in sorted({k for _, k in own if k}):
@@ -99,7 +102,7 @@ def _sheet(kept: list[Restored], maps: dict[tuple[str, int, int, str], np.ndarra
         where = place(next(each.row for name, each in at.items() if each and name != "dense"))
         names += [f"{where}\nspectrum", "difference\nfrom IMP's"]
         rows += [
-            [Tile(values, LABELS.get(name, name), "magma") for name, values in seen.items()],
+            [Tile(values, LABELS.get(name, name), "magma", scale) for name, values in seen.items()],
             [
                 None if name == "imp" else Tile(np.abs(values - seen["imp"]), "", "viridis", (0, 30))
                 for name, values in seen.items()

@@ -14,7 +14,7 @@ from analysis.claims import CLAIMS
 from analysis.exhibits.exhibit import Absent, Exhibit
 from analysis.exhibits.stop_rule import stop_round
 from analysis.frames import Frames
-from analysis.stats import FAILS, HOLDS, UNKNOWN, Verdict
+from analysis.stats import FAILS, HOLDS, MATCHING, UNKNOWN, Verdict, p_value
 from lip.errors import InputError
 
 SEEDS = (0, 1, 2)
@@ -79,6 +79,18 @@ def test_a_round_that_does_not_match_ends_the_reach(invented):
     assert verdict.verdict == FAILS
     assert verdict.effect == pytest.approx(-0.3)
     assert verdict.note.startswith("worst at 59.04 %; matches up to 48.8 %")
+
+
+def test_the_least_certain_round_tells_how_sure_it_is_that_all_match(invented):
+    """The worst mean, at round 4, is the same in all seeds; that of round 2 is better, but may be chance."""
+    chance = (-0.3, 0.0, 0.3)
+    invented.sweep(
+        pruners(invented, "imp"),
+        lambda round, seed, **_: 30 + seed - 0.05 * (round == 4) + chance[seed] * (round == 2),
+    )
+    verdict = claims(made(invented, "existence"), "match the dense prior up to 86.58")
+    assert (verdict.verdict, verdict.effect) == (HOLDS, pytest.approx(-0.05))
+    assert verdict.p == pytest.approx(p_value(pd.Series(chance), MATCHING))
 
 
 def test_matching_all_that_is_measured_is_not_enough_short_of_the_papers_round(invented):
@@ -408,6 +420,39 @@ def test_what_is_done_as_released_has_a_line_each_and_one_for_all_of_it(paper: F
     assert said[0] == "as the paper says"
     assert said[-3:] == ["as released", "dense", "n = 3 seeds"]
     assert set(said[:-2]) == set(exhibit.frame["defect"])
+
+
+def test_spectra_are_shown_on_one_scale(paper: Frames):
+    exhibit = analysis.EXHIBITS["spectra"](paper)
+    assert isinstance(exhibit, Exhibit)
+    maps = [image for ax in exhibit.figure.axes for image in ax.images]
+    for kind in ("magma", "viridis"):  # spectra, and how they differ
+        assert len({image.get_clim() for image in maps if image.get_cmap().name == kind}) == 1
+
+
+@pytest.mark.parametrize("name", ["gallery", "sets"])
+def test_numbers_of_the_paper_that_stand_alone_are_explained(name: str, paper: Frames):
+    exhibit = analysis.EXHIBITS[name](paper)
+    assert isinstance(exhibit, Exhibit)
+    assert "its numbers stand alone: the profile paper has them" in exhibit.caption
+    as_there = {"chelsea": "set5/zebra"}
+    fits = paper.fits.replace({"image": as_there, "source_image": as_there})
+    exhibit = analysis.EXHIBITS[name](replace(paper, fits=fits))
+    assert isinstance(exhibit, Exhibit)
+    assert "stand alone" not in exhibit.caption
+
+
+def test_a_legend_fills_its_rows_alike_and_dots_have_room():
+    """Five entries of which four fit are three and two, not four and one; five lines take more room than two."""
+    labels = {name: 20 * name for name in ("a", "b", "c", "d")}
+    looks = plots.styles(list(labels))
+    rows = pd.DataFrame({"output": "last", "seed": 0, "what": "cat", "line": list(labels), "psnr_ema": 30.0})
+    figure = plots.dot_panels(rows, "what", "line", labels, looks)
+    figure.draw_without_rendering()
+    columns = [round(text.get_window_extent().x0) for text in figure.legends[0].get_texts()]
+    assert sorted(columns.count(x) for x in set(columns)) == [1, 2, 2]
+    few = plots.dot_panels(rows[:2], "what", "line", {"a": "a", "b": "b"}, looks)
+    assert figure.get_figheight() > few.get_figheight()
 
 
 @pytest.mark.parametrize("name", ["existence", "gallery", "sets"])

@@ -137,13 +137,13 @@ def test_profiles_are_never_mixed(invented):
     with pytest.raises(InputError, match="profiles mini, smoke, which are never averaged; choose one with --profile"):
         analysis.load(invented.folder, "invented")
     assert analysis.load(invented.folder, "invented", "mini").fits["round"].max() == 2
-    with pytest.raises(InputError, match=r"not run with profile 'smok'; .*--profile smok \(did you mean 'smoke'"):
+    with pytest.raises(InputError, match=r"profile 'smok'; .*--profile smok --storage .* \(did you mean 'smoke'"):
         analysis.load(invented.folder, "invented", "smok")
 
 
 def test_unknown_names_are_refused_with_the_remedy(invented):
     invented.sweep([invented.trajectory(rounds=1)])
-    with pytest.raises(InputError, match=r"no sweep 'invente' .* run invente \(did you mean 'invented'\?\)"):
+    with pytest.raises(InputError, match=r"no sweep 'invente' .* run invente --storage .* \(did you mean 'invented'"):
         analysis.load(invented.folder, "invente")
     with pytest.raises(InputError, match="profile 'smoke' alone selects nothing"):
         analysis.load(invented.folder, profile="smoke")
@@ -151,9 +151,11 @@ def test_unknown_names_are_refused_with_the_remedy(invented):
         analysis.load(invented.folder / "elsewhere", "invented")
 
 
-def test_an_empty_results_folder_says_what_to_start(tmp_path):
-    with pytest.raises(InputError, match=r"start it with python -m sweeps run existence"):
-        analysis.load(tmp_path, "existence")
+def test_an_empty_results_folder_says_what_to_start_and_where(tmp_path):
+    with pytest.raises(InputError) as refused:
+        analysis.load(tmp_path, "existence", "mini")
+    started = f"start it with python -m sweeps run existence --profile mini --storage {tmp_path}"
+    assert str(refused.value) == f"no sweep 'existence' was started here; {started}"
 
 
 def test_storage_comes_from_the_environment(invented, monkeypatch):

@@ -74,6 +74,11 @@ def test_a_report_from_end_to_end(measured, tmp_path, monkeypatch, capsys):
     assert all((out / address).exists() for address in page.addresses if "." in address and ":" not in address)
     judged = sum(claim.exhibit in shown for claim in analysis.CLAIMS.values())
     assert len(pd.read_csv(out / "claims.csv")) == 3 * (judged - 3) + 3, "those on layers are judged by masks alone"
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', (out / "index.html").read_text())
+    tables = json.loads(data)["tables"]
+    assert set(tables) == {"claims", *shown}, "the page has them, should it leave its folder"
+    assert tables["claims"]["latex"] == (out / "claims.tex").read_text(encoding="utf-8")
+    assert len(tables["claims"]["table"]["effect"]) == len(pd.read_csv(out / "claims.csv"))
     assert "\\toprule" in (out / "existence.tex").read_text(encoding="utf-8")
     with (out / "fits.csv").open(encoding="utf-8", newline="") as file:
         assert [row["state"] for row in csv.DictReader(file)] == ["published"] * 14
@@ -196,7 +201,7 @@ def test_a_browser_shows_the_fits_and_fits_on_a_phone(measured, tmp_path, monkey
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["tini"], "no sweep 'tini' was started here; start it with python -m sweeps run tini (did you mean 'tiny'?)"),
+        (["tini"], "no sweep 'tini' was started here; start it with python -m sweeps run tini --storage "),
         (["tiny", "--profile", "paper"], "was not run with profile 'paper'"),
     ],
 )
