@@ -149,6 +149,12 @@ def aligned(data: bytes, schema: pa.Schema) -> pa.Table:
     file = pq.ParquetFile(pa.BufferReader(data))
     wanted = set(schema.names)  # of a schema it is a list, made anew at every look
     there = file.read(columns=[name for name in file.schema_arrow.names if name in wanted], use_threads=False)
-    names = set(there.column_names)
-    columns = [there[field.name] if field.name in names else pa.nulls(len(there), field.type) for field in schema]
-    return pa.table(columns, names=schema.names).cast(schema)
+    place = {name: i for i, name in enumerate(there.column_names)}
+
+    def column(field: pa.Field) -> pa.Array | pa.ChunkedArray:
+        if field.name not in place:
+            return pa.nulls(len(there), field.type)
+        own = there.column(place[field.name])
+        return own if own.type == field.type else own.cast(field.type)
+
+    return pa.Table.from_arrays([column(field) for field in schema], schema=schema)
