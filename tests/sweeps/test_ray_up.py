@@ -40,6 +40,11 @@ BUCKET = {
     "AWS_DEFAULT_REGION": "us-west-2",
     "AWS_ENDPOINT_URL": f"http://{LAPTOP}:5000",
 }
+REFUSED = {
+    "--storage /tmp/results": r"error: storage /tmp/results is not the same on node host\d \(10\.99\.0\.\d\) as here",
+    "--storage s3://lip/lip --gpus 0.5": r"error: --gpus 0\.5 per trial: no node has more than 0; ask for less",
+}
+"""What nodes cannot do, and what is said about it."""
 NEEDED = all(map(shutil.which, ("unshare", "sshd", "rsync"))) and all(map(find_spec, ("moto", "boto3", "aiohttp")))
 MEASURED = ["started", "seconds", "steps_per_second", "peak_memory_mb", "host", "code"]
 """Columns that two runs of one fit need not share."""
@@ -50,7 +55,8 @@ MEASURED = ["started", "seconds", "steps_per_second", "peak_memory_mb", "host", 
 def test_readme_brings_a_cluster_up_runs_a_sweep_on_it_and_takes_it_down(tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(TOP), "COLUMNS": "200", "RAY_USAGE_STATS_ENABLED": "0"}
     sweeps = [sys.executable, "-m", "sweeps", "run", "smoke", "--storage", str(tmp_path / "undisturbed")]
-    subprocess.run(sweeps, env=environment, check=True, capture_output=True)
+    done = subprocess.run(sweeps, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     done = subprocess.run(
         [*NAMESPACES, sys.executable, __file__, str(tmp_path)],
         env=environment,
@@ -85,9 +91,15 @@ def laptop(folder: Path) -> None:
         cluster.write_text(yaml.safe_dump(swapped(folder)))
         typed(f"{up} -y")
         wait_for_workers(cluster)
-        typed(job)
+        for options, why in REFUSED.items():
+            said = typed(f"ray exec {cluster} 'python -m sweeps run smoke --address auto {options}; echo status $?'")
+            assert re.search(why, said), why
+            assert "status 2" in said
+        (number,) = set(re.findall(r"raysubmit_\w+", typed(job)))
         threading.Thread(target=lose, args=(hosts[-1], "host3"), daemon=True).start()
         typed(watch)
+        log = typed(f"ray exec {cluster} 'ray job logs {number}'")
+        assert "Ray's dashboard: http://127.0.0.1:8265" in log
         look_at(dashboard)
         typed(fetch)
         typed(f"{down} -y")
