@@ -276,6 +276,13 @@ def _check_able(plan: Plan, resources: Resources) -> None:
 
 def _require(backend: str, device: str, schedules: set[Training]) -> None:
     """Runs on a node. Raises InputError when it cannot compute what is asked for."""
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError(
+                f"torch {torch.__version__} sees no GPU, but Ray counts one; install a torch that suits the driver"
+            )
     choose(backend, device)
     for schedule in schedules:
         require(schedule, device)

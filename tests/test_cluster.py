@@ -72,6 +72,18 @@ def test_every_node_installs_this_project(cluster: dict[str, Any]) -> None:
     assert any("pip install" in command and '"$HOME/lip[fast]"' in command for command in cluster["setup_commands"])
 
 
+def test_its_torch_is_one_of_cuda_12_that_the_project_works_with(cluster: dict[str, Any]) -> None:
+    """Ray's machine image on AWS has a driver of CUDA 12; torch's wheels are of CUDA 13 from 2.11 on."""
+    from packaging.requirements import Requirement
+
+    (pin,) = re.findall(r'"(torch<.*?)"', " ".join(cluster["setup_commands"]))
+    torch = map(Requirement, tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["dependencies"])
+    (works,) = [requirement.specifier for requirement in torch if requirement.name == "torch"]
+    both = works & Requirement(pin).specifier
+    assert "2.10" in both
+    assert "2.11" not in both
+
+
 def test_a_driver_on_the_head_knows_what_the_autoscaler_can_add(
     cluster: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
