@@ -15,6 +15,8 @@ DEATHS = 5
 """How often the process of a trajectory may die, on nodes that live on, without publishing a fit in between."""
 LONGEST_WAIT = 60.0
 """Seconds that an interrupted trajectory waits at most before it starts again; the first wait is one, then doubled."""
+ELSEWHERE = 30.0
+"""Seconds after which a trajectory that was left to another run is looked at again."""
 SECOND_TRY = 10.0
 """Seconds after which a trajectory that raised is tried a second and last time: a full disk may have been emptied."""
 
@@ -44,6 +46,7 @@ class Control:
       takes where nodes are lost; where they are not, `DEATHS` times without a fit in between.
     - One that raises is tried once more, later; then it has failed.
     - One that runs out of GPU memory starts again with a larger share of a GPU, as do all that start after it.
+    - One that another run of the sweep is at is left to it, for as long as that lives.
     """
 
     def __init__(
@@ -76,11 +79,11 @@ class Control:
         return Start(key, self.gpus)
 
     def heard(self, key: str, report: Mapping[str, Any]) -> None:
-        """A running trajectory reports that it has published a fit, or why it gives up."""
+        """A running trajectory reports that it has published a fit, or why it gives up its slot."""
         if fit := report.get("published"):
             self.queue.published(fit)
             del self._deaths[key], self._losses[key]
-        elif "failed" in report:
+        elif "failed" in report or "elsewhere" in report:
             self._said[key] = dict(report)
 
     def ended(self, key: str) -> None:
@@ -90,6 +93,8 @@ class Control:
         if said is None:
             self.queue.ended(key)
             self.told.finished(key)
+        elif "elsewhere" in said:
+            self.queue.again(key, self._clock() + ELSEWHERE)
         elif said.get("out_of_memory") and 0 < gpus < 1:
             self._lower(key, gpus)
             self.queue.again(key)

@@ -51,7 +51,7 @@ from lip.store import Ledger  # noqa: E402
 from lip.trajectory import publish  # noqa: E402
 from sweeps.control import Control  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
-from sweeps.progress import SHOWN, Progress  # noqa: E402
+from sweeps.progress import SHOWN, Progress, preceded  # noqa: E402
 
 SECONDS_BETWEEN_REPORTS = 1.0
 PATIENCE = 600.0
@@ -417,6 +417,9 @@ def _trial(
         if config["gpus"] < 1:  # so that the one which wants too much fails, and not its neighbour
             torch.cuda.set_per_process_memory_fraction(config["gpus"])
     for fit in fits:
+        if preceded(ledger, sign, config["key"]):
+            tune.report({"elsewhere": True})
+            return
         try:
             trained = _publish(fit, pixels, fit.id in outputs, ledger, sign, device, backend)
         except Exception as error:  # say so and leave the slot to others

@@ -71,7 +71,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self.ledger.storage.write(self.sign, self._said())
-        for name, (age, _) in _signs_of(self.ledger, self.plan.sweep).items():
+        for name, (age, _) in _signs_of(self.ledger, _signs(self.plan.sweep)).items():
             if age > FORGOTTEN_AFTER:  # that run was killed; one whose clock is wrong gives its sign again
                 self.ledger.storage.remove(name)
         self.bars.start()
@@ -81,7 +81,7 @@ class Progress:
         """The unfinished trajectories as the sweep has them; beside other runs of it in an order of this run's own, so
         that all of them do not make the same fits at the same time."""
         keys = list(self.needs)
-        others = _signs_of(self.ledger, self.plan.sweep)
+        others = _signs_of(self.ledger, _signs(self.plan.sweep))
         if any(name != self.sign and age < ALIVE_FOR for name, (age, _) in others.items()):
             Random(self.sign).shuffle(keys)
             self.console.print("this sweep is run elsewhere too, or was a moment ago: the order is a random one")
@@ -182,16 +182,24 @@ class Progress:
 def running(ledger: Ledger, sweep: Sweep) -> dict[str, str]:
     """The trajectories (by id) that living runs of a sweep are at, and where."""
     at: dict[str, str] = {}
-    for age, said in _signs_of(ledger, sweep).values():
+    for age, said in _signs_of(ledger, _signs(sweep)).values():
         at |= said if age < ALIVE_FOR else {}
     return at
 
 
-def _signs_of(ledger: Ledger, sweep: Sweep) -> dict[str, tuple[float, dict[str, str]]]:
+def preceded(ledger: Ledger, sign: str, key: str) -> bool:
+    """Whether a living run of the same sweep that comes before the one of this sign is at a trajectory."""
+    others: dict[str, tuple[float, dict[str, str]]] = {}
+    with suppress(OSError):  # of a storage that is away
+        others = _signs_of(ledger, sign[: sign.rindex("-") + 1])
+    return any(name < sign and age < ALIVE_FOR and key in at for name, (age, at) in others.items())
+
+
+def _signs_of(ledger: Ledger, beginning: str) -> dict[str, tuple[float, dict[str, str]]]:
     """The signs of life of the runs of a sweep by their names: seconds since, and what the run is at."""
     signs = {}
     for name in ledger.storage.names():
-        if name.startswith(_signs(sweep)):
+        if name.startswith(beginning):
             with suppress(OSError, ValueError, KeyError, TypeError):
                 sign = json.loads(ledger.storage.read(name))
                 signs[name] = time.time() - sign["time"], dict(sign["at"])

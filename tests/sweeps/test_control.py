@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from sweeps.control import DEATHS, LONGEST_WAIT, SECOND_TRY, Control
+from sweeps.control import DEATHS, ELSEWHERE, LONGEST_WAIT, SECOND_TRY, Control
 
 
 class Told:
@@ -72,6 +72,20 @@ def test_another_takes_over_at_once_what_an_interrupted_one_should_have_made() -
     assert bench.next() is None, "a waits for b's dense fit now, and holds no slot"
     bench.control.heard("b", {"published": "dense"})
     assert (bench.next(), bench.next()) == ("c", "a")
+
+
+def test_what_another_run_is_at_is_left_to_it_and_looked_at_again() -> None:
+    bench = Bench({"a": ["a0", "a1"], "b": ["b0"]})
+    assert bench.next() == "a"
+    bench.control.heard("a", {"elsewhere": True})
+    bench.control.ended("a")
+    assert (bench.next(), bench.next()) == ("b", None)
+    bench.finish("b", "b0")
+    assert bench.control, "the other run may not live to finish it"
+    bench.now += ELSEWHERE
+    assert bench.next() == "a"
+    bench.finish("a", "a0", "a1")
+    assert (bench.told.done, bench.told.notes, bool(bench.control)) == (["b", "a"], [], False)
 
 
 def test_a_process_that_keeps_dying_at_one_fit_fails_but_not_one_that_gets_on() -> None:

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import json
+import time
+from pathlib import Path
+
 import pytest
 import torch
 
 from lip.errors import InputError
+from lip.store import Ledger
+from sweeps.progress import ALIVE_FOR, preceded
 
 
 def test_a_gpu_that_torch_does_not_see_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,3 +20,26 @@ def test_a_gpu_that_torch_does_not_see_is_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError, match=r"torch .* sees no GPU, but Ray counts one"):
         _require("auto", "cuda", set())
     _require("dense", "cpu", set())
+
+
+@pytest.mark.parametrize(
+    ("name", "age", "at", "yields"),
+    [
+        (".running-tiny.smoke-a.json", 0, "t", True),
+        (".running-tiny.smoke-a.json", 0, "another", False),
+        (".running-tiny.smoke-a.json", ALIVE_FOR + 1, "t", False),
+        (".running-tiny.smoke-c.json", 0, "t", False),  # which comes later and yields itself
+        (".running-tiny.mini-a.json", 0, "t", False),
+    ],
+)
+def test_of_two_runs_at_one_trajectory_the_later_one_yields(
+    tmp_path: Path, name: str, age: float, at: str, yields: bool
+) -> None:
+    own = ".running-tiny.smoke-b.json"
+    for sign, said in ((own, {"t": ""}), (name, {at: ""})):
+        (tmp_path / sign).write_text(json.dumps({"time": time.time() - age, "at": said}))
+    assert preceded(Ledger(tmp_path), own, "t") == yields
+
+
+def test_a_storage_that_is_away_is_no_reason_to_yield(tmp_path: Path) -> None:
+    assert not preceded(Ledger(tmp_path / "gone"), ".running-tiny.smoke-b.json", "t")
