@@ -178,6 +178,7 @@ def double(a, b, c, even, odd, step, along, ends):
     What is doubled is three quarters of the nearest number and a quarter of the next, which at an end is the same one.
     """
     near, far, size = a.dtype.type(0.75), a.dtype.type(0.25), len(a)
+    # Slices, since of an index such as i - step the compiler does not know that it is not negative: no vectors then.
     here, there = even[step:], odd[step:]
     a0, b0, a1, b1, c1, b2, c2 = a, b, a[step:], b[step:], c[step:], b[2 * step :], c[2 * step :]
     for i in range(size - 2 * step):
