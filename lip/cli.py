@@ -111,7 +111,7 @@ def fit(
 def bench(
     size: Annotated[int, typer.Option(help="pixels square")] = 64,
     width: Annotated[int, typer.Option(help="channels of the hourglass")] = 64,
-    steps: Annotated[int, typer.Option(min=1, help="steps that are timed at once")] = 20,
+    steps: Annotated[int, typer.Option(min=2, help="steps that are timed at once, but for the first")] = 20,
     turns: Annotated[int, typer.Option(min=1, help="how often each loop is timed, in turns")] = 5,
     masks: Annotated[int, typer.Option(min=1, help="steps of each fit of the IMP run that the masks come from")] = 100,
     storage: Annotated[
