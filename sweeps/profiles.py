@@ -35,6 +35,6 @@ class Profile(Spec):
 
 PROFILES = {
     "smoke": Profile(size=32, width=16, scales=3, steps=60, rounds=4, seeds=1),  # seconds: for CI
-    "mini": Profile(size=64, width=64, scales=5, steps=1000),  # about a minute a fit on one CPU core
+    "mini": Profile(size=64, width=64, scales=5, steps=1000),  # half a minute a fit on one CPU core
     "paper": Profile(seeds=10),  # full size, the task's own steps: for GPUs
 }

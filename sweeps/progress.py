@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import time
 import uuid
 from collections import defaultdict
@@ -176,7 +178,8 @@ class Progress:
         )
 
     def _said(self) -> bytes:
-        return json.dumps({"time": time.time(), "at": self.at}).encode()
+        own = {"host": platform.node(), "process": os.getpid()}
+        return json.dumps({"time": time.time(), "at": self.at, **own}).encode()
 
 
 def running(ledger: Ledger, sweep: Sweep) -> dict[str, str]:
@@ -202,8 +205,20 @@ def _signs_of(ledger: Ledger, beginning: str) -> dict[str, tuple[float, dict[str
         if name.startswith(beginning):
             with suppress(OSError, ValueError, KeyError, TypeError):
                 sign = json.loads(ledger.storage.read(name))
-                signs[name] = time.time() - sign["time"], dict(sign["at"])
+                age = inf if _killed(sign) else time.time() - sign["time"]
+                signs[name] = age, dict(sign["at"])
     return signs
+
+
+def _killed(sign: dict[str, Any]) -> bool:
+    """Whether the run was one of this machine, and its process is gone without having taken its sign away."""
+    if sign.get("host") != platform.node():
+        return False
+    try:
+        os.kill(sign["process"], 0)  # which does nothing to it
+    except OSError as error:  # or it is somebody else's
+        return isinstance(error, ProcessLookupError)
+    return False
 
 
 def _signs(sweep: Sweep) -> str:

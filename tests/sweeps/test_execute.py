@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -39,6 +42,16 @@ def test_of_two_runs_at_one_trajectory_the_later_one_yields(
     for sign, said in ((own, {"t": ""}), (name, {at: ""})):
         (tmp_path / sign).write_text(json.dumps({"time": time.time() - age, "at": said}))
     assert preceded(Ledger(tmp_path), own, "t") == yields
+
+
+def test_nothing_is_left_to_a_run_of_this_machine_that_was_killed(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    said = {"time": time.time(), "at": {"t": ""}, "host": platform.node(), "process": process.pid}
+    (tmp_path / ".running-tiny.smoke-a.json").write_text(json.dumps(said))
+    assert preceded(Ledger(tmp_path), ".running-tiny.smoke-b.json", "t")
+    process.kill()
+    process.communicate()
+    assert not preceded(Ledger(tmp_path), ".running-tiny.smoke-b.json", "t")
 
 
 def test_a_storage_that_is_away_is_no_reason_to_yield(tmp_path: Path) -> None:
