@@ -118,7 +118,7 @@ def test_the_benchmark_prints_a_row_for_every_round_it_times(
     lip: Lip, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench, "ROUNDS", (0, 1))
-    assert lip("bench", "--width", "4", "--steps", "1", "--turns", "1", "--masks", "2", "--storage", "kept") == 0
+    assert lip("bench", "--width", "4", "--steps", "2", "--turns", "1", "--masks", "2", "--storage", "kept") == 0
     said = capsys.readouterr().out
     assert all(word in said for word in ("reference", "plain", "ours", "0.0%", "20.0%", "17 rounds"))
     assert Ledger("kept").fits().num_rows == 1
