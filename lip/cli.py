@@ -160,8 +160,7 @@ def bench(
     console.print(table)
     console.print(
         f"of peak: multiplications by kept weights, were none saved by doubling maps afterwards, of {best / 1e9:.0f} "
-        "billion a second in a matrix product; "
-        "17 rounds: 3,000 steps each, projected",
+        "billion a second in a matrix product; 17 rounds: 3,000 steps each, projected",
         highlight=False,
     )
 
