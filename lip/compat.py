@@ -23,6 +23,7 @@ Defect = Literal[
     "per_channel",
     "pad",
     "rewind_target",
+    "stale_ranking",
     "head",
     "rewind_none",
     "quartic",
@@ -41,11 +42,13 @@ SAID: dict[Defect, str] = {
     "shared_init": "inpainting, super-resolution and classification start every repeat from one theta_0",
     "random_double": "random pruning lists every layer twice, and removes 36 % a round instead of 20 %",
     "unmasked_first": "the two convolutions that see the code z are never masked, though their weights count as pruned",
-    "backtrack": "a step is undone by comparing with the step before, except at every hundredth, and its update is "
-    "applied all the same; never with several images",
+    "backtrack": "a step is undone by comparing with the step before, except at every hundredth (inpainting: only at "
+    "every hundredth), by the PSNR to the noisy image even where the clean one is fitted, and its update is applied "
+    "all the same; never with several images",
     "per_channel": "inpainting draws each channel of a pixel on its own",
     "pad": "inpainting pads images by one reflected pixel",
     "rewind_target": "the weights that denoising rewinds to were trained on the clean image",
+    "stale_ranking": "from the second round on IMP ranks the weights as they were before their last update",
     "head": "classification appends its linear layer to the output convolution, which stays, and puts a sigmoid before "
     "the cross-entropy",
     "rewind_none": "classification's IMP goes on from the trained weights in every round",

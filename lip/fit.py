@@ -45,6 +45,8 @@ class Fit(Spec):
     """What a mask covers: the convolutions' weights as in the paper, or all parameters as in Optimal Eye Surgeon."""
     cut: Level | None = None
     """Publish the ticket that IMP cuts to this level; None: the one with 20 % fewer weights."""
+    stale_ranking: bool = False
+    """Cut that ticket by the weights as they were before their last update, as the released code does."""
     theta_seed: Seed | None = None
     """Draws theta_0 instead of `seed`: a mask without its own initialisation, for example. So do the next two."""
     z_seed: Seed | None = None

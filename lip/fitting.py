@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from lip.masks import Mask
 from lip.metrics import mean_ssim, psnr
 from lip.outcome import Outcome, Watch
 from lip.restoration import Restoration
+from lip.schedule import Schedule
 from lip.schema import SCORES
 from lip.stopping import Best, ExponentialVariance, MovingVariance
 
@@ -42,6 +43,10 @@ LOSS_STEPS = 100
 
 COLLAPSE_MARGIN = 1.0
 """A net whose best output beats the best flat colour by less than this many dB has collapsed."""
+
+
+STALLED = 0.05
+"""Share of its steps that a fit may undo. One that undoes more has hardly left the weights it started from."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Trained(Outcome):
     referenced: bool
     """Whether there was a clean image to score against."""
     curve: Curve
+    steps: int
     mean: Score | None
     """SGLD's posterior mean: of the outputs after burn-in; None without."""
     backtracks: int
@@ -91,6 +97,8 @@ class Trained(Outcome):
     emv: Score
     """The reference-free early stop ES-EMV and its own average of the outputs."""
     emv_found: bool
+    before_last: np.ndarray | None
+    """The prunable weights before the last update, as `prunable`; None where only a code was fitted."""
 
     def columns(self) -> dict[str, Any]:
         scores = {**{name: self.scores[name] for name in SCORES}, "emv": self.emv}
@@ -101,6 +109,7 @@ class Trained(Outcome):
             "ssim_mean": self.mean and self.mean.ssim,
             "stop_found": self.stop_found,
             "backtracks": self.backtracks,
+            "stalled": self.backtracks > STALLED * self.steps,
             **{f"curve_{name}": values for name, values in vars(self.curve).items()},
         }
         against_clean = re.compile(r"(curve_)?(psnr|ssim)|step_peak")
@@ -108,46 +117,70 @@ class Trained(Outcome):
 
 
 class Backtracking:
-    """Undoes a step after which the loss has risen by more than `limit` dB, and lets the optimiser skip its update."""
+    """Undoes a step after which the loss has risen by more than `limit` dB, and lets the optimiser skip its update.
 
-    def __init__(self, theta: Tensor, limit: float) -> None:
+    In the first `grace` steps of a fit, and of what follows a step undone, a rise is accepted. A fresh Adam moves every
+    weight by the learning rate whatever its gradient, which at a trained point costs more than 5 dB: were that undone,
+    the next update would be as large and undone too, and the weights would never leave where they started. So at most
+    one step in `grace` + 1 is undone. A loss that is not finite is undone at once, for nothing comes back from it.
+    """
+
+    skips_update: ClassVar[bool] = True
+    """Whether the optimiser must not apply the gradient of a step undone."""
+
+    def __init__(self, theta: Tensor, limit: float, grace: int = 0) -> None:
         self.ratio = 10 ** (limit / 10)
+        self.grace = grace
         self.theta = theta.detach()
         self.accepted_theta = self.theta.clone()
         self.accepted_loss = torch.full((), torch.inf, device=theta.device)
         self.count = torch.zeros((), dtype=torch.int64, device=theta.device)
+        self.since = torch.zeros_like(self.count)
 
     def check(self, loss: Tensor) -> Tensor:
-        """Take the loss at the present weights; returns 1.0 if they were undone, else 0.0."""
-        undo = ~(loss <= self.accepted_loss * self.ratio)  # so that a loss that is not a number is undone too
-        torch.where(undo, self.accepted_theta, self.theta, out=self.theta)
+        """Take the loss at the present weights; returns whether they were undone, as a tensor."""
+        risen = (loss > self.accepted_loss * self.ratio) & (self.since >= self.grace)
+        undone = risen | ~loss.isfinite()
+        torch.where(undone, self.accepted_theta, self.theta, out=self.theta)
         self.accepted_theta.copy_(self.theta)
-        self.accepted_loss.copy_(torch.where(undo, self.accepted_loss, loss))
-        self.count += undo
-        return undo.float()
+        self.accepted_loss.copy_(torch.where(undone, self.accepted_loss, loss))
+        self.count += undone
+        self.since.copy_(torch.where(undone, 0, self.since + 1))
+        return undone
 
 
 class ReleasedBacktracking(Backtracking):
-    """As the released code has it: against the step before, except at every hundredth, and the update is not skipped.
+    """As released: against the step before, except at every hundredth; and the update is applied all the same.
 
-    The count that decides which is a hundredth stands still while steps are undone.
+    With `hundredths`, as released for inpainting: at every hundredth only, against the one before. The count that
+    decides which is a hundredth stands still while steps are undone.
     """
 
-    def __init__(self, theta: Tensor, limit: float) -> None:
+    skips_update = False
+
+    def __init__(self, theta: Tensor, limit: float, hundredths: bool = False) -> None:
         super().__init__(theta, limit)
+        self.hundredths = hundredths
         self.accepted_loss.fill_(1.0)
-        self.steps = torch.zeros_like(self.count)
 
     def check(self, loss: Tensor) -> Tensor:
-        looks = self.steps % 100 != 0
-        undo = looks & (loss > self.accepted_loss * self.ratio)
-        self.theta.copy_(torch.where(undo, self.accepted_theta, self.theta))
-        accepts = looks & ~undo
-        self.accepted_theta.copy_(torch.where(accepts, self.theta, self.accepted_theta))
-        self.accepted_loss.copy_(torch.where(accepts, loss, self.accepted_loss))
-        self.count += undo
-        self.steps += ~undo
-        return torch.zeros_like(loss)
+        compares = (self.since % 100 == 0) == self.hundredths
+        undone = compares & (loss > self.accepted_loss * self.ratio)
+        self.theta.copy_(torch.where(undone, self.accepted_theta, self.theta))
+        accepted = compares & ~undone
+        self.accepted_theta.copy_(torch.where(accepted, self.theta, self.accepted_theta))
+        self.accepted_loss.copy_(torch.where(accepted, loss, self.accepted_loss))
+        self.count += undone
+        self.since += ~undone
+        return undone
+
+
+def _backtracking(schedule: Schedule, theta: Tensor) -> Backtracking | None:
+    if schedule.backtrack is None:
+        return None
+    if schedule.undo == "checked":
+        return Backtracking(theta, schedule.backtrack, schedule.grace)
+    return ReleasedBacktracking(theta, schedule.backtrack, hundredths=schedule.undo == "hundredths")
 
 
 def train(
@@ -164,43 +197,45 @@ def train(
     """
     schedule = problem.schedule
     require(schedule, problem.device)
-    undoing = Backtracking if schedule.undo == "checked" else ReleasedBacktracking
     if start is not None:
         problem.start_from(start)
     kept = problem.prune(mask, sparse=backend == "numba")
     theta, noised = problem.theta, problem.convolutional[problem.there]
     captures = backend == "captured"
     adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True, capturable=captures)
-    backtracking = undoing(theta, schedule.backtrack) if schedule.backtrack else None
+    backtracking = _backtracking(schedule, theta)
     jitter = problem.stream("jitter", problem.device)
     langevin = problem.stream("langevin", problem.device) if schedule.langevin else None
 
-    def step() -> tuple[Tensor, Tensor]:
+    def step() -> tuple[Tensor, Tensor, Tensor]:
         output = problem.output(jitter)
         loss = problem.loss(output)
         loss.backward()
-        if backtracking:
-            adam.found_inf = backtracking.check(loss.detach())  # type: ignore[attr-defined]  # AMP's way to skip a step
+        undone = backtracking.check(problem.watched(output, loss).detach()) if backtracking else never
+        if backtracking and backtracking.skips_update:
+            adam.found_inf = undone.float()  # type: ignore[attr-defined]  # AMP's way to skip a step
         adam.step()
         problem.slope.zero_()
         if langevin:
-            noise = torch.empty_like(theta.data).normal_(0, schedule.langevin, generator=langevin)
-            theta.data.add_(noise.mul_(noised))
+            theta.data.add_(problem.noise(theta, schedule.langevin, langevin).mul_(noised))
         theta.data.mul_(kept)
-        return loss.detach(), output.detach()
+        return loss.detach(), output.detach(), undone
 
     take = Captured(step, *filter(None, (jitter, langevin))) if captures else step
+    never = torch.zeros((), dtype=torch.bool, device=problem.device)
     record = Recorder(problem)
     started = time.perf_counter()
     for n in range(1, schedule.steps + 1):
-        loss, output = take()
-        record.see(n, loss, output)
+        if n == schedule.steps:
+            before_last = problem.whole()
+        record.see(n, *take())
         if watch and record.samples(n):
             watch(n, record.psnr_now())
     return record.result(
         backtracks=int(backtracking.count) if backtracking else 0,
         seconds=time.perf_counter() - started,
         backend=backend,
+        before_last=before_last[problem.prunable].cpu().numpy(),
     )
 
 
@@ -213,14 +248,15 @@ class Recorder:
         self.every = ceil(self.steps / CURVE_POINTS)
         self.history = torch.zeros(self.steps, 3, device=problem.device)  # loss, squared error raw and averaged
         self.sampled: list[tuple[int, np.ndarray, np.ndarray]] = []
-        burn_in = problem.schedule.burn_in
-        self.averages_from = self.steps if burn_in is None else burn_in * self.steps
-        self.total, self.averaged = torch.zeros_like(problem.clean), 0
+        self.burn_in = problem.schedule.burn_in
+        self.total = torch.zeros_like(problem.clean)
+        self.averaged, self.done = torch.zeros(2, dtype=torch.int64, device=problem.device)
 
     def samples(self, step: int) -> bool:
         return step % self.every == 0 or step == self.steps
 
-    def see(self, step: int, loss: Tensor, output: Tensor) -> None:
+    def see(self, step: int, loss: Tensor, output: Tensor, undone: Tensor) -> None:
+        """Take a step (from 1), its loss, its output, and whether it was undone."""
         if step == 1:
             self.ema = output.clone()
             self.peak, self.peak_ema = Best(output), Best(output)
@@ -235,11 +271,17 @@ class Recorder:
         self.peak_ema.offer(error_ema, step, self.ema)
         self.stop.see(step, output, self.ema)
         self.emv.see(step, output)
-        if step > self.averages_from and step % AVERAGED_EVERY == 0:
-            self.total += output
-            self.averaged += 1
+        if self.burn_in is not None:
+            self._average(output, undone, self.burn_in)
         if self.samples(step):
             self.sampled.append((step, output.cpu().numpy(), self.ema.cpu().numpy()))
+
+    def _average(self, output: Tensor, undone: Tensor, burn_in: float) -> None:
+        """Add an output to the posterior mean if it is due: steps are counted from 0, those undone not at all."""
+        due = (self.done > burn_in * self.steps) & (self.done % AVERAGED_EVERY == 0) & ~undone
+        self.total += torch.where(due, output, 0)
+        self.averaged += due
+        self.done += ~undone
 
     def psnr_now(self) -> float:
         return psnr(float(self._error(self.ema)))
@@ -260,7 +302,7 @@ class Recorder:
         ssim = mean_ssim(image.cpu().numpy(), self.problem.clean.cpu().numpy())
         return Score(step, psnr(float(self._error(image))), ssim)
 
-    def result(self, backtracks: int, seconds: float, backend: str) -> Trained:
+    def result(self, backtracks: int, seconds: float, backend: str, before_last: np.ndarray | None = None) -> Trained:
         clean = self.problem.clean.cpu().numpy()
         scored = self.problem.task.has_reference
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
@@ -300,6 +342,7 @@ class Recorder:
                 ssim_ema=[mean_ssim(image, clean) for _, _, image in self.sampled],
             ),
             loss=float(losses[-LOSS_STEPS:].mean()),
+            steps=self.steps,
             mean=self._mean(),
             backtracks=backtracks,
             stop_found=stop_found,
@@ -312,4 +355,5 @@ class Recorder:
             parameters=self.problem.there.numel(),
             device=self.problem.device,
             backend=backend,
+            before_last=before_last,
         )

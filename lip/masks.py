@@ -33,6 +33,11 @@ class Layer:
         return prod(self.shape)
 
 
+def first_convolutions(layers: Iterable[Layer]) -> np.ndarray:
+    """Mark the weights (bool, flat) of the two convolutions of an hourglass that see the code z."""
+    return np.concatenate([np.full(layer.size, layer.name in ("s0 skip", "s0 stride")) for layer in layers])
+
+
 @dataclass(frozen=True, eq=False)
 class Mask:
     """Kept (True) or pruned (False) for every prunable weight of a prior, its layers flattened in module order.
@@ -75,8 +80,7 @@ class Mask:
 
     def unmasked_first(self) -> Mask:
         """This mask with the two convolutions that see the code z whole, as the released code leaves them."""
-        whole = [np.full(layer.size, layer.name in ("s0 skip", "s0 stride")) for layer in self.layers]
-        return Mask(self.layers, self.bits | np.concatenate(whole))
+        return Mask(self.layers, self.bits | first_convolutions(self.layers))
 
     def onto(self, layers: Sequence[Layer]) -> Mask:
         """This mask on a network that shares layers with its own: those it does not share are kept whole.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,11 @@ class Outcome(ABC):
     """What computed it (`lip.fast.backend`)."""
     outputs: dict[str, np.ndarray]
     """Images by name, float32 (channels, height, width) in [0, 1]."""
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss was not finite towards the end."""
+        return not isfinite(self.loss)
 
     @abstractmethod
     def columns(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from lip.priors.prior import Covers
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule, Training
 from lip.tasks import TASKS, Task
+from lip.tasks.degradation import Degradation
 from lip.tasks.generate import Adversarial, Generate
 from lip.tasks.sense import Sense
 from lip.trajectory import Origin, Trajectory
@@ -36,7 +37,7 @@ OF_WEIGHTS = ("backtrack", "undo", "decay", "langevin", "jitter", "precision")
 Side = Annotated[int, Field(ge=1, le=8192)]
 """Pixels; what is larger fits into no memory with a network around it."""
 
-MADE_HERE = ("hole", "of", "generator_frozen", "raw")
+MADE_HERE = ("hole", "of", "generator_frozen", "raw", "undo_sigma")
 """Fields that are no keys: the first is what `mask` becomes, the others say how fits come of those asked for."""
 
 
@@ -409,8 +410,8 @@ def _schedule(task: Task, prior: Prior, point: Point, values: Mapping[str, Any],
     chosen = named[name]
     if isinstance(chosen, Schedule):
         chosen = prior.schedule(chosen)
-        if chosen.backtrack and "backtrack" in defects:
-            chosen = chosen.replace(undo="official")
+        if "backtrack" in defects and isinstance(task, Degradation):
+            chosen = task.released_backtracking(chosen)
     made = _made(type(chosen), {**dict(chosen), **values}, where)
     if not task.trains(prior):
         own = prior.schedule(Schedule())

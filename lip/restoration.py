@@ -32,18 +32,21 @@ class Restoration(Problem):
             [self.task.frame(_tensor(images[picture.pixels])) for picture in group]
             for group in (fit.pictures, self.task.pictures)
         )
+        dtype = torch.float64 if self.schedule.precision == "float64" else torch.float32
         noise = self.stream("observation")  # drawn on from image to image: each has noise of its own
-        self.clean = torch.cat(cleans).to(device)
+        self.clean = torch.cat(cleans).to(device, dtype)
         observations = [self.task.observe(clean, noise, *others) for clean in cleans]
         # Of one image it is not copied: measurements with their matrix may be what fills the memory.
-        self.observation = (observations[0] if len(cleans) == 1 else torch.cat(observations)).to(device)
+        self.observation = (observations[0] if len(cleans) == 1 else torch.cat(observations)).to(device, dtype)
+        compared = self.task.compared(cleans[0], self.stream("observation"))
+        self.compared = None if compared is None else compared.to(device, dtype)
         count, _, height, width = self.clean.shape
         with self.drawing("theta_0"):
             net = fit.task.network(fit.prior, fit.picture)
         with self.drawing("z"):
             codes = [fit.prior.code(height, width) for _ in range(count if fit.codes == "per_image" else 1)]
-        self.code = torch.cat(codes).to(device)
-        self.hold(net)
+        self.code = torch.cat(codes).to(device, dtype)
+        self.hold(net.to(dtype))
 
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
@@ -64,15 +67,23 @@ class Restoration(Problem):
 
     def output(self, generator: torch.Generator) -> Tensor:
         """The network's output for the jittered code, computed at the schedule's precision."""
-        if self.schedule.precision == "float32":
+        if self.schedule.precision != "bf16":
             return self.net(self.jittered(generator))
         with torch.autocast(torch.device(self.device).type, torch.bfloat16):
             return self.net(self.jittered(generator)).float()
 
     def jittered(self, generator: torch.Generator) -> Tensor:
         """The code z with one draw of the schedule's input noise."""
-        noise = torch.empty_like(self.code).normal_(0, self.schedule.jitter, generator=generator)
-        return noise.add_(self.code)
+        return self.noise(self.code, self.schedule.jitter, generator).add_(self.code)
+
+    def noise(self, like: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
+        """Gaussian noise of a tensor's shape; drawn in float32, so that every precision sees the same."""
+        drawn = torch.empty_like(like, dtype=torch.float32).normal_(0, deviation, generator=generator)
+        return drawn.to(like.dtype)
+
+    def watched(self, output: Tensor, loss: Tensor) -> Tensor:
+        """The error whose rise undoes a step: the loss, or that to another image (`Degradation.compared`)."""
+        return loss if self.compared is None else (output - self.compared).square().mean()
 
     def loss(self, output: Tensor) -> Tensor:
         """The task's loss, summed over the images if there are several (Alg. 2)."""

@@ -33,6 +33,8 @@ class Training(Spec):
 class Schedule(Training):
     """Adam on the task's loss, with the input jittered at every step and no early stop; or SGLD."""
 
+    revision = 2  # backtracking with a grace period; early stops and the posterior mean as published
+
     steps: Annotated[int, Field(ge=1, le=10_000_000)] = 3000
     lr: Positive = 0.01
     jitter: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 30
@@ -41,16 +43,20 @@ class Schedule(Training):
     """Weight of the past in the exponential moving average of the outputs."""
     backtrack: Positive | None = 5.0
     """Undo a step after which the PSNR to the observation falls by more than this many dB; None never undoes."""
-    undo: Literal["checked", "official"] = "checked"
-    """Undo by comparing every step with the last accepted one and skipping its update; or as the released code does."""
+    undo: Literal["checked", "official", "hundredths"] = "checked"
+    """Undo by comparing every step with the last accepted one and skipping its update; or as the released code does:
+    at all steps but every hundredth, or, for inpainting, at every hundredth only."""
+    grace: Annotated[int, Field(ge=0)] = 100
+    """Steps that are never undone, at the start and after each step undone (`checked` only)."""
     decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Adam's weight decay."""
     langevin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Standard deviation of the Gaussian noise added to the kept prunable weights after every step (SGLD)."""
     burn_in: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Average the outputs of every 50th step after this share of the steps, SGLD's posterior mean; None: do not."""
-    precision: Literal["float32", "bf16"] = "float32"
-    """`bf16` computes convolutions in bfloat16 (automatic mixed precision): faster, and not the same fit."""
+    precision: Literal["float32", "bf16", "float64"] = "float32"
+    """`bf16` computes convolutions in bfloat16 (automatic mixed precision): faster, and not the same fit. `float64`
+    computes everything in double precision, from the same random draws: to tell rounding from effect."""
 
     def beginning(self, steps: int) -> Schedule:
         return self.replace(steps=steps)
@@ -58,5 +64,11 @@ class Schedule(Training):
     def sgld(self) -> Schedule:
         """Stochastic gradient Langevin dynamics as published for deep image prior (arXiv 1904.07457)."""
         return self.replace(
-            steps=20000, jitter=1 / 30, decay=5e-8, langevin=2 * self.lr, burn_in=7000 / 20000, backtrack=None
+            steps=20000,
+            jitter=1 / 30,
+            decay=5e-8,
+            langevin=2 * self.lr,
+            burn_in=7000 / 20000,
+            backtrack=5.0,
+            undo="official",
         )

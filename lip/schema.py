@@ -46,6 +46,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "rows": (_int, "sense: measurements in a block of which the mean is taken"),
     "gan_batch": (_bool, "generate: one image a step for the generator, as released"),
     "target": (_text, "reconstruct: clean, noisy, shuffled or noise"),
+    "undo_sigma": (_float, "reconstruct: as released, undone by the PSNR to the image with noise of this sigma"),
     "head": (_text, "classify: linear, or sigmoid: as the released code has it"),
     "rewinds": (_bool, "classify: whether IMP goes back to theta_0"),
     # the prior and its training
@@ -71,11 +72,12 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "jitter": (_float, "standard deviation of the input noise"),
     "ema": (_float, "weight of the past in the average of outputs; generate: of the generator's weights"),
     "backtrack": (_float, "dB of loss in a step that undo it; null: never"),
-    "undo": (_text, "checked, or official: as the released code does"),
+    "undo": (_text, "checked; official, or hundredths for inpainting: as the released code does"),
+    "grace": (_int, "steps that are never undone, at the start and after each step undone"),
     "decay": (_float, "weight decay"),
     "langevin": (_float, "standard deviation of SGLD's noise on the weights"),
     "burn_in": (_float, "share of the steps after which outputs are averaged; null: never"),
-    "precision": (_text, "float32, which null means too, or bf16: convolutions in bfloat16"),
+    "precision": (_text, "float32, which null means too; bf16: convolutions in bfloat16; float64"),
     # the mask
     "pruner": (_text, "kind of mask: dense, imp, random, snip, ..."),
     "covers": (_text, "what a mask covers: the weights of the convolutions, or all parameters"),
@@ -116,6 +118,8 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "stop_found": (_bool, "whether ES-WMV found a minimum"),
     "backtracks": (_int, "steps undone"),
     "collapsed": (_bool, "best output less than 1 dB better than a flat colour; classify: never better than one class"),
+    "stalled": (_bool, "more than 5 % of its steps were undone: it hardly left the weights it started from"),
+    "diverged": (_bool, "the loss was not finite towards the end"),
     # provenance
     "started": (pa.timestamp("s", tz="UTC"), "when training began"),
     "seconds": (_float, "training time with its records"),

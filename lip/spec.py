@@ -27,6 +27,9 @@ class Spec(BaseModel):
 
     kind: ClassVar[str | None] = None
 
+    revision: ClassVar[int] = 1
+    """Raise this when the same spec gives other numbers than before: what was published until then is not reused."""
+
     def canonical(self) -> Any:
         """This spec as JSON values: what its id is the hash of."""
         values = self.__dict__
@@ -35,7 +38,7 @@ class Spec(BaseModel):
             for name, default in _defaults(type(self))
             if (value := values[name]) is not default and (default is PydanticUndefined or value != default)
         }
-        return {"kind": self.kind, **said} if self.kind else said
+        return _identity(type(self)) | said
 
     def reference(self) -> Any:
         """How this spec stands in the canonical form of another: written out, unless a subclass knows better."""
@@ -58,6 +61,12 @@ class Spec(BaseModel):
 @cache
 def _defaults(owner: type[Spec]) -> list[tuple[str, Any]]:
     return [(name, field.get_default()) for name, field in owner.model_fields.items()]
+
+
+@cache
+def _identity(owner: type[Spec]) -> dict[str, Any]:
+    revision = {"revision": owner.revision} if owner.revision != 1 else {}
+    return ({"kind": owner.kind} if owner.kind else {}) | revision
 
 
 def _canonical(value: Any) -> Any:

@@ -22,6 +22,8 @@ OUTCOME = [
     "accuracy_peak",
     "empty_layers",
     "collapsed",
+    "stalled",
+    "diverged",
 ]
 """The columns of a row that `outcome` reads."""
 
@@ -59,7 +61,8 @@ def outcome(row: Mapping[str, Any]) -> str:
         said += " dB"
     if row["empty_layers"]:
         said += f"  [yellow]empty layers: {row['empty_layers']}[/]"
-    return said + "  [red]collapsed[/]" * row["collapsed"]
+    failed = [name for name in ("collapsed", "stalled", "diverged") if row[name]]
+    return said + "".join(f"  [red]{name}[/]" for name in failed)
 
 
 def main(app: Typer) -> None:

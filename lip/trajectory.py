@@ -20,7 +20,7 @@ from lip.priors.prior import Covers
 from lip.pruners import PRUNERS, Dense, Imp, Recipe
 from lip.schedule import Training
 from lip.spec import Spec
-from lip.tasks import Reconstruct, Task
+from lip.tasks import Denoise, Reconstruct, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,8 +79,8 @@ class Trajectory(Spec):
         """The fit whose weights pruned networks start from; None for theta_0."""
         if not self.rewind:
             return None
-        clean = "rewind_target" in self.compat and self.task.kind == "denoise"
-        return (self.dense.replace(task=Reconstruct()) if clean else self.dense).rewound(self.rewind)
+        clean = self._cleaned(self.task) if "rewind_target" in self.compat else self.task
+        return self.dense.replace(task=clean).rewound(self.rewind)
 
     @cached_property
     def fits(self) -> tuple[Fit, ...]:
@@ -113,8 +113,9 @@ class Trajectory(Spec):
     def _chain(self, round: int) -> Fit:
         """The fit of a round of IMP."""
         while len(self._links) <= round:
-            mask = Imp(trained=self._links[-1], **self._defects(Imp))
-            self._links.append(self._redrawn(self.masked(mask), "imp"))
+            fit = self.masked(Imp(trained=self._links[-1], **self._defects(Imp)))
+            fit = fit.replace(stale_ranking=True) if "stale_ranking" in self.compat else fit
+            self._links.append(self._redrawn(fit, "imp"))
         return self._links[round]
 
     @cached_property
@@ -133,6 +134,12 @@ class Trajectory(Spec):
         if "noise" in defects and phase == "evaluation":
             anew["noise_seed"] = redrawn(self.seed, "noise", phase)
         return fit.replace(**anew) if anew else fit
+
+    def _cleaned(self, task: Task) -> Task:
+        """The task that the released code trains on in place of denoising: the clean image."""
+        if not isinstance(task, Denoise):
+            return task
+        return Reconstruct(undo_sigma=task.sigma if "backtrack" in self.compat else None)
 
     @property
     def source_image(self) -> str | None:
@@ -163,8 +170,8 @@ class Trajectory(Spec):
             first, *others = origin.pictures
             there = {"picture": first, "also": tuple(others), "codes": origin.codes}
             there |= {"task": origin.task, "schedule": origin.schedule, "prior": origin.prior or self.prior}
-        if "imp_target" in self.compat and there.get("task", self.task).kind == "denoise":
-            there["task"] = Reconstruct()
+        if "imp_target" in self.compat and (task := there.get("task", self.task)) != self._cleaned(task):
+            there["task"] = self._cleaned(task)
         return self.replace(origin=None, pruner="imp", options=(), **there) if there else None
 
 
@@ -198,7 +205,7 @@ def publish(
 
     from lip import environment
     from lip.fast.backend import choose
-    from lip.pruners.imp import cut
+    from lip.pruners.imp import cut, stale
 
     environment.begin(device)
     started = datetime.now(UTC)
@@ -211,6 +218,7 @@ def publish(
     start = ledger.weights(fit.start) if fit.start else None
     trained = problem.train(mask, start, watch and watch(fit), choose(backend, device).name)
     kept = fit.cut.kept(mask.bits.size, trained.parameters) if fit.cut else kept_after(mask.kept, 1)
-    ticket = cut(mask, trained.prunable, kept) if fit.yields_ticket else None
+    ranked = stale(mask, trained) if fit.stale_ranking else trained.prunable
+    ticket = cut(mask, ranked, kept) if fit.yields_ticket else None
     ledger.publish(fit, mask, trained, ticket, started, outputs)
     return True

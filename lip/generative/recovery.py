@@ -82,12 +82,13 @@ class Recovery(Restoration):
         codes = self._prior.codes(2 if plays else 1, draw).to(self.device).requires_grad_()
         adam = torch.optim.Adam([codes], lr=schedule.lr, fused=True)  # element by element: two codes are two descents
         record = Recorder(self)
+        kept = torch.zeros((), dtype=torch.bool, device=self.device)  # no step is undone
         started = time.perf_counter()
         for step in range(1, schedule.steps + 1):
             outputs = self.net(codes)
             losses = objective(outputs)
             losses.sum().backward()
-            record.see(step, losses[0].detach(), outputs[:1].detach())
+            record.see(step, losses[0].detach(), outputs[:1].detach(), kept)
             adam.step()
             adam.zero_grad()
             if watch and record.samples(step):

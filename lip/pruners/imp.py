@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lip.level import Place
-from lip.masks import Mask
+from lip.masks import Mask, first_convolutions
 from lip.pruners.recipe import Link, Recipe
 
 if TYPE_CHECKING:
     from lip.fit import Fit
+    from lip.outcome import Outcome
     from lip.problem import Problem
 
 
@@ -50,6 +51,18 @@ class Imp(Recipe):
         assert ticket is not None, "IMP is handed its source's ticket"
         ticket = ticket.onto(problem.layers)
         return ticket.unmasked_first() if self.unmasked_first else ticket
+
+
+def stale(mask: Mask, trained: Outcome) -> np.ndarray:
+    """Return the weights, flat, that the released code ranks: those before the last update.
+
+    It takes them from the last forward pass of what it masks, so not of the two convolutions that it never does.
+    """
+    from lip.fitting import Trained
+
+    assert isinstance(trained, Trained)
+    assert trained.before_last is not None
+    return np.where(first_convolutions(mask.layers), trained.prunable, trained.before_last)
 
 
 def cut(mask: Mask, trained: np.ndarray, kept: int) -> Mask:

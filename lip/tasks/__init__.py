@@ -21,4 +21,4 @@ TASKS: dict[str, type[Task]] = {
     "superres": SuperResolution,
 }
 
-__all__ = ["TASKS", "Reconstruct", "Task"]
+__all__ = ["TASKS", "Denoise", "Reconstruct", "Task"]

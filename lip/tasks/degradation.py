@@ -42,6 +42,7 @@ class Degradation(Task):
         "per_channel",
         "pad",
         "rewind_target",
+        "stale_ranking",
     )
     has_reference: ClassVar[bool] = True
     """Whether the image is the clean one. If not, it is itself the observation, and nothing is scored against it."""
@@ -69,6 +70,10 @@ class Degradation(Task):
     @abstractmethod
     def schedules(self) -> Mapping[str, Schedule]: ...
 
+    def released_backtracking(self, schedule: Schedule) -> Schedule:
+        """Undo steps as the released code of this task does."""
+        return schedule.replace(undo="official") if schedule.backtrack else schedule
+
     def problem(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Restoration:
         return fit.prior.restoration(fit, images, device)
 
@@ -86,6 +91,10 @@ class Degradation(Task):
     def project(self, output: Tensor) -> Tensor:
         """A restoration at the size of the observation."""
         return output
+
+    def compared(self, clean: Tensor, noise: Generator) -> Tensor | None:
+        """Return the image whose PSNR decides about undoing a step; None: the loss does."""
+        return None
 
     @abstractmethod
     def loss(self, output: Tensor, observation: Tensor) -> Tensor:

@@ -38,6 +38,9 @@ class Inpaint(Degradation):
         random, drawn = released.replace(steps=11000, lr=0.001), released.replace(steps=6001)
         return {"paper": drawn if self.hole else random, "lip": released}
 
+    def released_backtracking(self, schedule: Schedule) -> Schedule:
+        return schedule.replace(backtrack=5.0, undo="hundredths")
+
     @property
     def pictures(self) -> tuple[Picture, ...]:
         return (self.hole,) if self.hole else ()

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from lip.schedule import Schedule
 from lip.tasks.degradation import Degradation
+from lip.tasks.denoise import Denoise
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -21,6 +22,8 @@ class Reconstruct(Degradation):
     target: Literal["clean", "noisy", "shuffled", "noise"] = "clean"
     sigma: Annotated[float, Field(gt=0, le=255)] = 25.0
     """Standard deviation of the noise of the target `noisy`, in 8-bit grey levels."""
+    undo_sigma: Annotated[float, Field(gt=0, le=255)] | None = None
+    """As released: steps are undone by the PSNR to the observation of `denoise` with this sigma, not to the target."""
 
     def schedules(self) -> dict[str, Schedule]:
         both = Schedule(steps=10000, lr=0.01, jitter=1 / 30, backtrack=None)
@@ -39,6 +42,9 @@ class Reconstruct(Degradation):
                 return clean.flatten(2)[..., order].view_as(clean)
             case "noise":
                 return clean.clone().uniform_(generator=noise)
+
+    def compared(self, clean: Tensor, noise: Generator) -> Tensor | None:
+        return Denoise(sigma=self.undo_sigma).observe(clean, noise) if self.undo_sigma else None
 
     def loss(self, output: Tensor, observation: Tensor) -> Tensor:
         return (output - observation).square().mean()

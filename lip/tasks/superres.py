@@ -10,6 +10,7 @@ from lip.tasks.degradation import Degradation
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
+    from torch import dtype as Dtype
 
     from lip.priors import Prior
 
@@ -75,7 +76,7 @@ def downsample(image: Tensor, factor: int) -> Tensor:
     import torch.nn.functional as F
 
     channels = image.shape[1]
-    kernel = _kernel(factor, str(image.device))
+    kernel = _kernel(factor, str(image.device), image.dtype)
     padding = 3 * factor // 2
     padded = F.pad(image, (padding,) * 4, mode="replicate")
     weight = (kernel[:, None] * kernel).expand(channels, 1, -1, -1)
@@ -83,8 +84,8 @@ def downsample(image: Tensor, factor: int) -> Tensor:
 
 
 @cache
-def _kernel(factor: int, device: str) -> Tensor:
-    return lanczos2(factor).float().to(device)
+def _kernel(factor: int, device: str, dtype: Dtype) -> Tensor:
+    return lanczos2(factor).to(device, dtype)
 
 
 def lanczos2(factor: int) -> Tensor:

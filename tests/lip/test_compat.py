@@ -15,7 +15,7 @@ from lip.priors import GENERATORS, Hourglass
 from lip.pruners import PRUNERS, Imp
 from lip.pruners.imp import cut
 from lip.pruners.random import Random
-from lip.tasks import TASKS
+from lip.tasks import TASKS, Reconstruct
 from lip.tasks.denoise import Denoise
 from lip.trajectory import Trajectory
 
@@ -64,6 +64,7 @@ def test_each_defect_alone_changes_some_fit_and_only_where_it_should(defect: Def
         "per_channel": {"task": "inpaint"},
         "pad": {"task": "inpaint"},
         "rewind_target": {"rewind": 40.0},
+        "stale_ranking": {},
         "head": FACES,
         "rewind_none": FACES,
         "quartic": {**GENERATOR, "task": "inpaint"},
@@ -74,8 +75,8 @@ def test_each_defect_alone_changes_some_fit_and_only_where_it_should(defect: Def
     where = plain[defect]
     theirs, ours = (made(**where, compat=compat) for compat in ([defect], []))
     different = [a.id != b.id for a, b in zip(theirs.fits, ours.fits, strict=True)]
-    only_masks = defect in ("imp_target", "random_double", "unmasked_first", "rewind_target")
-    assert different == [not only_masks, True, True]
+    only_masks = defect in ("imp_target", "random_double", "unmasked_first", "rewind_target", "stale_ranking")
+    assert different == [not only_masks, defect != "stale_ranking", True]
     elsewhere = {"task": "inpaint"} if where.get("task", "denoise") == "denoise" else {"task": "denoise"}
     if defect in ("imp_target", "shared_init", "per_channel", "pad", "rewind_target", "schedule"):
         elsewhere |= {"rewind": where.get("rewind", 0.0)}
@@ -158,7 +159,24 @@ def test_with_several_images_the_released_code_undoes_nothing() -> None:
     assert lender is not None
     assert lender.schedule.backtrack is None
     assert made(compat=["backtrack"]).schedule.undo == "official"
-    assert made(compat=["backtrack"], task="inpaint").schedule.undo == "checked", "it has nothing to undo"
+    inpainting = made(compat=["backtrack"], task="inpaint").schedule
+    assert (inpainting.backtrack, inpainting.undo) == (5.0, "hundredths")
+    assert made(compat=["backtrack"], task="superres", factor=2).schedule.undo == "checked", "it has nothing to undo"
+
+
+def test_the_released_undo_looks_at_the_noisy_image_also_while_imp_fits_the_clean_one() -> None:
+    trajectory = made(compat=["backtrack", "imp_target"], sigma=50)
+    assert trajectory.lender is not None
+    assert trajectory.lender.task == Reconstruct(undo_sigma=50.0)
+    assert made(compat=["imp_target"]).lender.task == Reconstruct()
+
+
+def test_the_released_ranking_is_stale_from_the_second_round_on() -> None:
+    """In the first there are no masks yet, so what is ranked are the weights themselves."""
+    third = made(compat=["stale_ranking"], rounds=3).fits[3]
+    second = third.mask.source
+    first = second.mask.source
+    assert [fit.stale_ranking for fit in (first.mask.source, first, second, third)] == [False, True, True, False]
 
 
 def test_rewinding_takes_weights_that_were_trained_on_the_clean_image() -> None:

@@ -1,0 +1,65 @@
+"""SGLD for deep image priors, against the published loop on draws of its own."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from lip import fitting
+from lip.masks import Mask
+from lip.schedule import Schedule
+from lip.tasks.denoise import Denoise
+from tests.golden.test_released import golden, hand_out, load, restoration
+
+
+def trained_on(monkeypatch: pytest.MonkeyPatch) -> fitting.Trained:
+    arrays = golden("sgld")
+    config, settings = (json.loads(str(arrays[name])) for name in ("config", "settings"))
+    schedule = Denoise().schedules()["paper"].sgld()
+    schedule = schedule.replace(
+        steps=settings["steps"],
+        lr=settings["lr"],
+        jitter=settings["jitter"],
+        langevin=settings["noise_sd"],
+        burn_in=settings["burn_in"] / settings["steps"],
+    )
+    shape = {key: config[key] for key in ("depth", "width", "scales", "skip")}
+    problem = restoration(np.zeros((8, 8, 3), np.uint8), Denoise(), schedule, **shape)
+    load(problem, arrays["theta"])
+    problem.code = torch.tensor(arrays["z"].astype(np.float32))
+    problem.clean, problem.observation = (torch.tensor(arrays[name])[None] for name in ("clean", "noisy"))
+    draws = []
+    for jitter, langevin in zip(arrays["jitter"], arrays["langevin"], strict=True):
+        noise = np.zeros(problem.theta.numel(), np.float32)
+        noise[problem.convolutional.numpy()] = langevin.astype(np.float32) / 32 * settings["noise_sd"]
+        draws += [jitter.astype(np.float32) / 256 * settings["jitter"], noise]
+    monkeypatch.setattr(fitting, "AVERAGED_EVERY", settings["average_every"])
+    hand_out(monkeypatch, draws)
+    return problem.train(Mask.dense(problem.layers))
+
+
+def test_steps_are_undone_and_noise_is_added_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays, trained = golden("sgld"), trained_on(monkeypatch)
+    assert trained.backtracks == arrays["undone"].sum()
+    assert trained.curve.psnr == pytest.approx(arrays["psnr_clean"], abs=0.01)
+    assert trained.prunable == pytest.approx(arrays["trained"], abs=1e-4)
+
+
+def test_the_posterior_mean_is_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = trained_on(monkeypatch)
+    assert trained.mean is not None
+    assert trained.mean.psnr == pytest.approx(float(golden("sgld")["mean_psnr"]), abs=0.01)
+
+
+def test_a_whole_run_averages_the_published_steps() -> None:
+    """Of 20,000 steps the first and the last that count, and how many there are."""
+    problem = restoration(np.zeros((8, 8, 3), np.uint8), Denoise(), Schedule().sgld())
+    record = fitting.Recorder(problem)
+    output, never = torch.zeros_like(problem.clean), torch.zeros((), dtype=torch.bool)
+    taken = []
+    for step in range(20_000):
+        record._average(output, never, 0.35)
+        if int(record.averaged) > len(taken):
+            taken.append(step)
+    assert [taken[0], taken[-1], len(taken)] == golden("sgld")["published_samples"].tolist()
