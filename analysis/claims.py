@@ -189,6 +189,13 @@ CLAIMS: dict[str, Claim] = {
         "PSNR less that of the ticket that starts at θ₀, mean over rounds",
         HARM,
     ),
+    "rewinding_undo": Claim(
+        "rewinding",
+        "the way the released code undoes steps makes late rewinding hurt",
+        OWN,
+        "what rewinding costs with steps undone as released, less what it costs without, mean over rounds",
+        HARM,
+    ),
     # Fig. 10
     "impedance_noise": Claim(
         "impedance",

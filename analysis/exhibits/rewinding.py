@@ -17,12 +17,15 @@ LOOKS = {
     "20": Style("#7a0b2f", "X"),
 }
 """Darker is later."""
+LATEST = 20
 
 CLAIMED = {"rewinding_gain": 5, "rewinding_10": 10, "rewinding_20": 20}
+RELEASED = "backtrack"
+"""The name in `compat` of undoing steps as the released code does."""
 
 
 def rewinding(frames: Frames) -> Exhibit | Absent:
-    """PSNR of IMP tickets over sparsity, started from theta_0 or from theta_j (j in % of the dense run's steps)."""
+    """Compare IMP tickets started from theta_0 with those from theta_j (j in % of the dense run's steps)."""
     frames = frames.part(NAME)
     if absent := lacking(frames, NAME, TITLE, _rewound, "rewound IMP ticket"):
         return absent
@@ -30,13 +33,18 @@ def rewinding(frames: Frames) -> Exhibit | Absent:
     fits = fits[fits["image"].isin(fits.loc[fits["rewind"] > 0, "image"])]
     every = scores(fits)
     every["rewind_percent"] = every["rewind"].map("{:g}".format)
-    every["minus_theta_0"] = minus(every, every[every["rewind"] == 0], ["image", "seed", "round", "output"])
+    every["panel"] = every["image"] + every["compat"].map({"": "", RELEASED: ", undone as released"})
+    every["minus_theta_0"] = minus(every, every[every["rewind"] == 0], ["panel", "seed", "round", "output"])
+    ours, theirs = (every[(every["compat"] == compat) & (every["round"] > 0)] for compat in ("", RELEASED))
     levels = [f"{rewind:g}" for rewind in sorted(fits["rewind"].unique())]
     labels = {level: "θ₀" if level == "0" else f"rewound to {level} %" for level in levels}
     judged = []
     for name, level in CLAIMED.items():
-        rows = every[(every["rewind"] == level) & (every["round"] > 0)]
+        rows = ours[ours["rewind"] == level]
         judged += verdicts(frames, name, rows, "minus_theta_0", ["round", "image"], note=f"at {span(rows['round'])}")
+    late = theirs[theirs["rewind"] == LATEST]
+    change = minus(late, ours, ["image", "rewind", "seed", "round", "output"], "minus_theta_0")
+    judged += verdicts(frames, "rewinding_undo", late.assign(change=change), "change", ["round", "image"])
     return Exhibit(
         NAME,
         TITLE,
@@ -44,18 +52,20 @@ def rewinding(frames: Frames) -> Exhibit | Absent:
             frames,
             fits,
             "PSNR over sparsity of IMP tickets whose weights go back to θ₀, or to their values after a percentage of"
-            " the dense run's steps. The dashed line is the dense prior.",
+            " the dense run's steps. The dashed line is the dense prior. Below, where there are such fits, steps are"
+            " undone as the released code does.",
             psnr_notes(fits),
         ),
-        summary(every, ["image", "rewind"], "minus_theta_0"),
-        psnr_panels(every, "rewind_percent", labels, styles(list(labels), LOOKS)),
+        summary(every, ["image", "compat", "rewind"], "minus_theta_0"),
+        psnr_panels(every, "rewind_percent", labels, styles(list(labels), LOOKS), "panel"),
         judged,
         gap=gap(frames),
     )
 
 
 def _imp(rows: pd.DataFrame) -> pd.Series:
-    return native(rows) & (rows["pruner"] == "imp")
+    undone_as_released = native(rows.assign(compat="")) & (rows["compat"] == RELEASED)
+    return (native(rows) | undone_as_released) & (rows["pruner"] == "imp")
 
 
 def _rewound(rows: pd.DataFrame) -> pd.Series:

@@ -39,9 +39,10 @@ def trajectory(
     rewind: float = 0.0,
     source: str | None = None,
     rounds: int = 3,
+    compat: str | None = None,
 ) -> list[dict[str, Any]]:
     """The points of one trajectory, as `sweeps` records them."""
-    name = f"{image}-{source}-{pruner}-{seed}-{rewind:g}"
+    name = f"{image}-{source}-{pruner}-{seed}-{rewind:g}" + (f"-{compat}" if compat else "")
     return [
         {
             "trajectory": name,
@@ -52,9 +53,9 @@ def trajectory(
             "pruner": pruner,
             "seed": seed,
             "rewind": rewind,
-            "compat": None,
+            "compat": compat,
             "round": k,
-            "fit": _id(f"{name}-{k}" if k else f"{image}-{seed}-dense"),
+            "fit": _id(f"{name}-{k}" if k else f"{image}-{seed}-{compat}-dense"),
         }
         for k in range(rounds + 1)
     ]

@@ -265,6 +265,26 @@ def test_rewinding_is_compared_with_theta_0(invented):
     assert found == {5: (0.05, HOLDS), 10: (-0.5, HOLDS), 20: (0.5, FAILS)}
 
 
+def test_what_rewinding_costs_is_compared_with_what_it_costs_undone_as_released(invented):
+    """Rewinding is harmless by our own rule and costs 1 dB by the released one, itself 0.2 dB worse."""
+    trajectories = [
+        invented.trajectory(rewind=rewind, seed=seed, compat=compat)
+        for rewind in (0.0, 20.0)
+        for seed in SEEDS
+        for compat in (None, "backtrack")
+    ]
+
+    def psnr(rewind, seed, round, compat, **_):
+        return 30 + seed - (0.2 + (rewind > 0) * (round > 0)) * (compat is not None)
+
+    invented.sweep(trajectories, psnr)
+    exhibit = made(invented, "rewinding")
+    cost = claims(exhibit, "released code undoes")
+    assert (round(cost.effect, 9), cost.verdict) == (-1.0, HOLDS)
+    assert len(exhibit.figure.axes) == 2 * 3
+    assert set(exhibit.frame["compat"]) == {"", "backtrack"}
+
+
 def test_layers_are_judged_by_rank_correlation(invented):
     kept = {"imp": [900, 800, 700, 600], "snip": [100, 200, 300, 400], "random": [800, 800, 800, 800]}
     invented.sweep(

@@ -10,6 +10,7 @@ from PIL import Image
 
 from lip.errors import InputError
 from lip.priors import Decoder, Hourglass
+from lip.schedule import Schedule
 from sweeps import spec
 from sweeps.plan import Plan, label
 from sweeps.profiles import PROFILES
@@ -171,7 +172,7 @@ def test_profiles_override_sizes(write: Write) -> None:
     paper = spec.read(write(), "paper").trajectories
     assert {t.seed for t in paper} == set(range(10))
     assert (paper[0].picture.height, paper[0].schedule.steps, paper[0].rounds) == (512, 3000, 2)
-    assert paper[0].fits[0].canonical()["schedule"] == {}, "the paper's own schedule is the default"
+    assert paper[0].schedule == Schedule(), "the paper's own schedule is the default"
 
 
 def test_profiles_leave_the_deep_decoder_its_width(write: Write) -> None:
