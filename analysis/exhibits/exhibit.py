@@ -45,6 +45,8 @@ SETTINGS = [
     "ema",
     "backtrack",
     "langevin",
+    "stop_window",
+    "stop_patience",
     "batch",
     "momentum",
     "precision",
