@@ -71,11 +71,11 @@ class MovingVariance(LastingMinimum):
         super().__init__(steps, window, patience, output, output)
         self.frames: deque[Tensor] = deque()
         self.sum = torch.zeros_like(output, dtype=torch.float64)
-        self.squares = torch.zeros(self.window, dtype=torch.float64, device=output.device)
+        self.squares = torch.zeros(min(self.window, steps), dtype=torch.float64, device=output.device)
 
     def see(self, step: int, output: Tensor, smoothed: Tensor) -> None:
         """Take the output of a step (counted from 1) and the moving average that goes with it."""
-        self.squares[step % self.window] = output.double().square().mean()
+        self.squares[(step - 1) % self.window] = output.double().square().mean()
         frame = output.nan_to_num(0, 0, 0)  # else the sum never got over a NaN; the squares do, a window later
         self.frames.append(frame)
         self.sum += frame
