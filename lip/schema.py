@@ -76,7 +76,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "langevin": (_float, "standard deviation of SGLD's noise on the weights"),
     "burn_in": (_float, "share of the steps after which outputs are averaged; null: never"),
     "stop_window": (_int, "outputs that ES-WMV takes the variance of; null: 100, at most half of the steps"),
-    "stop_patience": (_int, "steps a minimum of ES-WMV or ES-EMV has to stand; null: 1000, at most a third of the steps"),
+    "stop_patience": (_int, "steps a minimum of ES-WMV or ES-EMV has to stand; null: 1000, at most a third of all"),
     "precision": (_text, "float32, which null means too, or bf16: convolutions in bfloat16"),
     # the mask
     "pruner": (_text, "kind of mask: dense, imp, random, snip, ..."),
