@@ -93,9 +93,9 @@ class Trained(Outcome):
     """SGLD's posterior mean: of the outputs after burn-in; None without."""
     backtracks: int
     stop_found: bool
-    """Whether ES-WMV found a minimum; if not, its scores are those of the last step."""
+    """Whether ES-WMV's patience ran out; if not, its scores are those of the smallest variance of all steps."""
     emv: Score
-    """The reference-free early stop ES-EMV and its own average of the outputs."""
+    """The reference-free early stop ES-EMV: its own average of the outputs, at its minimum."""
     emv_found: bool
     before_last: np.ndarray | None
     """The prunable weights before the last update, as `prunable`; None where only a code was fitted."""
@@ -260,8 +260,9 @@ class Recorder:
         if step == 1:
             self.ema = output.clone()
             self.peak, self.peak_ema = Best(output), Best(output)
-            self.stop = MovingVariance(self.steps, output)
-            self.emv = ExponentialVariance(self.steps, output)
+            schedule = self.problem.schedule
+            stopping = self.steps, output, schedule.stop_window, schedule.stop_patience
+            self.stop, self.emv = MovingVariance(*stopping), ExponentialVariance(*stopping)
         else:
             self.ema = torch.lerp(output, self.ema, self.problem.schedule.ema)
         self.output = output
@@ -306,12 +307,8 @@ class Recorder:
         clean = self.problem.clean.cpu().numpy()
         scored = self.problem.task.has_reference
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
-        stop_found = bool(self.stop.found)
-        stop_step, stop_images = (
-            (int(self.stop.best.step), self.stop.best.images) if stop_found else (self.steps, (self.output, self.ema))
-        )
-        emv_found = bool(self.emv.found)
-        emv = (int(self.emv.best.step), self.emv.best.images[0]) if emv_found else (self.steps, self.emv.average)
+        stop_step, stop_images = self.stop.best.or_else(self.steps, self.output, self.ema)
+        emv_step, (emv_image,) = self.emv.best.or_else(self.steps, self.emv.average)
         outputs = {
             "peak": (int(self.peak.step), self.peak.images[0]),
             "peak_ema": (int(self.peak_ema.step), self.peak_ema.images[0]),
@@ -345,9 +342,9 @@ class Recorder:
             steps=self.steps,
             mean=self._mean(),
             backtracks=backtracks,
-            stop_found=stop_found,
-            emv=self._score(*emv),
-            emv_found=emv_found,
+            stop_found=bool(self.stop.found),
+            emv=self._score(emv_step, emv_image),
+            emv_found=bool(self.emv.found),
             collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat()))) + COLLAPSE_MARGIN,
             seconds=seconds,
             weights=self.problem.weights(),

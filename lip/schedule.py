@@ -54,6 +54,10 @@ class Schedule(Training):
     """Standard deviation of the Gaussian noise added to the kept prunable weights after every step (SGLD)."""
     burn_in: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Average the outputs of every 50th step after this share of the steps, SGLD's posterior mean; None: do not."""
+    stop_window: Annotated[int, Field(ge=2, le=10_000_000)] | None = None
+    """Steps whose outputs ES-WMV takes the variance of; None: 100 as published, at most half of `steps`."""
+    stop_patience: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Steps after which a minimum of ES-WMV or ES-EMV stands; None: 1000 as published, at most a third of `steps`."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
     """`bf16` computes convolutions in bfloat16 (automatic mixed precision): faster, and not the same fit. `float64`
     computes everything in double precision, from the same random draws: to tell rounding from effect."""

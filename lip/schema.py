@@ -9,7 +9,7 @@ VERSION = 1
 WHICH = {
     "peak": "oracle: best of all steps against the clean image",
     "last": "last step",
-    "stop": "reference-free early stop ES-WMV; the last step if it found no minimum",
+    "stop": "reference-free early stop ES-WMV, where its variance is least; the last step if its window is longer",
 }
 """The three reported outputs of a fit. Each also exists with `_ema`, for the moving average of the outputs."""
 
@@ -77,6 +77,8 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "decay": (_float, "weight decay"),
     "langevin": (_float, "standard deviation of SGLD's noise on the weights"),
     "burn_in": (_float, "share of the steps after which outputs are averaged; null: never"),
+    "stop_window": (_int, "outputs that ES-WMV takes the variance of; null: 100, at most half of the steps"),
+    "stop_patience": (_int, "steps a minimum of ES-WMV or ES-EMV has to stand; null: 1000, at most a third of all"),
     "precision": (_text, "float32, which null means too; bf16: convolutions in bfloat16; float64"),
     # the mask
     "pruner": (_text, "kind of mask: dense, imp, random, snip, ..."),
@@ -100,8 +102,8 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     **{f"step_{s}": (_int, f"step of that output, 1 to steps ({s})") for s in SCORES},
     "psnr_emv": (_float, "dB, reference-free early stop ES-EMV: its own average of the outputs"),
     "ssim_emv": (_float, "ES-EMV"),
-    "step_emv": (_int, "step of that output, the last if it found no minimum (emv)"),
-    "emv_found": (_bool, "whether ES-EMV found a minimum"),
+    "step_emv": (_int, "step of that output, 1 to steps (emv)"),
+    "emv_found": (_bool, "whether ES-EMV's patience ran out; if not, step_emv has the least variance of all steps"),
     "psnr_mean": (_float, "dB, SGLD's posterior mean: of the outputs after burn-in"),
     "ssim_mean": (_float, "SGLD's posterior mean"),
     "mse_peak": (
@@ -115,7 +117,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
         _float,
         "training loss, mean of the last 100 steps; classify: of the last epoch; generate: the critic's distance",
     ),
-    "stop_found": (_bool, "whether ES-WMV found a minimum"),
+    "stop_found": (_bool, "whether ES-WMV's patience ran out; if not, step_stop has the least variance of all steps"),
     "backtracks": (_int, "steps undone"),
     "collapsed": (_bool, "best output less than 1 dB better than a flat colour; classify: never better than one class"),
     "stalled": (_bool, "more than 5 % of its steps were undone: it hardly left the weights it started from"),

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from lip.store import Ledger
 from lip.point import Album, trajectory_of
+from lip.store import Ledger
 from lip.trajectory import publish
 
 PINS = Path(__file__).with_name("pins.json")

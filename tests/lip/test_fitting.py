@@ -267,15 +267,29 @@ def test_a_net_has_collapsed_until_it_beats_a_flat_colour_by_one_decibel(
     assert trained.collapsed == collapsed
 
 
-def test_early_stopping_reports_its_step_or_else_the_last(tiny) -> None:
-    problem = tiny.problem(steps=60, lr=0.03)
+@pytest.mark.parametrize(("patience", "found"), [(3, True), (59, False)])
+def test_an_early_stop_is_the_last_step_of_a_shorter_fit_also_where_its_patience_lasts(
+    tiny, patience: int, found: bool
+) -> None:
+    problem = tiny.problem(steps=60, lr=0.03, stop_window=5, stop_patience=patience)
     trained = train(problem, dense(problem))
-    assert trained.stop_found
-    assert 12 <= trained.scores["stop"].step == trained.scores["stop_ema"].step < 48  # patience 12
-    short = train(tiny.problem(steps=9), dense(problem))
-    assert not short.stop_found
-    assert short.scores["stop"] == short.scores["last"]
-    assert short.scores["stop_ema"] == short.scores["last_ema"]
+    assert trained.stop_found == trained.emv_found == found
+    step = trained.scores["stop"].step
+    assert step == trained.scores["stop_ema"].step < 50
+    short = train(tiny.problem(steps=step, lr=0.03), dense(problem))
+    for name in ("", "_ema"):
+        assert np.array_equal(trained.outputs["stop" + name], short.outputs["last" + name])
+        assert trained.scores["stop" + name] == short.scores["last" + name]
+
+
+def test_without_a_full_window_the_early_stops_report_the_last_step(tiny) -> None:
+    problem = tiny.problem(steps=9, stop_window=10)
+    trained = train(problem, dense(problem))
+    assert not trained.stop_found
+    assert not trained.emv_found
+    assert trained.scores["stop"] == trained.scores["last"]
+    assert trained.scores["stop_ema"] == trained.scores["last_ema"]
+    assert trained.emv.step == 9
 
 
 def test_what_is_left_behind_counts_all_parameters(tiny) -> None:

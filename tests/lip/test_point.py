@@ -35,14 +35,14 @@ def made(**values: Any) -> Trajectory:
 
 
 def test_the_keys_of_task_prior_and_schedule_stand_beside_one_another(photo: np.ndarray) -> None:
-    point = made(sigma=50, steps=30, skip=0, backtrack=None, pruner="snip", rounds=3, seed=4, rewind=10)
+    point = made(sigma=50, steps=30, stop_window=9, skip=0, backtrack=None, pruner="snip", rounds=3, seed=4, rewind=10)
     picture = point.picture
     assert (picture.name, picture.pixels) == ("cat.png", Image("", photo, ()).id)
     assert (picture.height, picture.width, picture.channels) == (32, 32, 3)
     assert point == Trajectory(
         picture=picture,
         task=Denoise(sigma=50.0),
-        schedule=Schedule(steps=30, backtrack=None),
+        schedule=Schedule(steps=30, stop_window=9, backtrack=None),
         prior=Hourglass(width=8, scales=2, skip=0),
         pruner="snip",
         rounds=3,

@@ -117,7 +117,16 @@ def test_replace_checks_what_it_is_given(change: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"steps": 0}, {"lr": 0.0}, {"lr": float("inf")}, {"jitter": -1.0}, {"ema": 1.0}, {"backtrack": float("nan")}],
+    [
+        {"steps": 0},
+        {"lr": 0.0},
+        {"lr": float("inf")},
+        {"jitter": -1.0},
+        {"ema": 1.0},
+        {"backtrack": float("nan")},
+        {"stop_window": 1},
+        {"stop_patience": 0},
+    ],
 )
 def test_a_schedule_that_cannot_be_trained_is_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValidationError):

@@ -133,6 +133,8 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
         "batch",
         "momentum",
         "burn_in",
+        "stop_window",
+        "stop_patience",
         "source",
         "source_image",
         "source_task",
