@@ -26,6 +26,8 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: ClassVar[str | None] = None
+    revision: ClassVar[int] = 1
+    """Raised when the numbers of the same request change; enters the canonical form unless it is 1."""
 
     def canonical(self) -> Any:
         """This spec as JSON values: what its id is the hash of."""
@@ -35,6 +37,8 @@ class Spec(BaseModel):
             for name, default in _defaults(type(self))
             if (value := values[name]) is not default and (default is PydanticUndefined or value != default)
         }
+        if self.revision != 1:
+            said["revision"] = self.revision
         return {"kind": self.kind, **said} if self.kind else said
 
     def reference(self) -> Any:
