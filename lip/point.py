@@ -107,11 +107,11 @@ class Album:
         self._faces: dict[tuple[str, int, float, float], Faces] = {}
         self._checkpoints: dict[str, Checkpoint] = {}
 
-    def picture(self, name: str, size: int | None, multiple: int) -> Picture:
+    def picture(self, name: str, size: int | None, multiple: int, half_pixel: images.HalfPixel = "down") -> Picture:
         """A reference to a photograph, cut to `size` if given and to multiples of `multiple`. Raises InputError."""
-        key = (name, size, multiple)
+        key = (name, size, multiple, half_pixel)
         if key not in self._images:
-            self._images[key] = images.load(name, size=size, multiple=multiple, data=self.data)
+            self._images[key] = images.load(name, size=size, multiple=multiple, half_pixel=half_pixel, data=self.data)
         return self._reference(self._images[key])
 
     @staticmethod
