@@ -57,6 +57,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "size": (_int, "generators: height and width of their images"),
     "checkpoint": (_text, "generators: hash of the pre-trained weights; null: they are another fit's"),
     "restarts": (_int, "generators: codes that are fitted, of which the one of least loss is kept"),
+    "interleaved_groups": (_bool, "pggan: the critic's deviation within a batch as in the zoo before July 2019"),
     "raw": (_bool, "generators: recover by the weights as trained last, not by their average"),
     "net": (_text, "nas: number of the upsampling cell, and which scales are given which sources"),
     "seed": (_int, "draws theta_0, z, observation, jitter and random masks"),

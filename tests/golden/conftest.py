@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lip.fit import Fit
 from lip.picture import Picture
@@ -81,3 +83,18 @@ class Golden:
 def golden() -> Callable[[str], Golden]:
     """Reads a file of arrays by its name, such as `snip`."""
     return lambda name: Golden(Path(__file__).with_name(f"{name}.npz"))
+
+
+@pytest.fixture
+def steps_of_adam() -> Iterator[list[tuple[np.ndarray, np.ndarray]]]:
+    """Per step of any optimiser, filled while it runs: gradients and values of its parameters (parameters, size)."""
+    steps: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def record(optimiser: Optimizer, *_: object) -> None:
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        steps.append(tuple(np.stack([t.detach().flatten().numpy() for t in ts]) for ts in (gradients, parameters)))
+
+    hook = register_optimizer_step_post_hook(record)
+    yield steps
+    hook.remove()
