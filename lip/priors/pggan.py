@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ class Pggan(Pretrained):
     """23,051,989 parameters at the defaults and three channels, 18,844,992 of them prunable in 20 convolutions."""
 
     kind = "pggan"
-    revision: ClassVar[int] = 2
+    revision = 2
 
     size: Literal[8, 16, 32, 64, 128, 256, 512, 1024] = 256
     width: Annotated[int, Field(ge=1, le=512)] = 512

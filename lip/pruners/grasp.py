@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from lip.pruners.recipe import AtInitialisation
 
@@ -20,7 +20,7 @@ class Grasp(AtInitialisation):
     """
 
     kind = "grasp"
-    revision: ClassVar[int] = 2
+    revision = 2
 
     def scores(self, problem: Problem) -> Tensor:
         return problem.theta.detach()[problem.prunable] * problem.curvature("grasp")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Synflow(AtInitialisation):
     """
 
     kind = "synflow"
-    revision: ClassVar[int] = 2
+    revision = 2
 
     def scores(self, problem: Problem) -> Tensor:
         return Flow(problem).scores(Mask.dense(problem.layers))

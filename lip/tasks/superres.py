@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
-from lip.images import HalfPixel
 from lip.schedule import Schedule
 from lip.tasks.degradation import Degradation
 
@@ -26,7 +25,7 @@ class SuperResolution(Degradation):
     """
 
     kind = "superres"
-    half_pixel: ClassVar[HalfPixel] = "even"
+    half_pixel = "even"
 
     factor: Literal[2, 4, 8] = 4
 

@@ -60,6 +60,12 @@ class Golden:
         for parameter, part in zip(parameters, self.double(theta).split([p.numel() for p in parameters]), strict=True):
             parameter.data.copy_(part.view_as(parameter))
 
+    def state(self, net: str) -> dict[str, Tensor]:
+        """A network's state as float64, by the names in the product."""
+        layout = self.json(f"{net}_layout")
+        parts = self.double(net).split([torch.Size(shape).numel() for _, shape in layout])
+        return {name: part.view(shape) for (name, shape), part in zip(layout, parts, strict=True)}
+
     def problem(self, height: int, width: int, **changes: Any) -> Restoration:
         """Denoising with the file's network; the code and the observation are the file's where it has any."""
         config = self.json("config")
