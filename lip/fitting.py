@@ -25,6 +25,7 @@ from lip.masks import Mask
 from lip.metrics import mean_ssim, psnr
 from lip.outcome import Outcome, Watch
 from lip.restoration import Restoration
+from lip.schedule import JITTER_DECAY_EVERY
 from lip.schema import SCORES
 from lip.stopping import Best, ExponentialVariance, MovingVariance
 
@@ -36,6 +37,9 @@ AVERAGED_EVERY = 50
 
 SNAPSHOTS = (0.02, 0.06, 0.1, 0.2, 0.5)
 """Shares of the steps at which the averaged output is kept, to see what comes early and what late (Fig. 12)."""
+
+LOWER_LOSS = 1.005
+"""As the deep decoder is published, the lowest loss is a new one only if the one before is so many times as large."""
 
 LOSS_STEPS = 100
 """The reported loss is the mean of the last so many: the jitter makes single values restless."""
@@ -91,9 +95,11 @@ class Trained(Outcome):
     emv: Score
     """The reference-free early stop ES-EMV and its own average of the outputs."""
     emv_found: bool
+    lowest_loss: Score
+    """The output of the lowest training loss, which is how the deep decoder is reported."""
 
     def columns(self) -> dict[str, Any]:
-        scores = {**{name: self.scores[name] for name in SCORES}, "emv": self.emv}
+        scores = {**{name: self.scores[name] for name in SCORES}, "emv": self.emv, "lowest_loss": self.lowest_loss}
         columns = {
             **{f"{name}_{s}": value for s, score in scores.items() for name, value in vars(score).items()},
             "emv_found": self.emv_found,
@@ -193,6 +199,8 @@ def train(
     record = Recorder(problem)
     started = time.perf_counter()
     for n in range(1, schedule.steps + 1):
+        if n % JITTER_DECAY_EVERY == 1:
+            problem.jitter_share.fill_(schedule.jitter_decay ** (n // JITTER_DECAY_EVERY))
         loss, output = take()
         record.see(n, loss, output)
         if watch and record.samples(n):
@@ -224,6 +232,7 @@ class Recorder:
         if step == 1:
             self.ema = output.clone()
             self.peak, self.peak_ema = Best(output), Best(output)
+            self.lowest_loss = Best(output)
             self.stop = MovingVariance(self.steps, output)
             self.emv = ExponentialVariance(self.steps, output)
         else:
@@ -233,6 +242,7 @@ class Recorder:
         self.history[step - 1] = torch.stack([loss, error, error_ema])
         self.peak.offer(error, step, output)
         self.peak_ema.offer(error_ema, step, self.ema)
+        self.lowest_loss.offer(loss, step, output, allowed=loss * LOWER_LOSS < self.lowest_loss.value)
         self.stop.see(step, output, self.ema)
         self.emv.see(step, output)
         if step > self.averages_from and step % AVERAGED_EVERY == 0:
@@ -305,6 +315,7 @@ class Recorder:
             stop_found=stop_found,
             emv=self._score(*emv),
             emv_found=emv_found,
+            lowest_loss=self._score(int(self.lowest_loss.step), self.lowest_loss.images[0]),
             collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat()))) + COLLAPSE_MARGIN,
             seconds=seconds,
             weights=self.problem.weights(),

@@ -43,6 +43,7 @@ class Restoration(Problem):
         with self.drawing("z"):
             codes = [fit.prior.code(height, width) for _ in range(count if fit.codes == "per_image" else 1)]
         self.code = torch.cat(codes).to(device)
+        self.jitter_share = torch.ones((), device=device)  # what is left of the jitter, as training goes on
         self.hold(net)
 
     def train(
@@ -72,6 +73,8 @@ class Restoration(Problem):
     def jittered(self, generator: torch.Generator) -> Tensor:
         """The code z with one draw of the schedule's input noise."""
         noise = torch.empty_like(self.code).normal_(0, self.schedule.jitter, generator=generator)
+        if self.schedule.jitter_decay < 1:
+            noise.mul_(self.jitter_share)
         return noise.add_(self.code)
 
     def loss(self, output: Tensor) -> Tensor:

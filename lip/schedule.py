@@ -9,6 +9,9 @@ from pydantic import Field
 
 from lip.spec import Spec
 
+JITTER_DECAY_EVERY = 500
+"""Steps after which the jitter is multiplied by a schedule's `jitter_decay`."""
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -37,6 +40,8 @@ class Schedule(Training):
     lr: Positive = 0.01
     jitter: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 30
     """Standard deviation of the Gaussian noise added to the input code at every step."""
+    jitter_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the jitter after every 500 steps."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Weight of the past in the exponential moving average of the outputs."""
     backtrack: Positive | None = 5.0
@@ -60,3 +65,7 @@ class Schedule(Training):
         return self.replace(
             steps=20000, jitter=1 / 30, decay=5e-8, langevin=2 * self.lr, burn_in=7000 / 20000, backtrack=None
         )
+
+
+EYE_SURGEON = Schedule(steps=40_000, lr=0.01, jitter=0.0, backtrack=None)
+"""How Optimal Eye Surgeon fits a noisy image (arXiv 2406.05288)."""

@@ -70,6 +70,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "batch": (_int, "classify, generate: pictures per update"),
     "momentum": (_float, "classify: of SGD"),
     "jitter": (_float, "standard deviation of the input noise"),
+    "jitter_decay": (_float, "factor on the input noise after every 500 steps"),
     "ema": (_float, "weight of the past in the average of outputs; generate: of the generator's weights"),
     "backtrack": (_float, "dB of loss in a step that undo it; null: never"),
     "undo": (_text, "checked, or official: as the released code does"),
@@ -101,6 +102,9 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "ssim_emv": (_float, "ES-EMV"),
     "step_emv": (_int, "step of that output, the last if it found no minimum (emv)"),
     "emv_found": (_bool, "whether ES-EMV found a minimum"),
+    "psnr_lowest_loss": (_float, "dB, output of the lowest training loss, as the deep decoder is published"),
+    "ssim_lowest_loss": (_float, "output of the lowest training loss"),
+    "step_lowest_loss": (_int, "step of that output"),
     "psnr_mean": (_float, "dB, SGLD's posterior mean: of the outputs after burn-in"),
     "ssim_mean": (_float, "SGLD's posterior mean"),
     "mse_peak": (
