@@ -25,7 +25,7 @@ from lip.masks import Mask
 from lip.metrics import mean_ssim, psnr
 from lip.outcome import Outcome, Watch
 from lip.restoration import Restoration
-from lip.schedule import Schedule
+from lip.schedule import JITTER_DECAY_EVERY, Schedule
 from lip.schema import SCORES
 from lip.stopping import Best, ExponentialVariance, MovingVariance
 
@@ -37,6 +37,9 @@ AVERAGED_EVERY = 50
 
 SNAPSHOTS = (0.02, 0.06, 0.1, 0.2, 0.5)
 """Shares of the steps at which the averaged output is kept, to see what comes early and what late (Fig. 12)."""
+
+LOWER_LOSS = 1.005
+"""As the deep decoder is published, the lowest loss is a new one only if the one before is so many times as large."""
 
 LOSS_STEPS = 100
 """The reported loss is the mean of the last so many: the jitter makes single values restless."""
@@ -99,9 +102,11 @@ class Trained(Outcome):
     emv_found: bool
     before_last: np.ndarray | None
     """The prunable weights before the last update, as `prunable`; None where only a code was fitted."""
+    lowest_loss: Score
+    """The output of the lowest training loss, which is how the deep decoder is reported."""
 
     def columns(self) -> dict[str, Any]:
-        scores = {**{name: self.scores[name] for name in SCORES}, "emv": self.emv}
+        scores = {**{name: self.scores[name] for name in SCORES}, "emv": self.emv, "lowest_loss": self.lowest_loss}
         columns = {
             **{f"{name}_{s}": value for s, score in scores.items() for name, value in vars(score).items()},
             "emv_found": self.emv_found,
@@ -226,6 +231,8 @@ def train(
     record = Recorder(problem)
     started = time.perf_counter()
     for n in range(1, schedule.steps + 1):
+        if n % JITTER_DECAY_EVERY == 1:
+            problem.jitter_share.fill_(schedule.jitter_decay ** (n // JITTER_DECAY_EVERY))
         if n == schedule.steps:
             before_last = problem.whole()
         record.see(n, *take())
@@ -260,6 +267,7 @@ class Recorder:
         if step == 1:
             self.ema = output.clone()
             self.peak, self.peak_ema = Best(output), Best(output)
+            self.lowest_loss = Best(output)
             schedule = self.problem.schedule
             stopping = self.steps, output, schedule.stop_window, schedule.stop_patience
             self.stop, self.emv = MovingVariance(*stopping), ExponentialVariance(*stopping)
@@ -270,6 +278,7 @@ class Recorder:
         self.history[step - 1] = torch.stack([loss, error, error_ema])
         self.peak.offer(error, step, output)
         self.peak_ema.offer(error_ema, step, self.ema)
+        self.lowest_loss.offer(loss, step, output, allowed=loss * LOWER_LOSS < self.lowest_loss.value)
         self.stop.see(step, output, self.ema)
         self.emv.see(step, output)
         if self.burn_in is not None:
@@ -345,6 +354,7 @@ class Recorder:
             stop_found=bool(self.stop.found),
             emv=self._score(emv_step, emv_image),
             emv_found=bool(self.emv.found),
+            lowest_loss=self._score(int(self.lowest_loss.step), self.lowest_loss.images[0]),
             collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat()))) + COLLAPSE_MARGIN,
             seconds=seconds,
             weights=self.problem.weights(),

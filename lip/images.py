@@ -17,7 +17,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from lip.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
+
+HalfPixel = Literal["down", "even"]
+"""Where a centred crop begins if it cannot be centred: the half pixel is rounded down, or to an even number."""
 
 HELD_OUT = "held-out/"
 """Begins the name of a face that generators are not trained on (`lip.generative.faces`): `held-out/0` is the first."""
@@ -109,7 +112,14 @@ def names(pattern: str, *, data: Path | None = None) -> list[str]:
     return found
 
 
-def load(name: str, *, size: int | None = None, multiple: int = 32, data: Path | None = None) -> Image:
+def load(
+    name: str,
+    *,
+    size: int | None = None,
+    multiple: int = 32,
+    half_pixel: HalfPixel = "down",
+    data: Path | None = None,
+) -> Image:
     """Decode one image to 8 bits and bring its sides to multiples of `multiple`, as the network's scales need.
 
     Without `size` the centre is cropped; with it the centre square is resized (Lanczos) to size x size. Set members
@@ -130,7 +140,7 @@ def load(name: str, *, size: int | None = None, multiple: int = 32, data: Path |
         _require_file(name)
         pixels, notes = decode(Path(name))
 
-    prepared = _centre_crop(name, pixels, multiple) if size is None else resize(pixels, size)
+    prepared = _centre_crop(name, pixels, multiple, half_pixel) if size is None else resize(pixels, size)
     if prepared.shape != pixels.shape:
         verb = "cropped" if size is None else "resized"
         notes.append(f"{verb} {_width_x_height(pixels)} to {_width_x_height(prepared)}")
@@ -280,7 +290,7 @@ def _read(path: Path) -> tuple["PillowImage", str, list[str]]:
     return upright, stored, [note for note, holds in notes.items() if holds]
 
 
-def _centre_crop(name: str, pixels: np.ndarray, multiple: int) -> np.ndarray:
+def _centre_crop(name: str, pixels: np.ndarray, multiple: int, half_pixel: HalfPixel) -> np.ndarray:
     old = np.array(pixels.shape[:2])
     new = old - old % multiple
     if not new.all():
@@ -288,7 +298,8 @@ def _centre_crop(name: str, pixels: np.ndarray, multiple: int) -> np.ndarray:
             f"image {name} is {_width_x_height(pixels)}; the network needs at least {multiple}x{multiple}: "
             "give a larger image, or a size to enlarge it to"
         )
-    top, left = (old - new) // 2
+    round_half = np.floor if half_pixel == "down" else np.rint
+    top, left = round_half((old - new) / 2).astype(int)
     return np.ascontiguousarray(pixels[top : top + new[0], left : left + new[1]])
 
 

@@ -1,8 +1,14 @@
-"""How close a restoration is to the clean image: PSNR (peak 1, all channels pooled) and SSIM."""
+"""How close a restoration is to the clean image: PSNR (peak 1, all channels pooled) and SSIM.
+
+SSIM is that of scikit-image's defaults: uniform windows of 7x7 pixels with sample covariances (divided by 48), data
+range 1, K1 = 0.01 and K2 = 0.03, each channel on its own. The image is not cropped; windows that leave it do not count.
+Which convention the published SSIMs of image priors follow is not known: compare these with each other only.
+"""
 
 from __future__ import annotations
 
 from math import inf, log10
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +21,18 @@ def psnr(mse: float) -> float:
     return inf if mse == 0 else -10 * log10(mse)
 
 
-def ssim(image: np.ndarray, clean: np.ndarray) -> float:
-    """Mean structural similarity of two (channels, height, width) images in [0, 1], scikit-image's defaults."""
+def ssim(image: np.ndarray, clean: np.ndarray, gaussian: bool = False) -> float:
+    """Measure the mean structural similarity of two images (channels, height, width) in [0, 1].
+
+    `gaussian` is the convention of Wang et al. (2004): windows of 11x11 pixels weighted by a Gaussian of 1.5 pixels,
+    and population covariances. Raises ValueError when an image is smaller than a window.
+    """
     from skimage.metrics import structural_similarity
 
-    return float(structural_similarity(image, clean, data_range=1.0, channel_axis=0, win_size=SSIM_WINDOW))
+    window: dict[str, Any] = {"win_size": SSIM_WINDOW}
+    if gaussian:
+        window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    return float(structural_similarity(image, clean, data_range=1.0, channel_axis=0, **window))
 
 
 def mean_ssim(images: np.ndarray, cleans: np.ndarray) -> float:

@@ -31,7 +31,7 @@ from lip.trajectory import Origin, Trajectory
 
 Made = TypeVar("Made", bound=BaseModel)
 
-OF_WEIGHTS = ("backtrack", "undo", "decay", "langevin", "jitter", "precision")
+OF_WEIGHTS = ("backtrack", "undo", "decay", "langevin", "jitter", "jitter_decay", "precision")
 """Fields of a schedule that mean nothing where the code alone is fitted."""
 
 Side = Annotated[int, Field(ge=1, le=8192)]
@@ -86,8 +86,9 @@ class Point(BaseModel):
     """Pre-trained weights of a generator: a file, or the name of published ones."""
     mask: str | None = None
     """inpaint: an image that is light where pixels are known, or `text` for one with lines of text."""
-    schedule: Literal["paper", "lip", "sgld"] = "paper"
-    """Train as the paper says, as its released code did, or by stochastic gradient Langevin dynamics."""
+    schedule: Literal["paper", "lip", "sgld", "decoder", "oes"] = "paper"
+    """Train as the paper says, as its released code did, or by stochastic gradient Langevin dynamics; or a rival as
+    published: the deep decoder, or Optimal Eye Surgeon."""
     compat: Literal["official"] | list[str] = []
     """Do all as the released code does, or what is named (`lip.compat`)."""
 
@@ -108,11 +109,11 @@ class Album:
         self._faces: dict[tuple[str, int, float, float], Faces] = {}
         self._checkpoints: dict[str, Checkpoint] = {}
 
-    def picture(self, name: str, size: int | None, multiple: int) -> Picture:
+    def picture(self, name: str, size: int | None, multiple: int, half_pixel: images.HalfPixel = "down") -> Picture:
         """A reference to a photograph, cut to `size` if given and to multiples of `multiple`. Raises InputError."""
-        key = (name, size, multiple)
+        key = (name, size, multiple, half_pixel)
         if key not in self._images:
-            self._images[key] = images.load(name, size=size, multiple=multiple, data=self.data)
+            self._images[key] = images.load(name, size=size, multiple=multiple, half_pixel=half_pixel, data=self.data)
         return self._reference(self._images[key])
 
     @staticmethod
@@ -403,13 +404,18 @@ def _schedule(task: Task, prior: Prior, point: Point, values: Mapping[str, Any],
     named = dict(task.schedules())
     if isinstance(paper := named["paper"], Schedule):
         named["sgld"] = paper.sgld()
+    published = prior.published(task)
+    named |= published
     defects = point.defects(type(task))
     name = "lip" if "schedule" in defects and point.schedule == "paper" else point.schedule
     if name not in named:
-        raise InputError(f"{where}: schedule: there is no schedule {name!r} for {task.kind}; use {' or '.join(named)}")
+        raise InputError(
+            f"{where}: schedule: there is no schedule {name!r} for {task.kind} with {prior.kind}; "
+            f"use {' or '.join(named)}"
+        )
     chosen = named[name]
     if isinstance(chosen, Schedule):
-        chosen = prior.schedule(chosen)
+        chosen = chosen if name in published else prior.schedule(chosen)
         if "backtrack" in defects and isinstance(task, Degradation):
             chosen = task.released_backtracking(chosen)
     made = _made(type(chosen), {**dict(chosen), **values}, where)

@@ -90,21 +90,25 @@ class Problem(ABC):
             yield
 
     def gradient(self, name: str) -> Tensor:
-        """The flat gradient g of the loss at the present weights, as `probe` draws it."""
-        with self._probe(name) as (loss, parameters):
-            return _flat(torch.autograd.grad(loss, parameters))
+        """The gradient g of the loss in the prunable weights, flat; at the present weights, as `probe` draws it."""
+        with self._probe(name) as loss:
+            return _flat(torch.autograd.grad(loss, self._covered))
 
     def curvature(self, name: str) -> Tensor:
-        """The flat product H g of the loss's Hessian with its gradient; as `gradient` otherwise."""
-        with self._probe(name) as (loss, parameters):
-            gradient = torch.autograd.grad(loss, parameters, create_graph=True)
+        """The product H g of the loss's Hessian with its gradient, both in the prunable weights; as `gradient`."""
+        with self._probe(name) as loss:
+            gradient = torch.autograd.grad(loss, self._covered, create_graph=True)
             along = torch.stack([(g * g.detach()).sum() for g in gradient]).sum()
-            return _flat(torch.autograd.grad(along, parameters))
+            return _flat(torch.autograd.grad(along, self._covered))
+
+    @property
+    def _covered(self) -> list[Tensor]:
+        return [weight for _, weight in self.net.covered(self.fit.covers)]
 
     @contextmanager
-    def _probe(self, name: str) -> Iterator[tuple[Tensor, list[Tensor]]]:
+    def _probe(self, name: str) -> Iterator[Tensor]:
         buffers = {key: value.clone() for key, value in self.net.named_buffers()}
-        yield self.probe(name), list(self.net.parameters())
+        yield self.probe(name)
         self.net.load_state_dict(buffers, strict=False)  # the pass moved batch norm's running statistics
 
     def spread(self, mask: Mask) -> Tensor:

@@ -46,6 +46,7 @@ class Restoration(Problem):
         with self.drawing("z"):
             codes = [fit.prior.code(height, width) for _ in range(count if fit.codes == "per_image" else 1)]
         self.code = torch.cat(codes).to(device, dtype)
+        self.jitter_share = torch.ones((), device=device, dtype=dtype)  # what is left of it, as training goes on
         self.hold(net.to(dtype))
 
     def train(
@@ -74,7 +75,10 @@ class Restoration(Problem):
 
     def jittered(self, generator: torch.Generator) -> Tensor:
         """The code z with one draw of the schedule's input noise."""
-        return self.noise(self.code, self.schedule.jitter, generator).add_(self.code)
+        noise = self.noise(self.code, self.schedule.jitter, generator)
+        if self.schedule.jitter_decay < 1:
+            noise.mul_(self.jitter_share)
+        return noise.add_(self.code)
 
     def noise(self, like: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
         """Gaussian noise of a tensor's shape; drawn in float32, so that every precision sees the same."""

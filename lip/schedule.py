@@ -9,6 +9,9 @@ from pydantic import Field
 
 from lip.spec import Spec
 
+JITTER_DECAY_EVERY = 500
+"""Steps after which the jitter is multiplied by a schedule's `jitter_decay`."""
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -39,6 +42,8 @@ class Schedule(Training):
     lr: Positive = 0.01
     jitter: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 30
     """Standard deviation of the Gaussian noise added to the input code at every step."""
+    jitter_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the jitter after every 500 steps."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Weight of the past in the exponential moving average of the outputs."""
     backtrack: Positive | None = 5.0
@@ -76,3 +81,7 @@ class Schedule(Training):
             backtrack=5.0,
             undo="official",
         )
+
+
+EYE_SURGEON = Schedule(steps=40_000, lr=0.01, jitter=0.0, backtrack=None)
+"""How Optimal Eye Surgeon fits a noisy image (arXiv 2406.05288)."""

@@ -26,7 +26,6 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     kind: ClassVar[str | None] = None
-
     revision: ClassVar[int] = 1
     """Raise this when the same spec gives other numbers than before: what was published until then is not reused."""
 

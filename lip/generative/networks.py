@@ -106,8 +106,9 @@ class ProgressiveGenerator(Generator):
 class ProgressiveCritic(nn.Module):
     """The generator's mirror image, with the deviation within the batch as one more feature of the smallest map."""
 
-    def __init__(self, widths: Sequence[int], channels: int) -> None:
+    def __init__(self, widths: Sequence[int], channels: int, interleaved_groups: bool = False) -> None:
         super().__init__()
+        self.interleaved_groups = interleaved_groups
         self.from_colours = nn.ModuleList(EqualisedConv(channels, width, 1) for width in widths)
         self.scales = nn.ModuleList(
             nn.ModuleList([EqualisedConv(width, width, 3), EqualisedConv(width, after, 3)])
@@ -124,21 +125,22 @@ class ProgressiveCritic(nn.Module):
             for conv in pair.children():
                 x = leaky(conv(x))
             x = F.avg_pool2d(x, 2)
-        x = leaky(self.base(torch.cat([x, batch_deviation(x)], dim=1)))
+        x = leaky(self.base(torch.cat([x, batch_deviation(x, self.interleaved_groups)], dim=1)))
         return self.decision(leaky(self.last(x.flatten(1))))[:, 0]
 
 
-def batch_deviation(x: Tensor) -> Tensor:
-    """Mean standard deviation over groups of four images (n, c, h, w), as a map (n, 1, h, w).
+def batch_deviation(x: Tensor, interleaved: bool = False) -> Tensor:
+    """Measure the mean standard deviation within groups of four images.
 
-    As in the code that published checkpoints were trained with: groups are interleaved where they are measured and
-    contiguous where they are handed out.
+    From (n, c, h, w) to a map (n, 1, h, w). Groups are consecutive images, and each is given its own deviation; or,
+    as in PyTorch GAN zoo before July 2019, each is given that of an interleaved group, whose images are others.
     """
     count, _, height, width = x.shape
     group = min(4, count) if count % min(4, count) == 0 else count
     if group == 1:
         return x.new_zeros(1, 1, height, width)
-    deviation = (x.unflatten(0, (group, -1)).var(dim=0) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    groups = x.unflatten(0, (group, -1)).transpose(0, 1) if interleaved else x.unflatten(0, (-1, group))
+    deviation = (groups.var(dim=1) + 1e-8).sqrt().mean(dim=(1, 2, 3))
     return deviation.repeat_interleave(group)[:, None, None, None].expand(-1, 1, height, width)
 
 

@@ -1,15 +1,15 @@
 """Recovering a degraded image with a frozen generator: what is fitted is the code z, by Adam.
 
-Restoration tasks are fitted by their own loss. Compressive sensing has a tournament of two codes (arXiv 2006.09461): in
-every step the measurements are dealt into blocks, and both codes descend on that block in which the median of the
-differences between their mean squared residuals lies, so that no block with a corrupted measurement is listened to as
-long as most have none.
+Restoration tasks are fitted by their own loss. Compressive sensing has a tournament of two codes (arXiv 2006.09461).
+They take turns in every step: the measurements are dealt into blocks anew, and the code whose turn it is descends on
+that block in which the median of the differences between their mean squared residuals lies, so that no block with a
+corrupted measurement is listened to as long as most have none.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,8 @@ from lip.tasks.sense import Sense
 if TYPE_CHECKING:
     from lip.outcome import Watch
 
-Objective = Callable[[Tensor], Tensor]
-"""From the outputs (codes, channels, height, width) to the loss of each code."""
+Objective = Callable[[Sequence[Tensor], int], Tensor]
+"""From the outputs (1, channels, height, width) of all codes, and the index of one, to the loss of that code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,36 +78,40 @@ class Recovery(Restoration):
     def _fitted(self, draw: torch.Generator, watch: Watch | None) -> Recovered:
         schedule, task = self.schedule, self.task
         plays = isinstance(task, Sense) and task.estimator == "median_of_means"
-        objective = self._tournament() if plays else lambda outputs: self.loss(outputs)[None]
-        codes = self._prior.codes(2 if plays else 1, draw).to(self.device).requires_grad_()
-        adam = torch.optim.Adam([codes], lr=schedule.lr, fused=True)  # element by element: two codes are two descents
+        objective = self._tournament() if plays else lambda outputs, turn: self.loss(outputs[turn])
+        start = self._prior.codes(2 if plays else 1, draw).to(self.device)
+        codes = [code.requires_grad_() for code in start.split(1)]
+        adam = torch.optim.Adam(codes, lr=schedule.lr, fused=True)  # passes over a code that has no gradient
+        outputs = [self.net(code) for code in codes]
         record = Recorder(self)
         kept = torch.zeros((), dtype=torch.bool, device=self.device)  # no step is undone
         started = time.perf_counter()
         for step in range(1, schedule.steps + 1):
-            outputs = self.net(codes)
-            losses = objective(outputs)
-            losses.sum().backward()
-            record.see(step, losses[0].detach(), outputs[:1].detach(), kept)
-            adam.step()
-            adam.zero_grad()
+            for turn, code in enumerate(codes):
+                output, loss = outputs[turn], objective(outputs, turn)
+                loss.backward(inputs=[code])
+                adam.step()
+                adam.zero_grad()
+                outputs[turn] = self.net(code)
+                if turn == 0:
+                    record.see(step, loss.detach(), output.detach(), kept)
             if watch and record.samples(step):
                 watch(step, record.psnr_now())
         trained = record.result(backtracks=0, seconds=time.perf_counter() - started, backend="dense")
         return Recovered(**vars(trained))
 
     def _tournament(self) -> Objective:
-        """What both codes descend on; the first minimises what the second maximises, who is best against whom."""
+        """Make what the codes descend on; the first minimises what the second maximises."""
         task, system, deal = self.task, self.observation, self.stream("blocks")
         assert isinstance(task, Sense)
         blocks = task.measurements // task.rows
 
-        def objective(outputs: Tensor) -> Tensor:
-            squares = task.residuals(outputs.detach(), system).square()
+        def objective(outputs: Sequence[Tensor], turn: int) -> Tensor:
+            squares = task.residuals(torch.cat([output.detach() for output in outputs]), system).square()
             dealt = torch.randperm(task.measurements, generator=deal)[: blocks * task.rows].view(blocks, task.rows)
             dealt = dealt.to(self.device)
             gaps = (squares[:, 0] - squares[:, 1])[dealt].mean(dim=1)
             median = dealt[gaps.argsort()[blocks // 2]]
-            return task.residuals(outputs, system, median).square().mean(dim=0)
+            return task.residuals(outputs[turn], system, median).square().mean()
 
         return objective

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from lip.priors.prior import Channels, Prior
+from lip.schedule import EYE_SURGEON, Schedule
 
 if TYPE_CHECKING:
     from lip.priors.networks import HourglassNet
+    from lip.tasks import Task
 
 
 class Hourglass(Prior):
@@ -41,6 +43,10 @@ class Hourglass(Prior):
         from lip.priors.networks import HourglassNet
 
         return HourglassNet(self.depth, channels, self.width, self.scales, self.skip)
+
+    def published(self, task: Task) -> dict[str, Schedule]:
+        """Return the schedule of Optimal Eye Surgeon, which only denoises."""
+        return {"oes": EYE_SURGEON} if task.kind == "denoise" else {}
 
     def code_shape(self, height: int, width: int) -> tuple[int, int, int]:
         return self.depth, height, width

@@ -22,10 +22,13 @@ class Pggan(Pretrained):
     """23,051,989 parameters at the defaults and three channels, 18,844,992 of them prunable in 20 convolutions."""
 
     kind = "pggan"
+    revision = 2
 
     size: Literal[8, 16, 32, 64, 128, 256, 512, 1024] = 256
     width: Annotated[int, Field(ge=1, le=512)] = 512
     """Numbers in a code, and channels where the published network has as many or more."""
+    interleaved_groups: bool = False
+    """Let the critic measure the deviation within a batch as the zoo did before July 2019, over other images."""
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -44,7 +47,7 @@ class Pggan(Pretrained):
     def critic(self, channels: int) -> ProgressiveCritic:
         from lip.generative.networks import ProgressiveCritic
 
-        return ProgressiveCritic(self.widths, channels)
+        return ProgressiveCritic(self.widths, channels, self.interleaved_groups)
 
     def codes(self, count: int, stream: Stream | None = None) -> Tensor:
         import torch

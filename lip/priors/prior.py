@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lip.priors.networks import Network
     from lip.pruners import Recipe
     from lip.restoration import Restoration
+    from lip.tasks import Task
     from lip.trajectory import Trajectory
 
 
@@ -68,6 +69,10 @@ class Prior(Spec):
     def schedule(self, usual: Schedule) -> Schedule:
         """How this prior is trained where a task says how an hourglass is."""
         return usual
+
+    def published(self, task: Task) -> Mapping[str, Schedule]:
+        """Return the schedules that others have published for this prior and a task, by name."""
+        return {}
 
     @property
     def trains(self) -> bool:

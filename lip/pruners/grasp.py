@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 class Grasp(AtInitialisation):
     """Removes the weights with the largest -theta_0 * (H g), H and g being Hessian and gradient of the fit's own loss.
 
-    One batch, and no temperature: that is for a cross-entropy.
+    As published, both are taken over the weights that the mask covers; biases and batch norm count as constants. One
+    batch, and no temperature: that is for a cross-entropy.
     """
 
     kind = "grasp"
+    revision = 2
 
     def scores(self, problem: Problem) -> Tensor:
-        return (problem.theta.detach() * problem.curvature("grasp"))[problem.prunable]
+        return problem.theta.detach()[problem.prunable] * problem.curvature("grasp")

@@ -30,7 +30,8 @@ class Oes(AtInitialisation):
     options = ("search",)
 
     search: Annotated[int, Field(ge=1)] = 20
-    """Steps of the search per step of the fit: the published 60,000 for fits of 3,000."""
+    """Steps of the search per step of the fit: the published 60,000 for fits of 3,000. Of fits of the published 40,000,
+    2 are the 80,000 that are published for the U-net."""
 
     def scores(self, problem: Problem) -> Tensor:
         import torch

@@ -18,4 +18,4 @@ class Snip(AtInitialisation):
     kind = "snip"
 
     def scores(self, problem: Problem) -> Tensor:
-        return (problem.theta.detach() * problem.gradient("snip"))[problem.prunable].abs()
+        return (problem.theta.detach()[problem.prunable] * problem.gradient("snip")).abs()

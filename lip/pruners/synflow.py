@@ -27,6 +27,7 @@ class Synflow(AtInitialisation):
     """
 
     kind = "synflow"
+    revision = 2
 
     def scores(self, problem: Problem) -> Tensor:
         return Flow(problem).scores(Mask.dense(problem.layers))
@@ -34,11 +35,16 @@ class Synflow(AtInitialisation):
     def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
         flow = Flow(problem)
         mask = Mask.dense(problem.layers)
-        total, kept = mask.kept, self.kept(problem)
-        for t in range(1, ITERATIONS + 1):
+        for kept in cuts(mask.kept, self.kept(problem)):
             scores = np.where(mask.bits, flow.scores(mask).numpy(), -1)  # what is pruned stays pruned
-            mask = Mask.keep_largest(problem.layers, scores, round(total * (kept / total) ** (t / ITERATIONS)))
+            mask = Mask.keep_largest(problem.layers, scores, kept)
         return mask
+
+
+def cuts(total: int, kept: int) -> list[int]:
+    """Count the weights kept after each cut, as published: of what a cut removes, a part of a weight stays."""
+    densities = ((kept / total) ** (t / ITERATIONS) for t in range(1, ITERATIONS))
+    return [total - int((1 - density) * total) for density in densities] + [kept]
 
 
 class Flow:

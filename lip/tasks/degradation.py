@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from lip.errors import InputError
-from lip.images import HELD_OUT
+from lip.images import HELD_OUT, HalfPixel
 from lip.metrics import SSIM_WINDOW
 from lip.picture import Picture
 from lip.schedule import Schedule
@@ -46,6 +46,8 @@ class Degradation(Task):
     )
     has_reference: ClassVar[bool] = True
     """Whether the image is the clean one. If not, it is itself the observation, and nothing is scored against it."""
+    half_pixel: ClassVar[HalfPixel] = "down"
+    """How images are cropped that cannot be centred, as deep image prior crops them for this task."""
 
     @classmethod
     def take(cls, album: Album, name: str, prior: Prior, point: Point) -> Picture:
@@ -54,7 +56,7 @@ class Degradation(Task):
                 raise InputError(f"image {name} is one of a generator's faces; say which those are, with source_data")
             number = name.removeprefix(HELD_OUT)
             return album.held_out(number, point.source_data, point.size, point.share, point.crop)
-        taken = album.picture(name, point.size, prior.multiple)
+        taken = album.picture(name, point.size, prior.multiple, cls.half_pixel)
         if min(taken.height, taken.width) < prior.smallest:
             raise InputError(
                 f"image {name} is {taken.width}x{taken.height} pixels, the net needs at least "

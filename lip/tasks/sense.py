@@ -27,13 +27,14 @@ class Sense(Degradation):
     """
 
     kind = "sense"
+    revision = 2
 
     measurements: Annotated[int, Field(ge=1)] = 1000
     corrupted: Annotated[int, Field(ge=0)] = 20
     measurement_noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     """Standard deviation."""
     estimator: Literal["median_of_means", "least_squares"] = "median_of_means"
-    """How a generator's code is found: by a tournament between two, or by the mean squared residual."""
+    """How a generator's code is found: by a tournament of two that take turns, or by the mean squared residual."""
     rows: Annotated[int, Field(ge=1)] = 20
     """Measurements in each block whose mean the median is taken of."""
 

@@ -309,7 +309,7 @@ def test_compat_names_what_applies_to_it_and_nothing_else() -> None:
         ({"pruner": "oes"}, "pruner: oes cannot prune for classify; use imp, random"),
         ({"prior": "decoder", "scales": 2}, "prior: decoder cannot classify; use prior: hourglass"),
         ({"data_size": 4}, "data_size: a net of 2 scales needs at least 5 pixels, not 4"),
-        ({"schedule": "sgld"}, "schedule: there is no schedule 'sgld' for classify; use paper or lip"),
+        ({"schedule": "sgld"}, "schedule: there is no schedule 'sgld' for classify with hourglass; use paper or lip"),
         ({"source_task": "denoise"}, "the key 'source_image' is missing; say which image denoise is of"),
         ({"source_task": "denoise", "source_data": "faces"}, "source_data: denoise is fitted to source_image; remove"),
         ({"source_image": "astronaut"}, "source_image: classify is fitted to source_data; remove it"),

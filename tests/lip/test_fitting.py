@@ -134,6 +134,34 @@ def test_a_fit_is_what_the_naive_loop_computes(tiny, photo: np.ndarray, schedule
             assert score.ssim == pytest.approx(ssim[score.step - 1], abs=2e-4)
 
 
+def test_the_lowest_loss_is_a_new_one_only_if_it_is_lower_by_half_a_percent(tiny) -> None:
+    problem = tiny.problem(steps=40, lr=1e-4, jitter=0.0)
+    trained = train(problem, dense(problem))
+    assert trained.curve.step == list(range(1, 41))
+    best = 0
+    for step, loss in enumerate(trained.curve.loss):
+        if trained.curve.loss[best] > 1.005 * loss:
+            best = step
+    assert best != int(np.argmin(trained.curve.loss)), "or the half percent is not tested"
+    assert trained.lowest_loss.step == best + 1
+    assert trained.lowest_loss.psnr == pytest.approx(trained.curve.psnr[best], rel=1e-6)
+    assert trained.lowest_loss.ssim == pytest.approx(trained.curve.ssim[best], rel=1e-6)
+    assert trained.columns()["step_lowest_loss"] == best + 1
+
+
+def test_jitter_decays_by_its_factor_every_so_many_steps(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lip.fitting.JITTER_DECAY_EVERY", 2)
+    noises: dict[float, list[Tensor]] = {1.0: [], 0.5: []}
+    for decay, seen in noises.items():
+        problem = tiny.problem(steps=5, jitter_decay=decay)
+        problem.net.register_forward_pre_hook(
+            lambda _, codes, seen=seen, z=problem.code: seen.append(codes[0].clone() - z)
+        )
+        train(problem, dense(problem))
+    for whole, decayed, share in zip(noises[1.0], noises[0.5], (1, 1, 0.5, 0.5, 0.25), strict=True):
+        torch.testing.assert_close(decayed, share * whole, rtol=0, atol=1e-7)
+
+
 def test_two_runs_are_equal_bit_for_bit(tiny) -> None:
     one, two = (train(problem, half(problem)) for problem in (tiny.problem(steps=20), tiny.problem(steps=20)))
     assert one.curve == two.curve

@@ -33,5 +33,23 @@ def test_ssim_is_the_mean_over_channels_with_values_up_to_one(photo: np.ndarray)
     assert 0.2 < ssim(noisy, clean) < 0.9
 
 
+def test_gaussian_ssim_is_that_of_wang_et_al(photo: np.ndarray) -> None:
+    """By its definition: means and population covariances under a Gaussian of 1.5 pixels, cut at 5; K1, K2 as given."""
+    clean = photo.transpose(2, 0, 1) / 255
+    noisy = clean + np.random.default_rng(0).normal(0, 0.1, clean.shape)
+    offsets = np.arange(-5, 6)
+    weights = np.exp(-(offsets**2) / (2 * 1.5**2))
+    weights = np.outer(weights, weights) / weights.sum() ** 2
+    values = []
+    for x, y in zip(noisy, clean, strict=True):
+        windows = [np.lib.stride_tricks.sliding_window_view(image, (11, 11)) for image in (x, y, x * x, y * y, x * y)]
+        ux, uy, uxx, uyy, uxy = (np.einsum("ijkl,kl", window, weights) for window in windows)
+        covariance, variances = uxy - ux * uy, uxx - ux**2 + uyy - uy**2
+        c1, c2 = 0.01**2, 0.03**2
+        values.append(((2 * ux * uy + c1) * (2 * covariance + c2) / ((ux**2 + uy**2 + c1) * (variances + c2))).mean())
+    assert ssim(noisy, clean, gaussian=True) == pytest.approx(np.mean(values), rel=1e-9)
+    assert abs(ssim(noisy, clean) - np.mean(values)) > 1e-3
+
+
 def test_an_error_that_is_not_a_number_has_no_psnr() -> None:
     assert isnan(psnr(nan))

@@ -11,6 +11,7 @@ from lip.errors import InputError, nearest
 from lip.images import Image
 from lip.point import Album, text_mask, trajectory_of
 from lip.priors import GENERATORS, PRIORS, Hourglass
+from lip.priors.unet import Unet
 from lip.pruners import PRUNERS
 from lip.schedule import Schedule
 from lip.tasks.denoise import Denoise
@@ -145,7 +146,20 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"source_image": ["dog.png", 3]}, "source_image: input should be a valid string, not ['dog.png', 3]"),
         ({"pruner": "oes", "search": [1]}, "search: input should be a valid integer, not [1]"),
         ({"sparsities": [0.5, 0.2, 0.5]}, "sparsities: 0.5 stands here twice; remove one"),
-        ({"schedule": "fast"}, "schedule: input should be 'paper', 'lip' or 'sgld', not 'fast'"),
+        ({"schedule": "fast"}, "schedule: input should be 'paper', 'lip', 'sgld', 'decoder' or 'oes', not 'fast'"),
+        (
+            {"schedule": "decoder"},
+            "schedule: there is no schedule 'decoder' for denoise with hourglass; use paper or lip or sgld or oes",
+        ),
+        (
+            {"schedule": "decoder", "prior": "decoder", "task": "superres"},
+            "schedule: there is no schedule 'decoder' for superres with decoder; use paper or lip or sgld",
+        ),
+        (
+            {"schedule": "oes", "prior": "decoder"},
+            "schedule: there is no schedule 'oes' for denoise with decoder; use paper or lip or sgld or decoder",
+        ),
+        ({"jitter_decay": 0}, "jitter_decay: input should be greater than 0, not 0"),
         ({"rewind": 120}, "rewind: input should be less than or equal to 100, not 120"),
         ({"rewind": -1.0}, "rewind: input should be greater than or equal to 0, not -1.0"),
         (
@@ -228,6 +242,23 @@ def test_the_deep_decoder_is_trained_without_jitter_unless_some_is_asked_for() -
     assert jitter(jitter=0.1) == 0.1
     assert made().schedule.jitter == 1 / 30
     assert made(prior="decoder").schedule.steps == made().schedule.steps
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({"prior": "decoder", "schedule": "decoder"}, Schedule(steps=1900, lr=0.01, jitter=0.0, backtrack=None)),
+        (
+            {"prior": "decoder", "schedule": "decoder", "task": "inpaint"},
+            Schedule(steps=40_000, lr=0.0025, jitter=0.005, jitter_decay=0.7, backtrack=None),
+        ),
+        ({"schedule": "oes"}, Schedule(steps=40_000, lr=0.01, jitter=0.0, backtrack=None)),
+        ({"schedule": "oes", "steps": 7}, Schedule(steps=7, lr=0.01, jitter=0.0, backtrack=None)),
+    ],
+)
+def test_rivals_are_trained_as_published_where_that_is_asked_for(values: dict[str, Any], wanted: Schedule) -> None:
+    assert made(**values).schedule == wanted
+    assert Unet().published(Denoise()) == Hourglass().published(Denoise())
 
 
 def test_the_hole_of_inpainting_is_not_given_by_its_field() -> None:

@@ -124,6 +124,7 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
         "size",
         "checkpoint",
         "restarts",
+        "interleaved_groups",
         "raw",
         "net",
         "theta_seed",

@@ -1,0 +1,28 @@
+"""SynFlow against its published code: scores of the whole net, cuts, and masks after 100 of them."""
+
+import numpy as np
+import pytest
+
+from lip.masks import Mask
+from lip.pruners import PRUNERS
+from lip.pruners.synflow import Flow, cuts
+
+
+@pytest.fixture
+def arrays(golden):
+    return golden("synflow")
+
+
+def test_synflow_scores_the_whole_net_as_published(arrays) -> None:
+    problem = arrays.problem(8, 8)
+    assert [layer.name for layer in problem.layers] == arrays.json("weights")
+    scores = Flow(problem).scores(Mask.dense(problem.layers)).numpy()
+    np.testing.assert_allclose(scores, arrays["scores"], rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("round", [1, 5, 10, 14])
+def test_synflow_keeps_the_weights_that_are_kept_as_published(arrays, round: int) -> None:
+    assert cuts(int(arrays["total"]), int(arrays[f"kept{round}"])) == arrays[f"cuts{round}"].tolist()
+    mask = PRUNERS["synflow"].at(round, None).mask(arrays.problem(8, 8), None)
+    assert mask.kept == arrays[f"kept{round}"]
+    assert np.array_equal(mask.bits, arrays.mask(f"mask{round}"))
