@@ -8,7 +8,6 @@ long as most have none.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from lip.fit import Fit
 from lip.fitting import Recorder, Trained
 from lip.generative.checkpoint import part, unpacked
 from lip.masks import Mask
+from lip.outcome import Stopwatch
 from lip.priors.generator import Pretrained
 from lip.restoration import Restoration
 from lip.tasks.sense import Sense
@@ -68,7 +68,9 @@ class Recovery(Restoration):
         self.net.eval().requires_grad_(False)
         draw = self.stream("z")
         runs = [self._fitted(draw, watch) for _ in range(self._prior.restarts)]
-        return replace(min(runs, key=lambda run: run.loss), seconds=sum(run.seconds for run in runs))
+        best = min(runs, key=lambda run: run.loss)
+        times = {name: sum(getattr(run, name) for run in runs) for name in ("seconds", "cpu_seconds")}
+        return replace(best, **times)
 
     @property
     def _prior(self) -> Pretrained:
@@ -82,7 +84,7 @@ class Recovery(Restoration):
         codes = self._prior.codes(2 if plays else 1, draw).to(self.device).requires_grad_()
         adam = torch.optim.Adam([codes], lr=schedule.lr, fused=True)  # element by element: two codes are two descents
         record = Recorder(self)
-        started = time.perf_counter()
+        stopwatch = Stopwatch()
         for step in range(1, schedule.steps + 1):
             outputs = self.net(codes)
             losses = objective(outputs)
@@ -92,7 +94,7 @@ class Recovery(Restoration):
             adam.zero_grad()
             if watch and record.samples(step):
                 watch(step, record.psnr_now())
-        trained = record.result(backtracks=0, seconds=time.perf_counter() - started, backend="dense")
+        trained = record.result(backtracks=0, backend="dense", **stopwatch.read())
         return Recovered(**vars(trained))
 
     def _tournament(self) -> Objective:
