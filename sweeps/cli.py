@@ -86,7 +86,7 @@ def plan(
         f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"
     )
     if made.missing:
-        console.print(estimate(made, ledger, slots or _slots(), gpus, price), highlight=False)
+        _say(str(estimate(made, ledger, slots or _slots(), gpus, price)))
 
 
 @app.command()
