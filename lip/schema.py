@@ -116,6 +116,8 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "stop_found": (_bool, "whether ES-WMV found a minimum"),
     "backtracks": (_int, "steps undone"),
     "collapsed": (_bool, "best output less than 1 dB better than a flat colour; classify: never better than one class"),
+    "stalled": (_bool, "more than 5 % of its steps were undone; null in older rows, for no"),
+    "diverged": (_bool, "its loss was not finite at the end; null in older rows, for no"),
     # provenance
     "started": (pa.timestamp("s", tz="UTC"), "when training began"),
     "seconds": (_float, "training time with its records"),

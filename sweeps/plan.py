@@ -13,7 +13,6 @@ from lip.store import Ledger
 from lip.trajectory import Trajectory
 from sweeps.spec import Sweep
 
-
 EXTRA = ("to rewind to", "of generators", "to take masks from")
 """What fits are for that are no results themselves."""
 

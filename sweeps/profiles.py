@@ -1,4 +1,4 @@
-"""One experiment at three sizes: a profile fills or replaces sizes (`sweeps.spec`), and the experiment stays one file."""
+"""One experiment at three sizes, in one file: a profile fills or replaces sizes (`sweeps.spec`)."""
 
 from __future__ import annotations
 

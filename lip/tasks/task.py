@@ -36,6 +36,8 @@ class Task(Spec):
     """The pruners it can do with; None for all."""
     training: ClassVar[type[Training]]
     """The kind of its schedules."""
+    reports_average: ClassVar[bool] = False
+    """Whether the published protocol reports the moving average of the outputs; if not, the output itself."""
     defects: ClassVar[tuple[Defect, ...]] = ()
     """What its released code does otherwise than the paper says (`lip.compat`)."""
     released: ClassVar[Mapping[Defect, Mapping[str, Any]]] = {}
