@@ -39,7 +39,7 @@ def report(
 
         frames = load(storage, spec, profile)
         folder = out or default_folder(frames)
-        console.print(Text(f"{frames.planned - frames.missing} of {frames.planned} fits published"))
+        console.print(Text(frames.progress))
         parts = []
         status.update("making the exhibits")
         for part in sections(frames, folder):

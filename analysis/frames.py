@@ -21,6 +21,10 @@ from lip.terminal import default_storage
 AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
 """What a sweep varies. Rows of whole rounds that agree in all of these are the same point of a sweep."""
 
+FAULTS = ("collapsed", "stalled", "diverged")
+"""Columns that mark a fit which did not train as meant. Of these, LEFT_OUT are left out of differences and verdicts."""
+LEFT_OUT = ("stalled", "diverged")
+
 _NESTED = [column.name for column in FITS if pa.types.is_list(column.type)]
 _FLAT = [column.name for column in FITS if column.name not in _NESTED]
 _NAMES = {
@@ -31,6 +35,9 @@ _NAMES = {
     "source_task": "mask_task",
 }
 """A row's own columns under names that leave the plain ones to the axes of a sweep."""
+
+_IN_OLDER_ROWS = {"precision": "float32", **dict.fromkeys(LEFT_OUT, False)}
+"""What a null of these columns means."""
 
 _TYPES = {pa.string(): "str", pa.float64(): "float64", pa.float32(): "float32"} | {
     pa.int64(): "Int64",
@@ -119,6 +126,15 @@ class Frames:
     def missing(self) -> int:
         """How many of these are not published."""
         return self.points.loc[~self.points["published"], "fit"].nunique()
+
+    @property
+    def progress(self) -> str:
+        """What of the sweep is published, in the words of `python -m sweeps`."""
+        results = self.points.drop_duplicates(["trajectory", "fit"])
+        return (
+            f"{results['published'].sum():,} of {len(results):,} results published,"
+            f" {self.planned - self.missing:,} of {self.planned:,} fits of their own"
+        )
 
     @property
     def command(self) -> str:
@@ -226,7 +242,7 @@ def load(storage: str | Path | None = None, sweep: str | None = None, profile: s
 
 
 def _flat(table: pa.Table) -> pd.DataFrame:
-    return _typed(table.select(_FLAT)).rename(columns=_NAMES).fillna({"precision": "float32"})  # as older rows
+    return _typed(table.select(_FLAT)).rename(columns=_NAMES).fillna(_IN_OLDER_ROWS)
 
 
 def _typed(table: pa.Table) -> pd.DataFrame:

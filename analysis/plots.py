@@ -21,6 +21,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from PIL import Image
 
+from analysis.frames import FAULTS
+
 OUTPUTS = {"peak": "oracle peak", "last": "last output", "stop": "ES-WMV stop"}
 """The reported outputs (`lip.schema.WHICH`), as they are called on the page. Each has its own panels."""
 
@@ -101,30 +103,30 @@ def psnr_panels(
     x: str = "round",
     marks: pd.DataFrame | None = None,
 ) -> Figure:
-    """PSNR of the averaged outputs over sparsity or size: a row of panels per image, a column per reported output.
+    """PSNR over sparsity or size: a row of panels per image, a column per reported output.
 
-    `scores` has seed, round, output, psnr_ema, collapsed, a column `panel`, a column `line` with the keys of `labels`,
+    `scores` has seed, round, output, psnr, FAULTS, a column `panel`, a column `line` with the keys of `labels`,
     and `x`: round, kept_parameters or percent. The dense prior is that of the first line which has one. `marks` are
     fits of another prior, shown at their size, with its name in `line`.
     """
     panels = sorted(scores[panel].unique())
     unpruned = scores[scores["round"] == 0].sort_values(line, key=lambda names: names.map(list(labels).index))
-    dense = unpruned.drop_duplicates([panel, "seed", "output"]).groupby([panel, "output"])["psnr_ema"].mean()
+    dense = unpruned.drop_duplicates([panel, "seed", "output"]).groupby([panel, "output"])["psnr"].mean()
     with look():
         figure, axes = grid(len(panels), len(OUTPUTS), height=2.3)
         for i, name in enumerate(panels):
             shown = scores[scores[panel] == name]
-            floor = shown.loc[shown["round"] == 0, "psnr_ema"].min() - DEPTH
+            floor = shown.loc[shown["round"] == 0, "psnr"].min() - DEPTH
             for j, (output, title) in enumerate(OUTPUTS.items()):
                 ax = axes[i, j]
                 rows = shown[shown["output"] == output]
                 if (name, output) in dense.index:
                     ax.axhline(float(dense.loc[(name, output)]), color=DENSE, linewidth=1.2, linestyle=(0, (5, 3)))
-                lines(ax, rows, x, "psnr_ema", line, list(labels), looks)
-                failed = rows[rows["collapsed"]]
+                lines(ax, rows, x, "psnr", line, list(labels), looks)
+                failed = rows[rows[list(FAULTS)].any(axis="columns")]
                 ax.scatter(
                     failed[x],
-                    failed["psnr_ema"].clip(lower=floor),
+                    failed["psnr"].clip(lower=floor),
                     marker="x",
                     s=22,
                     linewidths=1.1,
@@ -141,7 +143,7 @@ def psnr_panels(
                 ax.set_title(title if i == 0 else "")
                 ax.set_xlabel(AXIS_LABELS[x] if i == len(panels) - 1 else "")
             axes[i, 0].set_ylabel(f"{short(name)}\nPSNR (dB)", parse_math=False)
-            if shown["psnr_ema"].min() < floor:
+            if shown["psnr"].min() < floor:
                 axes[i, 0].set_ylim(bottom=floor)
         marked = {} if marks is None else {str(key): str(key) for key in marks[line].unique()}
         legend(figure, labels | marked, looks, seeds=scores["seed"].nunique(), dense=True)
@@ -154,7 +156,7 @@ AXIS_LABELS = {"round": "sparsity (%)", "kept_parameters": "kept parameters", "p
 def _mark(ax: Axes, rows: pd.DataFrame, line: str, looks: dict[str, Style]) -> None:
     for name, part in rows.groupby(line):
         style = looks[str(name)]
-        mean, deviation = part["psnr_ema"].mean(), part["psnr_ema"].std() if len(part) > 1 else 0
+        mean, deviation = part["psnr"].mean(), part["psnr"].std() if len(part) > 1 else 0
         size = part["kept_parameters"].mean()
         ax.errorbar(size, mean, deviation, color=style.color, marker=style.marker, markersize=6, capsize=2, zorder=5)
 
@@ -212,7 +214,7 @@ def dot_panels(
     line: str,
     labels: dict[str, str],
     looks: dict[str, Style],
-    value: str = "psnr_ema",
+    value: str = "psnr",
     text: str = "PSNR (dB)",
     zero: bool = False,
 ) -> Figure:
@@ -382,7 +384,7 @@ def layer_panels(layers: pd.DataFrame, labels: dict[str, str], looks: dict[str, 
 def stop_panels(rows: pd.DataFrame, picks: pd.Series) -> Figure:
     """Training loss and PSNR over the rounds of IMP: a row of panels per task and image, a mark above each seed's pick.
 
-    `rows` has panel, seed, round, loss and psnr_ema of one output; `picks` the round by panel and seed, nan for none.
+    `rows` has panel, seed, round, loss and psnr of one output; `picks` the round by panel and seed, nan for none.
     """
     panels = sorted(rows["panel"].unique())
     imp = PRUNERS["imp"]
@@ -390,13 +392,13 @@ def stop_panels(rows: pd.DataFrame, picks: pd.Series) -> Figure:
         figure, axes = grid(len(panels), 2, height=2.3, share=False)
         for i, name in enumerate(panels):
             shown = rows[rows["panel"] == name].assign(pruner="imp")
-            for ax, column in zip(axes[i], ("loss", "psnr_ema"), strict=True):
+            for ax, column in zip(axes[i], ("loss", "psnr"), strict=True):
                 lines(ax, shown, "round", column, "pruner", ["imp"], {"imp": imp})
                 marked = shown[shown["seed"].map(picks[name]) == shown["round"]]
                 ax.scatter(marked["round"], marked[column], marker="v", s=36, color="#d55e00", zorder=4)
                 sparsity_axis(ax, int(rows["round"].max()))
                 ax.set_xlabel("sparsity (%)" if i == len(panels) - 1 else "")
-            dense = shown.loc[shown["round"] == 0, "psnr_ema"].mean()
+            dense = shown.loc[shown["round"] == 0, "psnr"].mean()
             axes[i, 1].axhline(dense, color=DENSE, linewidth=1.2, linestyle=(0, (5, 3)))
             axes[i, 0].set_ylabel(f"{short(name)}\ntraining loss", parse_math=False)
             axes[i, 1].set_ylabel("PSNR (dB)")

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from analysis import plots
 from analysis.exhibits import EXHIBITS, Absent, Exhibit
 from analysis.exhibits.exhibit import plural, values
-from analysis.frames import Frames
+from analysis.frames import FAULTS, Frames
 from analysis.stats import FAILS, FALSE_DISCOVERIES, HOLDS, UNKNOWN, Claim, Verdict, adjusted
 from lip.errors import InputError
 from lip.shelf import write_whole
@@ -140,6 +140,7 @@ def fits_table(frames: Frames) -> pd.DataFrame:
         "loss",
     ]
     results = [name for name in results if frames.fits[name].notna().any()]
+    results += [name for name in FAULTS if frames.fits[name].any()]
     table = planned.merge(frames.fits.drop_duplicates("fit")[["fit", *results]], on="fit", how="left")
     failures = Ledger(frames.storage).failures()
     table["state"] = [
@@ -206,11 +207,11 @@ def provenance(frames: Frames) -> dict[str, str]:
     """What the results rest on: a few words for each question."""
     fits = frames.fits.drop_duplicates("fit")
     if fits.empty:
-        return {"fits": f"0 of {frames.planned} planned"}
+        return {"results": frames.progress}
     pictures = fits[["image", "image_width", "image_height", "pixels"]].drop_duplicates().sort_values("image")
     rows = pictures.itertuples(index=False)
     facts = {
-        "fits": f"{len(fits):,} of {frames.planned:,} planned",
+        "results": frames.progress,
         "images": "; ".join(f"{name} {width}×{height} ({key})" for name, width, height, key in rows),
         "computing time": f"{_duration(fits['seconds'].sum())}, the fits added up",
         "trained": f"{fits['started'].min():%Y-%m-%d %H:%M} to {fits['started'].max():%Y-%m-%d %H:%M} UTC",

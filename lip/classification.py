@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from lip.fit import Fit
 from lip.masks import Mask
-from lip.outcome import Outcome
+from lip.outcome import Outcome, Stopwatch
 from lip.picture import DataSet
 from lip.priors import Hourglass
 from lip.priors.networks import Down, HourglassNet, block, centre
@@ -138,7 +137,7 @@ class Classification(Problem):
         sgd = self._optimiser()
         order = self.stream("order")
         losses, accuracies = [], []
-        started = time.perf_counter()
+        stopwatch = Stopwatch()
         for epoch in range(1, self.schedule.epochs + 1):
             sgd.param_groups[0]["lr"] = self.schedule.rate(epoch)
             every = [self._update(sgd, chosen, kept) for chosen in self.batches(order)]
@@ -151,13 +150,13 @@ class Classification(Problem):
             accuracies=accuracies,
             loss=losses[-1],
             collapsed=max(accuracies) <= self._most_frequent(),
-            seconds=time.perf_counter() - started,
             weights=self.weights(),
             prunable=self.whole()[self.prunable].cpu().numpy(),
             parameters=self.there.numel(),
             device=self.device,
             backend="dense",
             outputs={},
+            **stopwatch.read(),
         )
 
     def _optimiser(self) -> torch.optim.SGD:
@@ -187,13 +186,3 @@ class Classification(Problem):
     def _most_frequent(self) -> float:
         """The accuracy of always saying the same."""
         return int(self.test_split.labels.bincount().max()) / len(self.test_split)
-
-    def epoch_seconds(self) -> float:
-        """Seconds that an epoch takes here, from one batch; its evaluation counted as a third of the training."""
-        sgd, everything = self._optimiser(), torch.ones_like(self.theta.data)
-        batches = self.batches(self.stream("order"))
-        for chosen in batches[[0, 0]]:  # the first warms up
-            started = time.perf_counter()
-            self._update(sgd, chosen, everything)
-            seconds = time.perf_counter() - started
-        return seconds * len(batches) * (1 + len(self.test_split) / len(self.train_split) / 3)

@@ -9,7 +9,6 @@ sampled steps of the curve are copied to the host.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -23,7 +22,7 @@ from lip.fast.captured import Captured
 from lip.fast.precision import require
 from lip.masks import Mask
 from lip.metrics import mean_ssim, psnr
-from lip.outcome import Outcome, Watch
+from lip.outcome import Outcome, Stopwatch, Watch
 from lip.restoration import Restoration
 from lip.schedule import JITTER_DECAY_EVERY, Schedule
 from lip.schema import SCORES
@@ -229,7 +228,7 @@ def train(
     take = Captured(step, *filter(None, (jitter, langevin))) if captures else step
     never = torch.zeros((), dtype=torch.bool, device=problem.device)
     record = Recorder(problem)
-    started = time.perf_counter()
+    stopwatch = Stopwatch()
     for n in range(1, schedule.steps + 1):
         if n % JITTER_DECAY_EVERY == 1:
             problem.jitter_share.fill_(schedule.jitter_decay ** (n // JITTER_DECAY_EVERY))
@@ -240,9 +239,9 @@ def train(
             watch(n, record.psnr_now())
     return record.result(
         backtracks=int(backtracking.count) if backtracking else 0,
-        seconds=time.perf_counter() - started,
         backend=backend,
         before_last=before_last[problem.prunable].cpu().numpy(),
+        **stopwatch.read(),
     )
 
 
@@ -312,7 +311,9 @@ class Recorder:
         ssim = mean_ssim(image.cpu().numpy(), self.problem.clean.cpu().numpy())
         return Score(step, psnr(float(self._error(image))), ssim)
 
-    def result(self, backtracks: int, seconds: float, backend: str, before_last: np.ndarray | None = None) -> Trained:
+    def result(
+        self, backtracks: int, seconds: float, cpu_seconds: float, backend: str, before_last: np.ndarray | None = None
+    ) -> Trained:
         clean = self.problem.clean.cpu().numpy()
         scored = self.problem.task.has_reference
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
@@ -357,6 +358,7 @@ class Recorder:
             lowest_loss=self._score(int(self.lowest_loss.step), self.lowest_loss.images[0]),
             collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat()))) + COLLAPSE_MARGIN,
             seconds=seconds,
+            cpu_seconds=cpu_seconds,
             weights=self.problem.weights(),
             prunable=self.problem.whole()[self.problem.prunable].cpu().numpy(),
             parameters=self.problem.there.numel(),

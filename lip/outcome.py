@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,18 @@ Watch = Callable[[int, float], None]
 """Called now and then with the step and how well it does: what `Task.said` puts into words."""
 
 
+class Stopwatch:
+    """Measure a training from now on."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Return `seconds` and `cpu_seconds` of an `Outcome`."""
+        wall, cpu = self._began
+        return {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome(ABC):
     """What the ledger keeps of a training, of whatever kind."""
@@ -26,6 +39,8 @@ class Outcome(ABC):
     collapsed: bool
     """Whether the best of it is hardly better than what a net does that passes nothing on."""
     seconds: float
+    cpu_seconds: float
+    """Of the process, all threads: unlike `seconds` it does not grow when a machine is busy with other things."""
     weights: dict[str, Tensor]
     """Parameters and batch-norm buffers after the last update."""
     prunable: np.ndarray

@@ -25,6 +25,11 @@ class Picture(Spec):
     def reference(self) -> str:
         return self.pixels
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return self.height, self.width, self.channels
+
     def columns(self) -> dict[str, Any]:
         """Its columns of the row (`lip.schema`)."""
         sizes = {"image_height": self.height, "image_width": self.width, "channels": self.channels}

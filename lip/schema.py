@@ -130,6 +130,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     # provenance
     "started": (pa.timestamp("s", tz="UTC"), "when training began"),
     "seconds": (_float, "training time with its records"),
+    "cpu_seconds": (_float, "CPU time of the process, all threads, in these seconds; null in older rows"),
     "steps_per_second": (_float, ""),
     "peak_memory_mb": (_float, "MiB: peak of the process, or of the fit on a CUDA device"),
     "device_memory_mb": (_float, "MiB: memory of the CUDA device"),

@@ -60,7 +60,7 @@ def plan(
     from sweeps.plan import label
 
     made, ledger = _planned(spec, profile, storage, data, only)
-    table = Table("trajectory", "fits", "published", "own work", title=_title(made), title_justify="left")
+    table = Table("trajectory", "results", "fits", "published", "to do", title=_title(made), title_justify="left")
     claimed = set(made.published)
     listed = made.sweep.trajectories[:LISTED]
     for trajectory in listed:
@@ -68,11 +68,13 @@ def plan(
         own = [key for key in fits if key not in claimed]
         claimed.update(own)
         table.add_row(
-            escape(label(trajectory)), str(len(fits)), str(sum(key in made.published for key in fits)), str(len(own))
+            escape(label(trajectory)),
+            *map(str, (len(trajectory.fits), len(fits), sum(key in made.published for key in fits), len(own))),
         )
     console.print(table)
     if more := len(made.sweep.trajectories) - len(listed):
         _say(f"and {more} more; --only key=value picks a part")
+    _say_what_is_replaced(made, profile)
     for note in made.sweep.notes:
         _say(f"image {note}")
     for defect, said in SAID.items():
@@ -81,12 +83,10 @@ def plan(
     for layers in {trajectory.whole_layers: None for trajectory in made.sweep.trajectories}:
         if layers:
             _say(f"masks taken from another network leave whole: {', '.join(layers)}")
-    console.print(
-        f"{len(made.sweep.trajectories)} trajectories need {made.naive} fits, {len(made.fits)} distinct ones "
-        f"({made.naive - len(made.fits)} shared), {len(made.published)} published, [bold]{len(made.missing)} to do[/]"
-    )
+    _say(f"{len(made.sweep.trajectories)} trajectories, {made.counts}")
+    console.print(f"{made.counts.progress}, [bold]{len(made.missing)} fits to do[/]", highlight=False)
     if made.missing:
-        console.print(estimate(made, ledger, slots or _slots(), gpus, price), highlight=False)
+        _say(str(estimate(made, ledger, slots or _slots(), gpus, price)))
 
 
 @app.command()
@@ -129,7 +129,9 @@ def run(
         by_memory = share(made, ledger) if gpus is None else 1
         with connected(Resources(address, slots, cpus, gpus, by_memory, backend), made, ledger) as resources:
             ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
-            _say(f"{len(made.missing)} of {len(made.fits)} fits to do; results in {ledger.storage.shown()}")
+            _say_what_is_replaced(made, profile)
+            _say(str(made.counts))
+            _say(f"{made.counts.progress}, {len(made.missing)} fits to do; results in {ledger.storage.shown()}")
             if resources.gpus:
                 _say(f"{resources.gpus:g} of a GPU per trial")
             if address == "local":
@@ -144,9 +146,10 @@ def run(
             remedy = "`python -m sweeps status` says why" if progress.failures else "the same command goes on"
             console.print(f"[red]{left} fits are still to do[/]; {remedy}")
             raise typer.Exit(1 if progress.failures else 130)
+        made.refresh(ledger)
     else:
         ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
-    _say(f"all {len(made.fits)} fits of {_title(made)} are published in {ledger.storage.shown()}")
+    _say(f"{_title(made)}: {made.counts.progress}, in {ledger.storage.shown()}")
 
 
 @app.command()
@@ -206,7 +209,9 @@ def status(
             print(dumps(as_json(made, ledger, found)), flush=True)
         else:
             _show_standings(made, [one for one in found if not watch or one.state in ("running", "failed")])
-            console.print(", ".join(f"{count} {state}" for state, count in counts(found).items()))
+            _say(str(made.counts))
+            _say(made.counts.progress)
+            _say(", ".join(f"{count} {state}" for state, count in counts(found).items()))
         if not watch or not made.missing:
             break
         time.sleep(SECONDS_BETWEEN_LOOKS)
@@ -219,11 +224,11 @@ def status(
 
 
 def _show_standings(made, found) -> None:  # type: ignore[no-untyped-def]
-    table = Table("trajectory", "fits", "state", title=_title(made), title_justify="left")
+    table = Table("trajectory", "results", "state", title=_title(made), title_justify="left")
     for one in found:
         colour = {"done": "green", "failed": "red"}.get(one.state, "default")
         said = f"[{colour}]{one.state}[/]" + (f": {escape(one.said)}" if one.said else "")
-        table.add_row(escape(one.label), f"{one.published}/{one.fits}", said)
+        table.add_row(escape(one.label), f"{one.published}/{one.results}", said)
     console.print(table)
 
 
@@ -258,6 +263,8 @@ def show(
     for row in shown.itertuples(index=False):
         table.add_row(*map(_shown, row))
     console.print(table)
+    _say(str(made.counts))
+    _say(made.counts.progress)
 
 
 def _planned(spec, profile, storage, data, only, verified=False):  # type: ignore[no-untyped-def]  # the options above
@@ -279,6 +286,11 @@ def _planned(spec, profile, storage, data, only, verified=False):  # type: ignor
 
 def _say(text: str) -> None:
     console.print(text, highlight=False, markup=False)
+
+
+def _say_what_is_replaced(made, profile) -> None:  # type: ignore[no-untyped-def]
+    for line in made.sweep.replaced:
+        _say(f"--profile {profile}: {line}")
 
 
 def _warn_of_damage(ledger) -> None:  # type: ignore[no-untyped-def]

@@ -1,20 +1,32 @@
-"""How long the missing fits will take and what that costs, from what was measured: never from thin air."""
+"""What the missing fits will cost, by published fits or by a count of work. Nothing is trained for it.
+
+A step is taken to last as long as `nominal` says, times how much longer published fits have lasted than that: those of
+its own size if there are any, else those of other sizes, else a matrix product.
+"""
 
 from __future__ import annotations
 
 import json
 import platform
+import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from math import floor
 from typing import Any
 
 import numpy as np
 
+from lip.cost import Work
 from lip.fit import Fit
+from lip.masks import PRUNED_PER_ROUND
 from lip.picture import Picture
-from lip.priors import Hourglass, Prior
+from lip.priors import PRIORS, Hourglass, Prior
+from lip.pruners import Recipe
+from lip.pruners.oes import Oes
+from lip.pruners.shuffled import Shuffled
 from lip.store import Ledger
 from sweeps.control import part_of
 from sweeps.plan import Plan
@@ -23,44 +35,99 @@ OF_THIS_SWEEP = 20
 """Published fits of the sweep that are looked at per size."""
 OF_THE_LEDGER = 300
 """Further rows of the ledger that are looked at."""
+OTHER_SIZES = 3
+"""Sizes, those with most rows, that speak for sizes without any."""
 
 SPARE = 1.25
 """How much more memory than the peak of a fit's tensors a trial is given: the allocator cannot use all of it."""
 CONTEXT = 600
 """MiB that CUDA itself takes of a GPU for every process."""
 
+STEP = 0.004
+"""Seconds of a step besides its work. This and what follows was measured on one core of an AMD EPYC (Zen 4)."""
+DENSE_RATE, SPARSE_RATE = 28e9, 55e9
+"""Multiplications of the dense network a second: by PyTorch alone, and by the kernels, which do not do them all."""
+VALUE = 0.5e-9
+"""Seconds to write a value to memory and to read it again."""
+PRODUCT_RATE = 34e9
+"""Multiplications a second of a matrix product."""
+NEAR, FAR = "within a third", "within a factor of two"
+"""How far off it may be by fits of the same size, and by others: 9 of 10 are closer."""
+PRODUCT_SIDE = 768
+"""Of its matrices: three products take 40 milliseconds."""
+
 Size = tuple[Any, ...]
-"""The task, the network, and the image or data set: what the time of a step depends on."""
+"""The task, the network, and the image or data set: what the time of a dense step depends on."""
 
 OF_SIZE = ["task", "image_height", "image_width", "channels", "train_images"]
 """The columns of these; the network stands in the spec."""
 
 
-def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None, price: float | None = None) -> str:
-    """A sentence: hours of CPUs or GPUs for the missing fits, how long that is on so many slots, and its basis.
+@dataclass(frozen=True)
+class Estimate:
+    """What the missing fits of a plan will cost."""
+
+    cpu_hours: float
+    gpu_hours: float
+    seconds: float
+    """Until all are done, on so many `slots`."""
+    slots: int
+    bases: tuple[str, ...]
+    """What it rests on, in words."""
+    price: float | None = None
+    """Of an hour of a CPU or GPU."""
+
+    @property
+    def cost(self) -> float | None:
+        """The hours at their price."""
+        return None if self.price is None else (self.cpu_hours + self.gpu_hours) * self.price
+
+    def __str__(self) -> str:
+        hours = {"CPU-hours": self.cpu_hours, "GPU-hours": self.gpu_hours}
+        said = " and ".join(f"{_rounded(number)} {unit}" for unit, number in hours.items() if number)
+        cost = "" if self.cost is None else f", {self.cost:.2f} at {self.price:g} an hour"
+        return f"about {said} ({_readable(self.seconds)} on {self.slots} slots){cost}, from {'; '.join(self.bases)}"
+
+
+def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None, price: float | None = None) -> Estimate:
+    """Estimate the hours of CPUs or GPUs for the missing fits, and how long that is on so many slots.
 
     `gpus` is the share of a GPU that a trial has (None: `share`), `price` what an hour of a CPU or GPU costs.
     """
     measured = _measured(plan, ledger)
     gpus = _share(plan, measured) if gpus is None else gpus
-    steps: Counter[Size] = Counter()
+    steps: Counter[tuple[Size, float, int]] = Counter()
     example: dict[Size, Fit] = {}
     for fit in plan.missing.values():
         size = _size_of(fit)
-        steps[size] += fit.schedule.steps
+        steps[size, _density(fit), _search(fit.mask)] += fit.schedule.steps
         example[size] = fit
+    work = {size: fit.task.work(fit) for size, fit in example.items()}
+    speeds = {size: _speed(measured[size], work[size]) for size in work}
+    if not all(speeds.values()):
+        elsewhere = _other_speed(measured) or _product_speed()
     hours: dict[str, float] = defaultdict(float)
     seconds = 0.0
     bases = set()
-    for size, count in steps.items():
-        device, per_step, basis = _rate(measured[size]) or _timed(example[size], plan)
-        unit = "CPU" if device == "cpu" else "GPU"
-        seconds += count * per_step
-        hours[unit] += count * per_step / 3600 * (1 if unit == "CPU" else gpus)
+    for (size, density, search), count in steps.items():
+        device, backend, slower, basis = speeds[size] or ("cpu", _backend(example[size]), *elsewhere)
+        per_step = nominal(work[size], density, backend) + search * nominal(work[size], 1.0, "dense")
+        unit, share = ("CPU", 1.0) if device == "cpu" else ("GPU", gpus)
+        seconds += count * per_step * slower
+        hours[unit] += count * per_step * slower / 3600 * share
         bases.add(basis)
-    said = " and ".join(f"{_rounded(number)} {unit}-hours" for unit, number in hours.items())
-    cost = f", {sum(hours.values()) * price:.2f} at {price:g} an hour" if price is not None else ""
-    return f"about {said} ({_readable(seconds / slots)} on {slots} slots){cost}, from {', '.join(sorted(bases))}"
+    return Estimate(hours["CPU"], hours["GPU"], seconds / slots, slots, tuple(sorted(bases)), price)
+
+
+def nominal(work: Work, density: float, backend: str) -> float:
+    """Seconds of a step with so much work when dense, on the core that the constants are of.
+
+    The kernels skip pruned weights, which pays below a density of one half.
+    """
+    rest = STEP + VALUE * work.values
+    if backend != "numba":
+        return rest + work.multiplications / DENSE_RATE
+    return rest + min(1.0, 0.05 + 2 * density) * work.multiplications / SPARSE_RATE
 
 
 def share(plan: Plan, ledger: Ledger) -> float:
@@ -84,7 +151,8 @@ def _share(plan: Plan, measured: Mapping[Size, list[dict[str, Any]]]) -> float:
 
 
 def _measured(plan: Plan, ledger: Ledger) -> dict[Size, list[dict[str, Any]]]:
-    columns = ["id", "spec", *OF_SIZE, "host", "device", "steps", "seconds", "peak_memory_mb", "device_memory_mb"]
+    columns = ["id", "spec", *OF_SIZE, "host", "device", "backend", "sparsity", "steps", "seconds", "cpu_seconds"]
+    columns += ["peak_memory_mb", "device_memory_mb"]
     chosen: dict[Size, list[str]] = defaultdict(list)
     for key in plan.published:
         if len(ids := chosen[_size_of(plan.fits[key])]) < OF_THIS_SWEEP:
@@ -93,8 +161,9 @@ def _measured(plan: Plan, ledger: Ledger) -> dict[Size, list[dict[str, Any]]]:
     rows = {row["id"]: row for row in (own.to_pylist() + ledger.sample(columns, OF_THE_LEDGER).to_pylist())}
     measured: dict[Size, list[dict[str, Any]]] = defaultdict(list)
     for row in rows.values():
-        prior = json.loads(row["spec"]).get("prior", Hourglass().canonical())
-        measured[_size(prior, row)].append(row)
+        if row["device"] == "cpu" and row["cpu_seconds"] is None:
+            continue  # an older row: its wall seconds say what else the machine did
+        measured[_size(_prior_said(row), row)].append(row)
     return measured
 
 
@@ -111,27 +180,90 @@ def _size(prior: Any, columns: Mapping[str, Any]) -> Size:
     return json.dumps(prior, sort_keys=True), *(columns.get(name) for name in OF_SIZE)
 
 
-def _rate(rows: list[dict[str, Any]]) -> tuple[str, float, str] | None:
-    """Device, seconds per step and where they are from: this machine, else the device with most fits of this size."""
+def _density(fit: Fit) -> float:
+    """The fraction of the prunable weights that its mask keeps."""
+    place = fit.mask.place
+    if isinstance(place, int):
+        return (1 - PRUNED_PER_ROUND) ** place
+    if place.sparsity is not None:
+        return 1 - place.sparsity
+    total, parameters = fit.task.counts(fit.prior, fit.picture, fit.covers)
+    return place.kept(total, parameters) / total
+
+
+def _search(recipe: Recipe) -> int:
+    """Steps of the search for its mask per step of the fit."""
+    if isinstance(recipe, Shuffled):
+        return _search(recipe.of)
+    return recipe.search if isinstance(recipe, Oes) else 0
+
+
+def _backend(fit: Fit) -> str:
+    """What a fit is computed by on a CPU where nothing else is asked for."""
+    restored = fit.task.key == "image" and fit.prior.trains
+    return "numba" if restored and find_spec("numba") else "dense"
+
+
+def _speed(rows: list[dict[str, Any]], work: Work) -> tuple[str, str, float, str] | None:
+    """Device, backend, how many times `nominal`, and by what: fits of this machine, else of the device with most."""
     own = [row for row in rows if row["host"] == platform.node()]
     for found, where in ((own, "on this machine"), (rows, "on other machines")):
         if found:
-            device = Counter(row["device"] for row in found).most_common(1)[0][0]
-            rates = [row["seconds"] / row["steps"] for row in found if row["device"] == device]
-            return device, float(np.median(rates)), f"{_some(rates)} of this size {where} ({device})"
+            device, backend = Counter((row["device"], row["backend"]) for row in found).most_common(1)[0][0]
+            times = [_slower(row, work) for row in found if row["device"] == device]
+            return device, backend, float(np.median(times)), f"{_fits(times)} of this size {where} ({device}; {NEAR})"
     return None
 
 
-def _some(rates: Iterable[float]) -> str:
-    count = len(list(rates))
-    return f"{count} published fit{'s' * (count > 1)}"
+def _other_speed(measured: Mapping[Size, list[dict[str, Any]]]) -> tuple[float, str] | None:
+    """How many times `nominal` restorations of other sizes have taken on CPUs, and by what: here, else elsewhere."""
+    sizes = {size: [(row, work) for row in rows if (work := _work_of(row))] for size, rows in measured.items()}
+    for where, hosts in (("on this machine", {platform.node()}), ("on other machines", None)):
+        found = [[pair for pair in pairs if hosts is None or pair[0]["host"] in hosts] for pairs in sizes.values()]
+        if pairs := [pair for pairs in sorted(found, key=len)[-OTHER_SIZES:] for pair in pairs]:
+            times = [_slower(*pair) for pair in pairs]
+            basis = f"a count of multiplications, at the speed of {_fits(times)} of other sizes {where} ({FAR})"
+            return float(np.median(times)), basis
+    return None
 
 
-def _timed(fit: Fit, plan: Plan) -> tuple[str, float, str]:
+def _product_speed() -> tuple[float, str]:
+    """How many times `nominal` by the speed of a matrix product on a core of this machine."""
     import torch
 
     torch.set_num_threads(1)
-    return "cpu", fit.task.step_seconds(fit, plan.sweep.pixels), "timing a few steps just now on a CPU of this machine"
+    matrix = torch.rand(PRODUCT_SIDE, PRODUCT_SIDE)
+    seconds = []
+    for _ in range(4):  # the first warms up
+        started = time.process_time()
+        matrix @ matrix
+        seconds.append(time.process_time() - started)
+    slower = min(seconds) * PRODUCT_RATE / PRODUCT_SIDE**3
+    return slower, f"a count of multiplications, at the speed of a matrix product on a CPU of this machine ({FAR})"
+
+
+def _slower(row: Mapping[str, Any], work: Work) -> float:
+    """How many times `nominal` the steps of a published fit have taken: CPU seconds of a CPU, seconds of a GPU."""
+    seconds = row["cpu_seconds"] if row["device"] == "cpu" else row["seconds"]
+    return seconds / row["steps"] / nominal(work, 1 - row["sparsity"], row["backend"])
+
+
+def _fits(times: list[float]) -> str:
+    return f"{len(times)} published fit{'s' * (len(times) > 1)}"
+
+
+def _work_of(row: Mapping[str, Any]) -> Work | None:
+    """The work of a step of a published fit; None if it is no restoration by an untrained net on a CPU."""
+    said = _prior_said(row)
+    if row["device"] != "cpu" or row["train_images"] is not None or said["kind"] not in PRIORS:
+        return None
+    kind = PRIORS[said["kind"]]
+    prior = kind(**{name: value for name, value in said.items() if name in kind.model_fields})
+    return prior.passes * prior.work(row["image_height"], row["image_width"], row["channels"])
+
+
+def _prior_said(row: Mapping[str, Any]) -> dict[str, Any]:
+    return json.loads(row["spec"]).get("prior", Hourglass().canonical())
 
 
 def _rounded(hours: float) -> str:

@@ -13,6 +13,45 @@ from lip.store import Ledger
 from lip.trajectory import Trajectory
 from sweeps.spec import Sweep
 
+EXTRA = ("to rewind to", "of generators", "to take masks from")
+"""What fits are for that are no results themselves."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a sweep asks for and what it takes: the numbers that every command prints, in these words."""
+
+    results: int
+    """What is asked for: one for each trajectory and round."""
+    own: int
+    """Distinct fits that are results; several results may share one."""
+    extra: dict[str, int]
+    """Distinct fits that are not, but that these build on, by EXTRA."""
+    published: int
+    """Distinct fits that are published."""
+    published_results: int
+
+    @property
+    def fits(self) -> int:
+        """All distinct fits."""
+        return self.own + sum(self.extra.values())
+
+    @property
+    def shared(self) -> int:
+        """Results that need no fit of their own."""
+        return self.results - self.own
+
+    def __str__(self) -> str:
+        extra = [f"{number} extra {_runs(number)} {purpose}" for purpose, number in self.extra.items() if number]
+        shared = f" ({self.shared} {'results share' if self.shared > 1 else 'result shares'} another's)"
+        parts = [f"{self.own} of their own{shared * bool(self.shared)}", *extra]
+        return f"{self.results} results from {self.fits} fits: {', '.join(parts)}"
+
+    @property
+    def progress(self) -> str:
+        """What of it is published."""
+        return f"{self.published_results} of {self.results} results published, {self.published} of {self.fits} fits"
+
 
 @dataclass
 class Plan:
@@ -50,9 +89,14 @@ class Plan:
         return {key: fit for key, fit in self.fits.items() if key not in self.published}
 
     @property
-    def naive(self) -> int:
-        """How many fits there would be if trajectories shared none."""
-        return sum(map(len, self.needs.values()))
+    def counts(self) -> Counts:
+        """What is asked for, what it takes and what of it is published."""
+        results = [fit.id for trajectory in self.sweep.trajectories for fit in trajectory.fits]
+        own = set(results)
+        purposes = Counter(_purpose(fit) for key, fit in self.fits.items() if key not in own)
+        extra = {purpose: purposes[purpose] for purpose in EXTRA}
+        done = sum(key in self.published for key in results)
+        return Counts(len(results), len(own), extra, len(self.published), done)
 
     def todo(self) -> dict[str, list[Fit]]:
         """What each unfinished trajectory (by id) still needs, in order: first what others wait for too."""
@@ -95,6 +139,16 @@ def needed(trajectory: Trajectory) -> list[Fit]:
     for fit in trajectory.fits:
         visit(fit)
     return list(order.values())
+
+
+def _purpose(fit: Fit) -> str:
+    """What a fit is for that is no result."""
+    rewound, generator, masks = EXTRA
+    return generator if fit.task.kind == "generate" else rewound if fit.keeps_weights else masks
+
+
+def _runs(number: int) -> str:
+    return "runs" if number > 1 else "run"
 
 
 def label(trajectory: Trajectory) -> str:

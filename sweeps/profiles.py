@@ -1,4 +1,4 @@
-"""One experiment at three sizes: a profile overrides sizes, and the experiment stays one file."""
+"""One experiment at three sizes, in one file: a profile fills or replaces sizes (`sweeps.spec`)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Profile(Spec):
     pretraining: Count | None = None
     rounds: Annotated[int, Field(ge=0)] | None = None
     seeds: Count | None = None
-    """Replaces the sweep's seeds by 0 to seeds - 1."""
+    """The sweep's seeds are 0 to seeds - 1."""
 
 
 PROFILES = {

@@ -9,7 +9,7 @@ from sweeps.plan import Plan
 
 AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
 RESULTS = ["sparsity", "psnr_peak_ema", "psnr_last_ema", "psnr_stop_ema", "psnr_emv", "ssim_last_ema"]
-RESULTS += ["mse_peak", "mse_last", "accuracy_last", "accuracy_peak", "collapsed"]
+RESULTS += ["mse_peak", "mse_last", "accuracy_last", "accuracy_peak", "collapsed", "stalled", "diverged"]
 
 
 def rows(plan: Plan, ledger: Ledger) -> pd.DataFrame:

@@ -9,6 +9,10 @@
 values (the paper's photographs instead of those that need no network, for one). Keys are those of a point
 (`lip.point`), the fields of its task, prior and schedule, and the options of its pruner. `include` names other sweeps
 that belong to this one, and what they share is done once. `outputs: true` keeps the restored images.
+
+What a file says wins over its own default profile, which only fills the sizes that the file leaves open. A profile that
+the user names replaces the file's sizes, and `Sweep.replaced` says each replacement; only a seed in `fixed` stays. The
+sizes under `profiles` are the file's words for that profile: they apply whenever it is in force.
 """
 
 from __future__ import annotations
@@ -96,6 +100,8 @@ class Sweep(BaseModel):
     """The images by hash, uint8 (height, width, channels)."""
     notes: list[str]
     """What was done to the images, for the user to know."""
+    replaced: list[str]
+    """Which sizes of the file the named profile has replaced, a line per key: `size 64 instead of 32`."""
 
 
 def find(spec: str) -> Path:
@@ -127,8 +133,13 @@ def read(
     picked: dict[str, Trajectory] = {}
     outputs: set[str] = set()
     keys: set[str] = set()
-    for experiment, values, where in _points(path, file, chosen, {}, data):
+    replaced: dict[str, tuple[list[str], list[str]]] = {}
+    for experiment, values, where, olds in _points(path, file, chosen, profile is not None, {}, data):
         keys.update(values)
+        for size, old in olds.items():
+            new_and_old = replaced.setdefault(size, ([], []))
+            for known, value in zip(new_and_old, (values[size], old), strict=True):
+                known += [] if str(value) in known else [str(value)]
         made = trajectory_of(values, album, str(where))
         key = (experiment.name, made.id, made.picture.name)  # sets share photographs, under names of their own
         if key in members:
@@ -155,6 +166,7 @@ def read(
         outputs=frozenset(outputs),
         pixels=album.pixels,
         notes=album.notes,
+        replaced=[f"{key} {', '.join(new)} instead of {', '.join(old)}" for key, (new, old) in replaced.items()],
     )
 
 
@@ -228,28 +240,50 @@ def _check_blocks(path: Path, blocks: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _points(
-    path: Path, file: SweepFile, profile: str, over: dict[str, Any], data: Path | None, above: tuple[str, ...] = ()
-) -> Iterator[tuple[SweepFile, dict[str, Any], Path]]:
-    """The points of a sweep and of those it includes, with the file that asks for them; `over` are sizes from above."""
+    path: Path,
+    file: SweepFile,
+    profile: str,
+    named: bool,
+    over: dict[str, Any],
+    data: Path | None,
+    above: tuple[str, ...] = (),
+) -> Iterator[tuple[SweepFile, dict[str, Any], Path, dict[str, Any]]]:
+    """Yield the points of a sweep and of those it includes, with their file and what the profile has replaced in them.
+
+    `named`: the user asks for the profile. `over`: sizes that an including file says.
+    """
     adjusted = file.profiles.get(profile, Adjusted())
     over = _set(adjusted) | over
-    sizes = _set(PROFILES[profile]) | over
-    seeds = sizes.pop("seeds", None)
+    usual = _set(PROFILES[profile])
     for part in file.parts if not file.include or file.fixed or file.grid or file.parts != [Part()] else []:
         fixed = _swapped(file.fixed | part.fixed, adjusted.instead)
         grid = _swapped(file.grid | part.grid, adjusted.instead)
         for key in grid:
             if "image" in key:
                 grid[key] = [name for value in grid[key] for name in _names(path, key, value, data)]
-        if seeds is not None and "seed" not in fixed:
-            grid["seed"] = list(range(seeds))
+        old_seeds: dict[str, Any] = {}
+        if "seed" not in fixed and ("seeds" in over or ("seeds" in usual and (named or "seed" not in grid))):
+            seeds = list(range((usual | over)["seeds"]))
+            if "seeds" not in over and grid.get("seed", seeds) != seeds:
+                old_seeds["seed"] = ", ".join(map(str, grid["seed"]))
+            grid["seed"] = seeds
         if (count := prod(map(len, grid.values()))) > MOST_POINTS:
             raise InputError(
                 f"{path}: grid: {count:,} points are more than {MOST_POINTS:,}; split it into sweeps of their own"
             )
+        sized: set[str] = set()
         for combination in product(*grid.values()):
-            values = {**fixed, **dict(zip(grid, combination, strict=True))}
-            yield file, values | {key: size for key, size in sizes.items() if _has(values, key)}, path
+            said = {**fixed, **dict(zip(grid, combination, strict=True))}
+            values = said | {
+                key: size
+                for key, size in (usual | over).items()
+                if _has(said, key) and (named or key in over or key not in said)
+            }
+            olds = {key: old for key, old in said.items() if values[key] != old and key not in over}
+            if not olds or str(values) not in sized:  # of an axis of sizes one is left
+                yield file, values, path, old_seeds | olds
+            if olds:
+                sized.add(str(values))
     for name in file.include:
         beside = path.parent / name
         try:
@@ -259,7 +293,7 @@ def _points(
         content = _parse(included)
         if content.name in (*above, file.name):
             raise InputError(f"{path}: include: {name} includes this sweep itself; remove one")
-        yield from _points(included, content, profile, over, data, (*above, file.name))
+        yield from _points(included, content, profile, named, over, data, (*above, file.name))
 
 
 def _swapped(block: Mapping[str, Any], instead: Mapping[str, Mapping[Any, Any]]) -> dict[str, Any]:
@@ -309,6 +343,8 @@ def _has(values: Mapping[str, Any], size: str) -> bool:
 
     Networks besides the hourglass are compared by theirs; levels, and no rounds at all, stand instead of rounds.
     """
+    if size == "seeds":
+        return False
     if size in ("width", "scales"):
         return values.get("prior", "hourglass") == "hourglass"
     if size in ("tuning", "pretraining"):

@@ -15,11 +15,11 @@ STATES = ("done", "running", "failed", "waiting")
 
 @dataclass(frozen=True)
 class Standing:
-    """One trajectory: how many of its own fits are published, its state, and where it is at or why it failed."""
+    """One trajectory: how many of its results are published, its state, and where it is at or why it failed."""
 
     label: str
     published: int
-    fits: int
+    results: int
     state: str
     said: str
 
@@ -55,8 +55,10 @@ def as_json(plan: Plan, ledger: Ledger, found: list[Standing]) -> dict[str, Any]
         "sweep": plan.sweep.name,
         "profile": plan.sweep.profile,
         "storage": ledger.storage.shown(),
-        "fits": len(plan.fits),
-        "published": len(plan.published),
+        "results": plan.counts.results,
+        "published_results": plan.counts.published_results,
+        "fits": plan.counts.fits,
+        "published_fits": plan.counts.published,
         "trajectories": counts(found),
         "running": {one.label: one.said for one in found if one.state == "running"},
         "failed": {one.label: one.said for one in found if one.state == "failed"},

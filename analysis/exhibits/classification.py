@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, caption, gap, lacking, plural, span, verdicts
 from analysis.exhibits.layers import nearest, plain
-from analysis.exhibits.scores import PLAIN, minus
-from analysis.frames import AXES, Frames
+from analysis.exhibits.scores import FAULT_COUNTS, PLAIN, minus, published
+from analysis.frames import AXES, FAULTS, Frames
 from analysis.plots import (
     AXIS_LABELS,
     DENSE,
@@ -148,14 +148,14 @@ def _tickets(rows: pd.DataFrame) -> pd.Series:
 
 def _scores(fits: pd.DataFrame) -> pd.DataFrame:
     """One row per fit and reported output: the axes, masks, sparsity, and `value`, accuracy in % or PSNR in dB."""
-    common = fits[["fit", *AXES, "sparsity", "kept_parameters", "collapsed", "test_images"]].astype(PLAIN)
+    common = fits[["fit", *AXES, "sparsity", "kept_parameters", *FAULTS, "test_images"]].astype(PLAIN)
     own = common["source_task"] == common["task"]
     from_elsewhere = common["pruner"].map({"imp": OTHER, "shuffled": SHUFFLED})
     common["masks"] = common["pruner"].map({"imp": OWN, "random": RANDOM}).where(own, from_elsewhere)
     accuracy = {output: 100 * fits[f"accuracy_{output}"] for output in ACCURACIES}
     long = pd.concat(
         [
-            common.assign(output=output, value=fits[f"psnr_{output}_ema"].fillna(accuracy.get(output, np.nan)))
+            common.assign(output=output, value=published(fits, output).fillna(accuracy.get(output, np.nan)))
             for output in OUTPUTS
         ],
         ignore_index=True,
@@ -176,7 +176,7 @@ def _summary(every: pd.DataFrame) -> pd.DataFrame:
             minus_own=(f"minus {OWN}", "mean"),
             minus_random=(f"minus {RANDOM}", "mean"),
             minus_shuffled=(f"minus {SHUFFLED}", "mean"),
-            collapsed=("collapsed", "sum"),
+            **FAULT_COUNTS,
         )
         .reset_index()
     )

@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.claims import CLAIMS
-from analysis.exhibits.scores import blocks, of
-from analysis.frames import AXES, Frames
+from analysis.exhibits.scores import averages, blocks, of, published
+from analysis.frames import AXES, FAULTS, LEFT_OUT, Frames
 from analysis.plots import DEPTH, OUTPUTS, percent
 from analysis.stats import FAILS, HOLDS, UNKNOWN, Verdict, judge
 from lip.errors import InputError
@@ -180,9 +180,27 @@ def verdicts(
     judged = []
     for output in outputs:
         effects = blocks(of(rows, output) if output in OUTPUTS else rows, value, cells)
-        verdict = judge(claim, output, effects, why if effects.dropna().empty else note)
+        said = [why if effects.dropna().empty else note, *faults(frames.fits, rows)]
+        verdict = judge(claim, output, effects, "; ".join(filter(None, said)))
         judged.append(_reserved(verdict, rows["round"]) if claim.rounds and verdict.n else verdict)
     return judged
+
+
+def faults(fits: pd.DataFrame, judged: pd.DataFrame) -> list[str]:
+    """How many fits did not train as meant, and what becomes of them, in words for a verdict.
+
+    Of an exhibit's `fits`, those left out, for what they are paired with is left out too; of the judged ones, all.
+    """
+    counted = {name: fits for name in LEFT_OUT}
+    if "fit" in judged:
+        counted["collapsed"] = fits[fits["fit"].isin(judged["fit"])]
+    said = []
+    for name, rows in counted.items():
+        distinct = rows.drop_duplicates("fit")
+        if count := int(distinct[name].sum()):
+            treatment = "left out" if name in LEFT_OUT and name in judged else "included"
+            said.append(f"{count} of {plural(len(distinct), 'fit')} {name}: {treatment}")
+    return said
 
 
 def _reserved(verdict: Verdict, rounds: pd.Series) -> Verdict:
@@ -228,22 +246,32 @@ def caption(frames: Frames, fits: pd.DataFrame, *sentences: str) -> str:
 def psnr_notes(fits: pd.DataFrame, dots: bool = False) -> str:
     """How to read PSNR panels, of lines or of dots, and what is unusual in them."""
     distinct = fits.drop_duplicates("fit")
-    collapsed = int(distinct["collapsed"].sum())
-    lost = sum(int((~np.isfinite(distinct[f"psnr_{output}_ema"])).sum()) for output in OUTPUTS)
+    marked = {name: count for name in FAULTS if (count := int(distinct[name].sum()))}
+    lost = sum(int((~np.isfinite(published(distinct, output))).sum()) for output in OUTPUTS)
     several = fits["seed"].nunique() > 1
     mean, spread = ("Dot", "bar") if dots else ("Line", "band")
     seeds = f"{mean}: mean over seeds; {spread}: one standard deviation over seeds."
-    notes = ["PSNR of the averaged (EMA) output.", seeds if several else f"One seed, so no {spread}."]
-    if collapsed and dots:
-        notes.append(f"Collapsed fits: {collapsed}; means include them.")
-    elif collapsed:
-        notes.append(
-            f"Collapsed fits (×): {collapsed}; means include them. The axis ends at the latest {DEPTH:g} dB below the"
-            " dense prior; lower values are in the table."
-        )
+    notes = [reported(fits), seeds if several else f"One seed, so no {spread}."]
+    if marked:
+        counts = ", ".join(f"{count} {name}" for name, count in marked.items())
+        treated = "means include them" + ", verdicts the collapsed ones only" * bool(marked.keys() & set(LEFT_OUT))
+        notes.append(f"Fits that did not train as meant{' (×)' * (not dots)}: {counts}; {treated}.")
+    if marked and not dots:
+        notes.append(f"The axis ends at the latest {DEPTH:g} dB below the dense prior; lower values are in the table.")
     if lost:
         notes.append(f"Values that are not finite: {lost}, left out.")
     return " ".join(notes)
+
+
+def reported(fits: pd.DataFrame) -> str:
+    """Which output the PSNR is of, by task: what the task's published protocol reports."""
+    tasks = sorted(fits["task"].unique())
+    averaged, raw = (" and ".join(task for task in tasks if averages(task) == wanted) for wanted in (True, False))
+    if not raw:
+        return "PSNR of the averaged (EMA) output."
+    if not averaged:
+        return "PSNR of the output as it is, not averaged, as published protocols report."
+    return f"PSNR of the averaged (EMA) output for {averaged}, of the output as it is for {raw}, as published."
 
 
 def unlike(fits: pd.DataFrame, image: str) -> str:

@@ -12,6 +12,7 @@ from analysis.exhibits.exhibit import (
     Absent,
     Exhibit,
     caption,
+    faults,
     gap,
     labels_of,
     lacking,
@@ -78,7 +79,8 @@ def _matching(frames: Frames, tickets: pd.DataFrame, name: str, output: str) -> 
     worst = min((k for k in means.index if k <= limit), key=lambda k: means[k], default=tickets["round"].min())
     at_worst = whole.loc[:, whole.columns.get_level_values("round") == worst].reindex(effects.index)
     nothing = f"not measured; {frames.command}"
-    verdict = judge(CLAIMS[name], output, at_worst, nothing if at_worst.dropna().empty else "")
+    said = [nothing if at_worst.dropna().empty else "", *faults(frames.fits, rows)]
+    verdict = judge(CLAIMS[name], output, at_worst, "; ".join(filter(None, said)))
     if whole.empty:
         return verdict
     by_round = whole.T.groupby("round").mean()

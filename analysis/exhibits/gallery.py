@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
-from analysis.exhibits.exhibit import Absent, Exhibit, alone, as_in_paper, beside, caption, gap, lacking
+from analysis.exhibits.exhibit import Absent, Exhibit, alone, as_in_paper, beside, caption, gap, lacking, reported
 from analysis.exhibits.pictures import not_kept, place, restored
+from analysis.exhibits.scores import averages, published
 from analysis.exhibits.transfer import panel
 from analysis.frames import Frames
 from analysis.plots import OUTPUTS, Tile, sheet
@@ -33,8 +34,9 @@ def gallery(frames: Frames) -> Exhibit | Absent:
             names.append(f"{name.replace(', ', chr(10))}\n{OUTPUTS[output]}")
             rows.append(
                 [
-                    Tile(each.outputs[f"{output}_ema"], f"{each.row['place']}: {each.row[f'psnr_{output}_ema']:.2f} dB")
+                    Tile(each.outputs[name], f"{each.row['place']}: {each.row[f'psnr_{name}']:.2f} dB")
                     for each in own
+                    for name in [f"{output}_ema" if averages(each.row["task"]) else output]
                 ]
             )
     scores = [f"{value}_{output}{ema}" for output in OUTPUTS for value in ("psnr", "ssim") for ema in ("", "_ema")]
@@ -45,8 +47,9 @@ def gallery(frames: Frames) -> Exhibit | Absent:
         caption(
             frames,
             fits,
-            "Averaged outputs of the dense prior and of IMP tickets, one seed, with their PSNR: at the oracle peak,"
-            " which the paper's figure shows, and at the last step.",
+            "Outputs of the dense prior and of IMP tickets, one seed, with their PSNR: at the oracle peak, which the"
+            " paper's figure shows, and at the last step.",
+            reported(fits),
             alone(reference["ours (dB)"]),
         ),
         fits[["panel", "image", "seed", "round", "sparsity", "kept_parameters", *scores]].reset_index(drop=True),
@@ -61,8 +64,7 @@ def _beside(fits: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for (image, task), (dense, tickets) in paper.FIG_2.items():
         own = fits[fits["image"].str.contains(image) & fits["panel"].str.startswith(f"{task},")]
-        averaged = "_ema" if task == "denoise" else ""
-        ours = dict(zip((100 * own["sparsity"]).round(2), own[f"psnr_peak{averaged}"], strict=True))
+        ours = dict(zip((100 * own["sparsity"]).round(2), published(own, "peak"), strict=True))
         for sparsity, value in {0.0: dense, **tickets}.items():
             where = f"{image}, {task}, {f'{sparsity:g} %' if sparsity else 'dense'}"
             rows.append({"what": where, "paper (dB)": value, "ours (dB)": ours.get(sparsity)})

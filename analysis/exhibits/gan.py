@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from analysis import paper, plots
 from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, beside, caption, gap, labels_of, lacking, verdicts
-from analysis.exhibits.scores import minus, of
-from analysis.frames import AXES, Frames
+from analysis.exhibits.scores import FAULT_COUNTS, minus, of
+from analysis.frames import AXES, FAULTS, Frames
 from analysis.plots import OUTPUTS, grid, legend, lines, look, sparsity_axis, styles
 
 NAME, TITLE = "gan", "Tickets of a pre-trained generator (Table 1)"
@@ -63,8 +63,8 @@ def ticket(rows: pd.DataFrame) -> pd.Series:
 
 
 def _errors(fits: pd.DataFrame) -> pd.DataFrame:
-    """One row per fit and output: axes, sparsity, collapsed, mse, and its rise over the dense generator's in %."""
-    common = fits[["fit", *AXES, "sparsity", "collapsed"]].astype({"round": "int64", "collapsed": "bool"})
+    """One row per fit and output: axes, sparsity, FAULTS, mse, and its rise over the dense generator's in %."""
+    common = fits[["fit", *AXES, "sparsity", *FAULTS]].astype({"round": "int64", **dict.fromkeys(FAULTS, "bool")})
     every = pd.concat([common.assign(output=output, mse=fits[f"mse_{output}"]) for output in SHOWN], ignore_index=True)
     dense = every[every["round"] == 0]
     difference = minus(every, dense, ["task", "image", "seed", "output"], "mse")
@@ -81,7 +81,7 @@ def _summary(every: pd.DataFrame) -> pd.DataFrame:
             mse=("mse", "mean"),
             mse_std=("mse", "std"),
             rise=("rise", "mean"),
-            collapsed=("collapsed", "sum"),
+            **FAULT_COUNTS,
         )
         .reset_index()
     )

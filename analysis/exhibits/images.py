@@ -31,7 +31,7 @@ def images(frames: Frames) -> Exhibit | Absent:
     single = foreign[~several]
     low = single[single["round"].isin(paper.FOREIGN_LOW_ROUNDS)]
     high = single[single["round"] >= paper.FOREIGN_HIGH_FROM]
-    mean = high.groupby(["image", "seed", "round", "output"])["psnr_ema"].mean().reset_index()
+    mean = high.groupby(["image", "seed", "round", "output"])["psnr"].mean().reset_index()
     multi = foreign[several & (foreign["round"] >= paper.FOREIGN_HIGH_FROM)]
     multi = multi.assign(lead=minus(multi, mean, ["image", "seed", "round", "output"]))
     judged = [

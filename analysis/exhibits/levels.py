@@ -67,7 +67,7 @@ def _beside(peak: pd.DataFrame) -> pd.DataFrame:
         for pruner, column in COLUMNS.items():
             own = peak[(peak["pruner"] == pruner) & ((peak["percent"] - level).abs() < 0.5)]
             gain = numbers[column] - paper.TABLE_4[0][column]
-            ours = {"ours (dB)": own["psnr_ema"].mean(), "ours less dense": own["minus_dense"].mean()}
+            ours = {"ours (dB)": own["psnr"].mean(), "ours less dense": own["minus_dense"].mean()}
             where = {"sparsity (%)": level, "pruner": {"imp": "LIP", "synflow": "SynFlow"}[pruner]}
             rows.append({**where, "paper (dB)": numbers[column], "paper less dense": round(gain, 2), **ours})
     return beside(rows)

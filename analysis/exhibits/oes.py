@@ -7,7 +7,7 @@ import json
 import pandas as pd
 
 from analysis.exhibits.exhibit import Absent, Exhibit, caption, gap, lacking, psnr_notes, verdicts
-from analysis.exhibits.scores import minus, of, scores
+from analysis.exhibits.scores import FAULT_COUNTS, minus, of, scores
 from analysis.frames import Frames
 from analysis.plots import PRUNERS, Style, dot_panels
 
@@ -44,9 +44,9 @@ def oes(frames: Frames) -> Exhibit | Absent:
     at = ["image", "covers", "seed", "output"]
     for name in ("dense", "oes", "shuffled"):
         every[f"minus_{name}"] = minus(every, every[every["pruner"] == name], at)
-    last = of(every, "last").set_index(["fit", "covers", "pruner"])["psnr_ema"].rename("last")
+    last = of(every, "last").set_index(["fit", "covers", "pruner"])["psnr"].rename("last")
     gaps = of(every, "peak").join(last, on=["fit", "covers", "pruner"])
-    gaps["gap"] = gaps["psnr_ema"] - gaps["last"]
+    gaps["gap"] = gaps["psnr"] - gaps["last"]
     gaps["minus_dense_gap"] = minus(gaps, gaps[gaps["pruner"] == "dense"], ["image", "covers", "seed"], "gap")
     cells = ["image", "covers"]
     masked = gaps[gaps["pruner"].isin(["imp", "oes"])]
@@ -62,10 +62,10 @@ def oes(frames: Frames) -> Exhibit | Absent:
             sparsity=("sparsity", "mean"),
             kept_parameters=("kept_parameters", "mean"),
             seeds=("seed", "nunique"),
-            psnr_ema=("psnr_ema", "mean"),
-            psnr_ema_std=("psnr_ema", "std"),
+            psnr=("psnr", "mean"),
+            psnr_std=("psnr", "std"),
             minus_dense=("minus_dense", "mean"),
-            collapsed=("collapsed", "sum"),
+            **FAULT_COUNTS,
         )
         .join(gaps.groupby(by)["gap"].mean().rename("peak_less_last"), on=by)
         .reset_index()

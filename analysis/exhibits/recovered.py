@@ -8,7 +8,7 @@ from analysis import paper
 from analysis.exhibits.exhibit import LABELS, Absent, Exhibit, caption, gap, lacking
 from analysis.exhibits.gan import TASKS, shown, ticket
 from analysis.exhibits.pictures import not_kept, place, restored
-from analysis.frames import Frames
+from analysis.frames import FAULTS, Frames
 from analysis.plots import Tile, sheet
 
 NAME, TITLE = "recovered", "Faces recovered with sparse generators (Fig. 8)"
@@ -32,7 +32,7 @@ def recovered(frames: Frames) -> Exhibit | Absent:
             if own:
                 names.append(f"{TASKS[task]}\n{LABELS[pruner]}")
                 rows.append([Tile(each.outputs["last"], _title(each.row)) for each in own])
-    columns = ["image", "task", "pruner", "seed", "round", "sparsity", "mse_last", "mse_peak", "collapsed"]
+    columns = ["image", "task", "pruner", "seed", "round", "sparsity", "mse_last", "mse_peak", *FAULTS]
     return Exhibit(
         NAME,
         TITLE,

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, caption, gap, lacking, values, verdicts
+from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, caption, gap, lacking, reported, values, verdicts
 from analysis.exhibits.scores import minus, of, scores
 from analysis.exhibits.transfer import panel
 from analysis.frames import Frames
@@ -48,10 +48,11 @@ def stop_rule(frames: Frames) -> Exhibit | Absent:
         caption(
             frames,
             fits,
-            "Training loss (mean of a fit's last 100 steps) over the rounds of IMP, and PSNR of the averaged last"
-            f" output. ▼: the ticket before the loss has risen {PATIENCE} times in a row, for each seed where it has.",
+            "Training loss (mean of a fit's last 100 steps) over the rounds of IMP, and PSNR of the last output. ▼: the"
+            f" ticket before the loss has risen {PATIENCE} times in a row, for each seed where it has.",
+            reported(fits),
         ),
-        every[["panel", "seed", "round", "output", "sparsity", "loss", "psnr_ema", "minus_dense"]],
+        every[["panel", "seed", "round", "output", "sparsity", "loss", "psnr", "minus_dense"]],
         stop_panels(of(every, "last"), picks["before"]),
         judged,
         gap=gap(frames),

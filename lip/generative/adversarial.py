@@ -8,7 +8,6 @@ Beside the generator runs the moving average of its weights, which is what recov
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from lip.fitting import CURVE_POINTS, LOSS_STEPS
 from lip.generative.checkpoint import part, unpacked
 from lip.generative.networks import Generator
 from lip.masks import Mask
-from lip.outcome import Outcome
+from lip.outcome import Outcome, Stopwatch
 from lip.priors.generator import Pretrained
 from lip.problem import Problem
 from lip.tasks.generate import Adversarial, Generate
@@ -125,7 +124,7 @@ class Generation(Problem):
         faces, codes, between = self._batches(self.stream("faces")), self.stream("codes"), self.stream("penalty")
         self.net.train(not schedule.generator_frozen)  # running statistics of batch norm are frozen too
         losses = torch.zeros(schedule.tuning, device=self.device)
-        started = time.perf_counter()
+        stopwatch = Stopwatch()
         for step in range(1, schedule.tuning + 1):
             losses[step - 1] = self._criticise(judge, next(faces), codes, between)
             if not schedule.generator_frozen:
@@ -139,18 +138,19 @@ class Generation(Problem):
         curve = losses.cpu().double().numpy()
         sampled = sorted({*range(every, schedule.tuning + 1, every), schedule.tuning})
         shown = self._shown()
+        times = stopwatch.read()
         return Generated(
             steps=sampled,
             losses=curve[np.array(sampled) - 1].tolist(),
             loss=float(curve[-LOSS_STEPS:].mean()),
             collapsed=not float(shown.std(dim=0).mean()) > FLAT,
-            seconds=time.perf_counter() - started,
             weights=self.weights(),
             prunable=self.whole()[self.prunable].cpu().numpy(),
             parameters=self.there.numel(),
             device=self.device,
             backend="dense",
             outputs={"faces": np.concatenate([*((shown + 1) / 2).clamp(0, 1).cpu().numpy()], axis=2)},
+            **times,
         )
 
     def _batches(self, draw: torch.Generator) -> Iterator[Tensor]:

@@ -8,7 +8,6 @@ corrupted measurement is listened to as long as most have none.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from lip.fit import Fit
 from lip.fitting import Recorder, Trained
 from lip.generative.checkpoint import part, unpacked
 from lip.masks import Mask
+from lip.outcome import Stopwatch
 from lip.priors.generator import Pretrained
 from lip.restoration import Restoration
 from lip.tasks.sense import Sense
@@ -68,7 +68,9 @@ class Recovery(Restoration):
         self.net.eval().requires_grad_(False)
         draw = self.stream("z")
         runs = [self._fitted(draw, watch) for _ in range(self._prior.restarts)]
-        return replace(min(runs, key=lambda run: run.loss), seconds=sum(run.seconds for run in runs))
+        best = min(runs, key=lambda run: run.loss)
+        times = {name: sum(getattr(run, name) for run in runs) for name in ("seconds", "cpu_seconds")}
+        return replace(best, **times)
 
     @property
     def _prior(self) -> Pretrained:
@@ -85,7 +87,7 @@ class Recovery(Restoration):
         outputs = [self.net(code) for code in codes]
         record = Recorder(self)
         kept = torch.zeros((), dtype=torch.bool, device=self.device)  # no step is undone
-        started = time.perf_counter()
+        stopwatch = Stopwatch()
         for step in range(1, schedule.steps + 1):
             for turn, code in enumerate(codes):
                 output, loss = outputs[turn], objective(outputs, turn)
@@ -97,7 +99,7 @@ class Recovery(Restoration):
                     record.see(step, loss.detach(), output.detach(), kept)
             if watch and record.samples(step):
                 watch(step, record.psnr_now())
-        trained = record.result(backtracks=0, seconds=time.perf_counter() - started, backend="dense")
+        trained = record.result(backtracks=0, backend="dense", **stopwatch.read())
         return Recovered(**vars(trained))
 
     def _tournament(self) -> Objective:

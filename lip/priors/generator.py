@@ -89,6 +89,11 @@ class Pretrained(Prior):
     def trains(self) -> bool:
         return False
 
+    @property
+    def passes(self) -> int:
+        """As many for each of the codes that are fitted: their gradient costs one."""
+        return 2 * self.restarts
+
     def as_trained(self) -> Pretrained:
         """This prior without what concerns recovery only."""
         return self.replace(restarts=1, raw=False)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from lip.cost import Work, forward
 from lip.schedule import Schedule
 from lip.spec import Spec
 
@@ -79,6 +81,15 @@ class Prior(Spec):
         """Whether restoring an image trains the weights, and not the code alone."""
         return True
 
+    @property
+    def passes(self) -> int:
+        """How many forward passes a training step costs as much as: the backward pass costs two."""
+        return 3
+
+    def work(self, height: int, width: int, channels: int) -> Work:
+        """Count the work of a forward pass for an image of that size."""
+        return _work(self, height, width, channels)
+
     def start(self, trajectory: Trajectory, mask: Recipe) -> Fit | None:
         """The fit whose weights a restoration with that mask starts from; None for theta_0."""
         return None if mask.kind == "dense" else trajectory.start
@@ -88,3 +99,8 @@ class Prior(Spec):
         from lip.restoration import Restoration
 
         return Restoration(fit, images, device)
+
+
+@cache
+def _work(prior: Prior, height: int, width: int, channels: int) -> Work:
+    return forward(lambda: prior.build(channels), lambda: prior.code(height, width))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Generator, Tensor
 
+    from lip.cost import Work
     from lip.fit import Fit
     from lip.point import Album, Point
     from lip.priors import Prior
@@ -78,6 +79,10 @@ class Degradation(Task):
 
     def problem(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Restoration:
         return fit.prior.restoration(fit, images, device)
+
+    def work(self, fit: Fit) -> Work:
+        codes = len(fit.pictures) if fit.codes == "per_image" else 1
+        return codes * fit.prior.passes * fit.prior.work(*fit.picture.shape)
 
     def trains(self, prior: Prior) -> bool:
         return prior.trains

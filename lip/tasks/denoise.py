@@ -17,6 +17,7 @@ class Denoise(Degradation):
     """Remove white Gaussian noise of standard deviation `sigma` (in 8-bit grey levels), clipped to the image range."""
 
     kind = "denoise"
+    reports_average = True
 
     sigma: Annotated[float, Field(gt=0, le=255)] = 25.0
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from lip.cost import Work, forward
 from lip.errors import InputError
 from lip.picture import Picture
 from lip.priors import Prior
@@ -94,6 +95,18 @@ class Generate(Task):
         from lip.generative.adversarial import Generation
 
         return Generation(fit, images, device)
+
+    def work(self, fit: Fit) -> Work:
+        """Count the work of both steps; the penalty on the critic's gradient costs it another six passes."""
+        import torch
+
+        prior, schedule, (height, width, channels) = fit.prior, fit.schedule, fit.picture.shape
+        assert isinstance(prior, Pretrained)
+        assert isinstance(schedule, Adversarial)
+        made = prior.work(height, width, channels)
+        judged = forward(lambda: prior.critic(channels), lambda: torch.empty(1, channels, height, width))
+        trained = 0 if schedule.generator_frozen else 1 if self.gan_batch else schedule.batch
+        return schedule.batch * (made + 12 * judged) + trained * (3 * made + 2 * judged)
 
     def said(self, score: float) -> str:
         return f"distance {score:.2f}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from lip.compat import Defect
+    from lip.cost import Work
     from lip.fit import Fit
     from lip.point import Album, Point
     from lip.priors import Prior
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from lip.problem import Problem
     from lip.pruners import Recipe
     from lip.trajectory import Trajectory
-
-TIMED_STEPS = 3
 
 
 class Task(Spec):
@@ -37,6 +36,8 @@ class Task(Spec):
     """The pruners it can do with; None for all."""
     training: ClassVar[type[Training]]
     """The kind of its schedules."""
+    reports_average: ClassVar[bool] = False
+    """Whether the published protocol reports the moving average of the outputs; if not, the output itself."""
     defects: ClassVar[tuple[Defect, ...]] = ()
     """What its released code does otherwise than the paper says (`lip.compat`)."""
     released: ClassVar[Mapping[Defect, Mapping[str, Any]]] = {}
@@ -90,18 +91,9 @@ class Task(Spec):
     def problem(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Problem:
         """A fit of this task made concrete; `images` maps the hashes of pictures to arrays."""
 
-    def step_seconds(self, fit: Fit, images: Mapping[str, np.ndarray]) -> float:
-        """Seconds that a step of a fit takes here, by trying."""
-        from lip.masks import Mask
-
-        short = fit.replace(schedule=fit.schedule.beginning(TIMED_STEPS))
-
-        def seconds() -> float:  # of which nothing stays: an observation may be gigabytes
-            problem = short.problem(images)
-            return problem.train(Mask.dense(problem.layers)).seconds
-
-        seconds()  # warms up
-        return seconds() / TIMED_STEPS
+    @abstractmethod
+    def work(self, fit: Fit) -> Work:
+        """Count the work of a training step of the dense network, forward and backward."""
 
     def said(self, score: float) -> str:
         """What a training tells its watcher, in words."""

@@ -173,11 +173,75 @@ def test_values_that_are_not_finite_are_dropped_and_said_and_collapsed_fits_coun
     exhibit = made(invented, "existence")
     assert isinstance(exhibit, Exhibit)
     assert "Values that are not finite: 1, left out." in exhibit.caption
-    assert "Collapsed fits (×): 1; means include them." in exhibit.caption
+    assert "Fits that did not train as meant (×): 1 collapsed; means include them." in exhibit.caption
     assert claims(exhibit, "match the dense prior up to 86.58", "last").n == 3
     assert claims(exhibit, "match the dense prior up to 86.58", "peak").n == 4
     first = exhibit.frame.query("round == 1 and output == 'last'").iloc[0]
     assert first["psnr_ema"] == pytest.approx(32)  # the mean of 31, 32 and 33
+
+
+def test_psnr_is_that_of_the_output_which_the_published_protocol_reports(invented):
+    """The averaged one for denoising, the output itself for super-resolution."""
+    plain = pruners(invented, "imp", rounds=6, images=("cat",))
+    enlarged = [
+        [{**point, "task": "superres", "trajectory": f"{point['trajectory']}-x4", "fit": f"{point['fit'][:-2]}x4"}]
+        for part in plain
+        for point in part
+    ]
+
+    def values(task, **_):
+        both = {f"psnr_{output}{end}": psnr for output in plots.OUTPUTS for end, psnr in (("", 20.0), ("_ema", 30.0))}
+        return {**both, "task": task}
+
+    invented.sweep(plain + enlarged, values=values)
+    exhibit = made(invented, "sets")
+    assert isinstance(exhibit, Exhibit)
+    told = exhibit.frame.groupby("what")[["psnr", "psnr_ema", "psnr_raw"]].agg(set)
+    assert told.loc["denoise"].tolist() == [{30.0}, {30.0}, {20.0}]
+    assert told.loc["superres"].tolist() == [{20.0}, {30.0}, {20.0}]
+    assert "PSNR of the averaged (EMA) output for denoise, of the output as it is for superres" in exhibit.caption
+    denoised = made(invented, "existence")
+    assert isinstance(denoised, Exhibit)
+    assert "PSNR of the averaged (EMA) output." in denoised.caption
+
+
+@pytest.mark.parametrize("fault", ["stalled", "diverged"])
+@pytest.mark.parametrize("at", ["ticket", "dense prior"])
+def test_a_fit_that_stalled_or_diverged_enters_no_verdict_and_is_counted(invented, fault, at):
+    def hit(seed, round):
+        return seed == 3 and round == (0 if at == "dense prior" else 7)
+
+    invented.sweep(
+        pruners(invented, "imp", images=("cat",), seeds=(0, 1, 2, 3)),
+        lambda seed, round, **_: 10.0 if hit(seed, round) else 30.0,
+        lambda seed, round, **_: {fault: hit(seed, round)},
+    )
+    exhibit = made(invented, "existence")
+    verdict = claims(exhibit, "match the dense prior up to 86.58")
+    assert (verdict.verdict, verdict.n, verdict.effect) == (HOLDS, 3, 0)
+    assert f"1 of 40 fits {fault}: left out" in verdict.note
+    assert "1 incomplete seed left out" in verdict.note
+    assert isinstance(exhibit, Exhibit)
+    assert f"(×): 1 {fault}; means include them, verdicts the collapsed ones only." in exhibit.caption
+    assert exhibit.frame.groupby("output")[fault].sum().to_dict() == dict.fromkeys(plots.OUTPUTS, 1)
+
+
+def test_a_verdict_without_enough_sound_fits_is_withheld(invented):
+    invented.sweep(pruners(invented, "imp"), values=lambda seed, **_: {"stalled": seed == 0})
+    verdict = claims(made(invented, "existence"), "match the dense prior up to 86.58")
+    assert (verdict.verdict, verdict.n) == (UNKNOWN, 2)
+    assert "20 of 60 fits stalled: left out" in verdict.note
+
+
+def test_a_collapsed_fit_is_a_result_and_is_counted_where_it_is_judged(invented):
+    invented.sweep(
+        pruners(invented, "imp", "random", images=("cat",), rounds=14),
+        lambda pruner, **_: 30.0 - 20.0 * (pruner == "random"),
+        lambda pruner, seed, round, **_: {"collapsed": round == 14 and (pruner == "random" or seed == 0)},
+    )
+    exhibit = made(invented, "existence")
+    assert "1 of 42 fits collapsed: included" in claims(exhibit, "beat random").note
+    assert claims(exhibit, "beat random").effect == pytest.approx(20 * 14 / 14)
 
 
 def test_what_running_again_would_not_help_is_no_missing_fit(invented):
