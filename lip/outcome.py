@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
@@ -18,14 +18,21 @@ Watch = Callable[[int, float], None]
 """Called now and then with the step and how well it does: what `Task.said` puts into words."""
 
 
+class Times(TypedDict):
+    """The durations of an `Outcome`."""
+
+    seconds: float
+    cpu_seconds: float
+
+
 class Stopwatch:
     """Measure a training from now on."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter(), time.process_time()
 
-    def read(self) -> dict[str, float]:
-        """Return `seconds` and `cpu_seconds` of an `Outcome`."""
+    def read(self) -> Times:
+        """Return how long it has taken so far."""
         wall, cpu = self._began
         return {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
 
