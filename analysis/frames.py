@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lip.errors import InputError, nearest
-from lip.schema import COLUMNS as SCHEMA
-from lip.schema import FITS, POINTS
-from lip.store import Ledger
-from lip.terminal import default_storage
+from lip.ledger.ledger import Ledger, default_storage
+from lip.ledger.schema import COLUMNS as SCHEMA
+from lip.ledger.schema import FITS, POINTS
 
 AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
 """What a sweep varies. Rows of whole rounds that agree in all of these are the same point of a sweep."""

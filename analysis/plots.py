@@ -24,7 +24,7 @@ from PIL import Image
 from analysis.frames import FAULTS
 
 OUTPUTS = {"peak": "oracle peak", "last": "last output", "stop": "ES-WMV stop"}
-"""The reported outputs (`lip.schema.WHICH`), as they are called on the page. Each has its own panels."""
+"""The reported outputs (`lip.ledger.schema.WHICH`), as they are called on the page. Each has its own panels."""
 
 _SETTINGS = {
     **sns.axes_style("ticks"),

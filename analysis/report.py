@@ -20,8 +20,8 @@ from analysis.exhibits.exhibit import plural, values
 from analysis.frames import FAULTS, Frames
 from analysis.stats import FAILS, FALSE_DISCOVERIES, HOLDS, UNKNOWN, Claim, Verdict, adjusted
 from lip.errors import InputError
-from lip.shelf import write_whole
-from lip.store import Ledger
+from lip.ledger.blobs import write_whole
+from lip.ledger.ledger import Ledger
 
 MARKS = {HOLDS: "✓", FAILS: "✗", UNKNOWN: "?"}
 

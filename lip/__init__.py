@@ -7,24 +7,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lip.fit import Fit
-    from lip.fitting import train
+    from lip.data.library import Album
+    from lip.ledger.ledger import Ledger
     from lip.masks import Mask
-    from lip.point import Album, trajectory_of
-    from lip.problem import Problem
-    from lip.store import Ledger
-    from lip.trajectory import Trajectory, publish
+    from lip.specs.fit import Fit
+    from lip.specs.request import trajectory_of
+    from lip.specs.trajectory import Trajectory
+    from lip.training.model import Problem
+    from lip.training.restore import train
+    from lip.training.run import publish
 
 _HOMES = {
-    "Album": "lip.point",
-    "Fit": "lip.fit",
-    "Ledger": "lip.store",
+    "Album": "lip.specs.request",
+    "Fit": "lip.specs.fit",
+    "Ledger": "lip.ledger.ledger",
     "Mask": "lip.masks",
-    "Problem": "lip.problem",
-    "Trajectory": "lip.trajectory",
-    "publish": "lip.trajectory",
-    "train": "lip.fitting",
-    "trajectory_of": "lip.point",
+    "Problem": "lip.training.model",
+    "Trajectory": "lip.specs.trajectory",
+    "publish": "lip.specs.trajectory",
+    "train": "lip.training.record",
+    "trajectory_of": "lip.specs.request",
 }
 
 __all__ = ["Album", "Fit", "Ledger", "Mask", "Problem", "Trajectory", "publish", "train", "trajectory_of"]

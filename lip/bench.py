@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lip.fast.thin import output_pixels
-from lip.fitting import train
+from lip.data.library import Album
+from lip.fast.accelerate import output_pixels
+from lip.ledger.ledger import Ledger
 from lip.masks import Mask
-from lip.point import Album, trajectory_of
-from lip.restoration import Restoration
-from lip.store import Ledger
-from lip.trajectory import publish
+from lip.specs.request import trajectory_of
+from lip.training.restore import Restoration, train
+from lip.training.run import publish
 
 LOOPS = ("reference", "plain", "ours")
 ROUNDS = (0, 5, 10, 15)

@@ -22,11 +22,11 @@ from lip.fast.precision import require
 if TYPE_CHECKING:
     import numpy as np
 
-    from lip.fit import Fit
-    from lip.outcome import Watch
-    from lip.search import Candidate
-    from lip.store import Ledger
-    from lip.trajectory import Trajectory
+    from lip.ledger.ledger import Ledger
+    from lip.specs.fit import Fit
+    from lip.specs.trajectory import Trajectory
+    from lip.training.result import Watch
+    from lip.training.search import Candidate
 
 ImageArgument = Annotated[
     str,
@@ -79,8 +79,9 @@ def fit(
     Writes the clean and the degraded image and, per round, the averaged output of the last step: none of it chosen
     by looking at the clean image. The same command again computes only what is missing.
     """
-    from lip.point import Album, trajectory_of
-    from lip.store import Ledger
+    from lip.data.library import Album
+    from lip.ledger.ledger import Ledger
+    from lip.specs.request import trajectory_of
     from lip.tasks import TASKS
     from lip.tasks.denoise import Denoise
 
@@ -129,7 +130,7 @@ def bench(
     from rich.progress import track
 
     from lip.bench import LOOPS, ROUNDS, gain, peak, timings, trajectory
-    from lip.store import Ledger
+    from lip.ledger.ledger import Ledger
 
     used, ledger = choose(backend, "cpu"), Ledger(storage or terminal.default_storage())
     ledger.check_writable()
@@ -190,9 +191,10 @@ def search_prior(
     """
     import torch
 
-    from lip.point import Album, Point, trajectory_of
-    from lip.search import check, nas, search
-    from lip.store import Ledger
+    from lip.data.library import Album
+    from lip.ledger.ledger import Ledger
+    from lip.specs.request import Point, trajectory_of
+    from lip.training.search import check, nas, search
 
     given = dict(terminal.pair(text) for text in more or [])
     for key in given:
@@ -231,7 +233,7 @@ def _sets(pairs: list[str]) -> list[str]:
 
 def _tell(best: list[Candidate], arguments: list[str]) -> None:
     """The networks that were fitted as a table, and how to restore with the one that is chosen."""
-    from lip.search import chosen, nas
+    from lip.training.search import chosen, nas
 
     winner = chosen(best)
     table = Table("net", "score", "dB to the mean", "")
@@ -260,7 +262,7 @@ def _run(
     import torch
     from PIL import Image
 
-    from lip.trajectory import publish
+    from lip.training.run import publish
 
     def save(name: str, image: np.ndarray) -> None:
         Image.fromarray(image.squeeze()).save(ledger.root / f"{name}.png")
@@ -281,8 +283,8 @@ def _run(
 
 def _given(chosen: Trajectory, pixels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The clean and the degraded image, where there are such. Nothing else stays: an observation may be gigabytes."""
-    from lip.restoration import Restoration
-    from lip.store import to_8_bit
+    from lip.ledger.ledger import to_8_bit
+    from lip.training.restore import Restoration
 
     problem = chosen.fits[0].problem(pixels)
     given: dict[str, np.ndarray] = {}

@@ -55,7 +55,7 @@ def plan(
     price: Annotated[float | None, typer.Option(min=0, help="of an hour of a CPU or GPU, for the cost")] = None,
 ) -> None:
     """Show what a sweep consists of, what of it is published or shared, and how long the rest will take."""
-    from lip.compat import SAID
+    from lip.specs.released import SAID
     from sweeps.estimate import estimate
     from sweeps.plan import label
 
@@ -155,7 +155,7 @@ def run(
 @app.command()
 def compact(storage: Storage = None) -> None:
     """Fold the files of the fits in a storage into few, which load faster. Safe at any time, also during runs."""
-    from lip.store import Ledger
+    from lip.ledger.ledger import Ledger
 
     ledger = Ledger(storage or terminal.default_storage())
     ledger.check_writable()
@@ -170,7 +170,7 @@ def fetch(
     storage: Storage = None,
 ) -> None:
     """Copy results from elsewhere, verified; what is here already is not copied again."""
-    from lip.store import Ledger
+    from lip.ledger.ledger import Ledger
 
     ledger = Ledger(storage or terminal.default_storage())
     ledger.check_writable()
@@ -268,7 +268,7 @@ def show(
 
 
 def _planned(spec, profile, storage, data, only, verified=False):  # type: ignore[no-untyped-def]  # the options above
-    from lip.store import Ledger
+    from lip.ledger.ledger import Ledger
     from sweeps.plan import Plan
     from sweeps.spec import read
 

@@ -18,16 +18,16 @@ from math import floor
 from typing import Any
 
 import numpy as np
+from lip.specs.recipe import Recipe
 
 from lip.cost import Work
-from lip.fit import Fit
+from lip.ledger.ledger import Ledger
 from lip.masks import PRUNED_PER_ROUND
-from lip.picture import Picture
 from lip.priors import PRIORS, Hourglass, Prior
-from lip.pruners import Recipe
 from lip.pruners.oes import Oes
 from lip.pruners.shuffled import Shuffled
-from lip.store import Ledger
+from lip.specs.fit import Fit
+from lip.specs.picture import Picture
 from sweeps.control import part_of
 from sweeps.plan import Plan
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lip.fit import Fit
-from lip.store import Ledger
-from lip.trajectory import Trajectory
+from lip.ledger.ledger import Ledger
+from lip.specs.fit import Fit
+from lip.specs.trajectory import Trajectory
 from sweeps.spec import Sweep
 
 EXTRA = ("to rewind to", "of generators", "to take masks from")
@@ -105,7 +105,7 @@ class Plan:
         return {key: sorted(fits, key=lambda fit: users[fit.id] == 1) for key, fits in rest.items() if fits}
 
     def points(self) -> list[dict[str, Any]]:
-        """One row per trajectory and round of the whole sweep, for the ledger (`lip.schema.POINTS`)."""
+        """One row per trajectory and round of the whole sweep, for the ledger (`lip.ledger.schema.POINTS`)."""
         return [
             {
                 "experiment": experiment,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lip.spec import Spec
+from lip.specs.spec import Spec
 
 Count = Annotated[int, Field(ge=1)]
 

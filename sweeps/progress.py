@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from lip import terminal
-from lip.fit import Fit
-from lip.store import Ledger
+from lip.ledger.ledger import Ledger
+from lip.specs.fit import Fit
 from sweeps.plan import Plan, label, steps
 from sweeps.spec import Sweep
 

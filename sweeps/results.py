@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lip.store import Ledger
+from lip.ledger.ledger import Ledger
 from sweeps.plan import Plan
 
 AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from lip.store import Ledger
+from lip.ledger.ledger import Ledger
 from sweeps.plan import Plan, label
 from sweeps.progress import running
 

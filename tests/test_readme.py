@@ -66,7 +66,9 @@ def test_the_example_sweep_is_well_formed(tmp_path: Path) -> None:
 
 
 def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lip.point import Album, trajectory_of
+    from lip.data.library import Album
+
+    from lip.specs.request import trajectory_of
 
     module = tmp_path / "smallest.py"
     imports = "from lip.pruners.recipe import AtInitialisation\n\n"

@@ -10,8 +10,8 @@ from analysis.exhibits.scores import minus, scores, summary
 from analysis.exhibits.sizes import HOURGLASS
 from analysis.frames import Frames
 from analysis.plots import PRUNERS, Style, psnr_panels, styles
-from lip.compat import SAID
 from lip.masks import PRUNED_PER_ROUND, kept_after
+from lip.specs.released import SAID
 from lip.tasks import Denoise
 
 NAME, TITLE = "compat", "What the released code does to Fig. 3 and Table 2 (beyond the paper)"

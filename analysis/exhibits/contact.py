@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.exhibits.exhibit import SETTINGS, Absent, Exhibit, lacking, plural
 from analysis.frames import Frames
 from analysis.plots import Tile, sheet, short
-from lip import images
+from lip.data import images
 from lip.errors import InputError
 
 NAME, TITLE = "contact", "The photographs (Fig. 17)"

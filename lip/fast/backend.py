@@ -56,9 +56,9 @@ def obstacle() -> str | None:
         import torch
         from torch import nn
 
-        from lip.fast.double import Double
         from lip.fast.norm import LeakyNorm
         from lip.fast.sparse_conv import SparseConv
+        from lip.fast.upsample import Double
 
         conv = SparseConv(nn.Conv2d(1, 1, 1), torch.ones(1, 1, 1, 1, dtype=torch.bool))
         every = nn.Sequential(Double(), conv, LeakyNorm(nn.BatchNorm2d(1), 0.2))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from lip.errors import InputError
 
 if TYPE_CHECKING:
-    from lip.schedule import Training
+    from lip.specs.schedule import Training
 
 
 def require(training: Training, device: str) -> None:
     """Raises InputError when a device has no arithmetic of the precision that is to be trained with."""
-    from lip.schedule import Schedule
+    from lip.specs.schedule import Schedule
 
     if isinstance(training, Schedule) and training.precision == "bf16" and not has_bf16(device):
         raise InputError(f"precision: bf16: the {device} here has no bfloat16 arithmetic; use float32")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lip.fast import kernels
 from lip.fast.chain import Array, Stage
-from lip.priors.networks import ReflectConv
+from lip.networks.encoder_decoder import ReflectConv
 
 CACHE_LINE = 16
 """Numbers in 64 bytes."""

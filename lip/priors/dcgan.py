@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Generator as Stream
     from torch import Tensor
 
-    from lip.generative.networks import DeepCritic, DeepGenerator
+    from lip.networks.generators import DeepCritic, DeepGenerator
 
 
 class Dcgan(Pretrained):
@@ -29,12 +29,12 @@ class Dcgan(Pretrained):
         return 100
 
     def build(self, channels: int) -> DeepGenerator:
-        from lip.generative.networks import DeepGenerator
+        from lip.networks.generators import DeepGenerator
 
         return DeepGenerator(self.latent, self.width, self.size, channels)
 
     def critic(self, channels: int) -> DeepCritic:
-        from lip.generative.networks import DeepCritic
+        from lip.networks.generators import DeepCritic
 
         return DeepCritic(self.width, self.size, channels)
 

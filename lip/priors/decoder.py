@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from lip.priors.prior import Channels, Prior
-from lip.schedule import Schedule
+from lip.specs.schedule import Schedule
 
 if TYPE_CHECKING:
-    from lip.priors.networks import DecoderNet
+    from lip.networks.encoder_decoder import DecoderNet
     from lip.tasks import Task
 
 
@@ -47,7 +47,7 @@ class Decoder(Prior):
         return self.multiple
 
     def build(self, channels: int) -> DecoderNet:
-        from lip.priors.networks import DecoderNet
+        from lip.networks.encoder_decoder import DecoderNet
 
         return DecoderNet(channels, self.width, self.scales)
 

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from lip.priors.prior import Prior
-from lip.schedule import Schedule
+from lip.specs.schedule import Schedule
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Generator as Stream
     from torch import Tensor, nn
 
-    from lip.fit import Fit
-    from lip.generative.networks import Generator
-    from lip.generative.recovery import Recovery
-    from lip.pruners import Recipe
-    from lip.trajectory import Trajectory
+    from lip.networks.generators import Generator
+    from lip.specs.fit import Fit
+    from lip.specs.recipe import Recipe
+    from lip.specs.trajectory import Trajectory
+    from lip.training.recover import Recovery
 
 
 class Pretrained(Prior):
@@ -105,6 +105,6 @@ class Pretrained(Prior):
         return tuned.start if "untuned" in trajectory.compat else tuned
 
     def restoration(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Recovery:
-        from lip.generative.recovery import Recovery
+        from lip.training.recover import Recovery
 
         return Recovery(fit, images, device)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from lip.priors.prior import Channels, Prior
-from lip.schedule import EYE_SURGEON, Schedule
+from lip.specs.schedule import EYE_SURGEON, Schedule
 
 if TYPE_CHECKING:
-    from lip.priors.networks import HourglassNet
+    from lip.networks.encoder_decoder import HourglassNet
     from lip.tasks import Task
 
 
@@ -40,7 +40,7 @@ class Hourglass(Prior):
         return bool(self.skip) or super().outputs(height, width)  # what is doubled is cropped to the skip connection
 
     def build(self, channels: int) -> HourglassNet:
-        from lip.priors.networks import HourglassNet
+        from lip.networks.encoder_decoder import HourglassNet
 
         return HourglassNet(self.depth, channels, self.width, self.scales, self.skip)
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from lip.priors.prior import Channels, Prior
 
 if TYPE_CHECKING:
-    from lip.priors.nas_networks import NasNet
+    from lip.networks.nas import NasNet
 
 PUBLISHED = {
     "denoise": "158 11111/01111/00111/00011/00001",
@@ -120,7 +120,7 @@ class Nas(Prior):
         return 2 * self.multiple  # reflection padding by one needs two pixels at the deepest scale
 
     def build(self, channels: int) -> NasNet:
-        from lip.priors.nas_networks import NasNet
+        from lip.networks.nas import NasNet
 
         return NasNet(self.depth, channels, self.width, self.cell, self.links)
 

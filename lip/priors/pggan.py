@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Generator as Stream
     from torch import Tensor
 
-    from lip.generative.networks import ProgressiveCritic, ProgressiveGenerator
+    from lip.networks.generators import ProgressiveCritic, ProgressiveGenerator
 
 WIDTHS = (512, 512, 512, 512, 256, 128, 64, 32, 16)
 """Channels at 4, 8, 16, ... pixels."""
@@ -40,12 +40,12 @@ class Pggan(Pretrained):
         return self.width
 
     def build(self, channels: int) -> ProgressiveGenerator:
-        from lip.generative.networks import ProgressiveGenerator
+        from lip.networks.generators import ProgressiveGenerator
 
         return ProgressiveGenerator(self.latent, self.widths, channels)
 
     def critic(self, channels: int) -> ProgressiveCritic:
-        from lip.generative.networks import ProgressiveCritic
+        from lip.networks.generators import ProgressiveCritic
 
         return ProgressiveCritic(self.widths, channels, self.interleaved_groups)
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from lip.cost import Work, forward
-from lip.schedule import Schedule
-from lip.spec import Spec
+from lip.specs.schedule import Schedule
+from lip.specs.spec import Spec
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from lip.compat import Defect
-    from lip.fit import Fit
-    from lip.priors.networks import Network
-    from lip.pruners import Recipe
-    from lip.restoration import Restoration
+    from lip.networks.encoder_decoder import Network
+    from lip.specs.fit import Fit
+    from lip.specs.recipe import Recipe
+    from lip.specs.released import Defect
+    from lip.specs.trajectory import Trajectory
     from lip.tasks import Task
-    from lip.trajectory import Trajectory
+    from lip.training.restore import Restoration
 
 
 Covers = Literal["weights", "all"]
@@ -96,7 +96,7 @@ class Prior(Spec):
 
     def restoration(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Restoration:
         """The restoration of an image made concrete."""
-        from lip.restoration import Restoration
+        from lip.training.restore import Restoration
 
         return Restoration(fit, images, device)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from lip.priors.prior import Channels, Prior
-from lip.schedule import EYE_SURGEON, Schedule
+from lip.specs.schedule import EYE_SURGEON, Schedule
 
 if TYPE_CHECKING:
-    from lip.priors.networks import UNet
+    from lip.networks.encoder_decoder import UNet
     from lip.tasks import Task
 
 WIDTHS = (16, 32, 64, 128, 128, 128)
@@ -35,7 +35,7 @@ class Unet(Prior):
         return 3 * self.multiple  # reflection padding by two needs three pixels at the deepest scale
 
     def build(self, channels: int) -> UNet:
-        from lip.priors.networks import UNet
+        from lip.networks.encoder_decoder import UNet
 
         return UNet(self.depth, channels, WIDTHS[: self.scales])
 

@@ -1,16 +1,15 @@
 """The pruners. To add one: a file beside this one and a line in PRUNERS."""
 
-from lip.pruners.dense import Dense
 from lip.pruners.grasp import Grasp
 from lip.pruners.imp import Imp
 from lip.pruners.layerwise import Layerwise
 from lip.pruners.magnitude import Magnitude
 from lip.pruners.oes import Oes
 from lip.pruners.random import Random
-from lip.pruners.recipe import Recipe
 from lip.pruners.shuffled import Shuffled
 from lip.pruners.snip import Snip
 from lip.pruners.synflow import Synflow
+from lip.specs.recipe import Dense, Recipe
 
 PRUNERS: dict[str, type[Recipe]] = {
     "grasp": Grasp,

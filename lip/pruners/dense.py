@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from lip.level import Place
 from lip.masks import Mask
-from lip.pruners.recipe import Link, Recipe
+from lip.specs.recipe import Link, Recipe
+from lip.specs.target import Place
 
 if TYPE_CHECKING:
-    from lip.problem import Problem
+    from lip.training.model import Problem
 
 
 class Dense(Recipe):

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from lip.level import Place
 from lip.masks import Mask, first_convolutions
-from lip.pruners.recipe import Link, Recipe
+from lip.specs.recipe import Link, Recipe
+from lip.specs.target import Place
 
 if TYPE_CHECKING:
-    from lip.fit import Fit
-    from lip.outcome import Outcome
-    from lip.problem import Problem
+    from lip.specs.fit import Fit
+    from lip.training.model import Problem
+    from lip.training.result import Outcome
 
 
 class Imp(Recipe):
@@ -58,7 +58,7 @@ def stale(mask: Mask, trained: Outcome) -> np.ndarray:
 
     It takes them from the last forward pass of what it masks, so not of the two convolutions that it never does.
     """
-    from lip.fitting import Trained
+    from lip.training.record import Trained
 
     assert isinstance(trained, Trained)
     assert trained.before_last is not None

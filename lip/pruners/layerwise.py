@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lip.pruners.recipe import AtInitialisation
+from lip.pruners.pruner import AtInitialisation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.problem import Problem
+    from lip.training.model import Problem
 
 
 class Layerwise(AtInitialisation):

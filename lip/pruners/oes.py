@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from lip.pruners.recipe import AtInitialisation
+from lip.pruners.pruner import AtInitialisation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.problem import Problem
+    from lip.training.model import Problem
 
 TEMPERATURE = 0.2
 KL_WEIGHT = 1e-9
@@ -37,7 +37,7 @@ class Oes(AtInitialisation):
         import torch
         from torch.func import functional_call
 
-        from lip.restoration import Restoration
+        from lip.training.restore import Restoration
 
         assert isinstance(problem, Restoration)
         net, draw = problem.net, problem.stream("oes", problem.device)

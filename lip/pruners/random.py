@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lip.masks import PRUNED_PER_ROUND, Mask
-from lip.pruners.recipe import AtInitialisation
+from lip.pruners.pruner import AtInitialisation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.problem import Problem
+    from lip.training.model import Problem
 
 
 class Random(AtInitialisation):

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from lip.level import Level, Place
 from lip.masks import Mask, kept_after
-from lip.spec import Spec
+from lip.specs.spec import Spec
+from lip.specs.target import Level, Place
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.fit import Fit
-    from lip.problem import Problem
+    from lip.specs.fit import Fit
+    from lip.training.model import Problem
 
 Link = Callable[[Place], "Fit"]
 """The fit of an IMP trajectory whose ticket is the mask at a place."""
@@ -35,7 +35,7 @@ class Recipe(Spec):
     """Keywords of `at` that a sweep file may set, as keys of their own."""
 
     defects: ClassVar[tuple[str, ...]] = ()
-    """Keywords of `at` that reproduce what the released code does (`lip.compat`)."""
+    """Keywords of `at` that reproduce what the released code does (`lip.specs.released`)."""
 
     @property
     @abstractmethod

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from lip.errors import InputError, nearest
-from lip.level import Place
 from lip.masks import Mask
-from lip.pruners.recipe import Link, Recipe
+from lip.specs.recipe import Link, Recipe
+from lip.specs.target import Place
 
 if TYPE_CHECKING:
-    from lip.fit import Fit
-    from lip.problem import Problem
+    from lip.specs.fit import Fit
+    from lip.training.model import Problem
 
 
 class Shuffled(Recipe):

@@ -9,19 +9,21 @@ from pydantic import Field
 
 from lip.cost import Work, forward
 from lip.errors import InputError
-from lip.picture import DataSet, Picture
 from lip.priors import Hourglass, Prior
-from lip.schedule import Positive, Training
+from lip.specs.picture import DataSet, Picture
+from lip.specs.schedule import Positive, Training
 from lip.tasks.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lip.classification import Classification, Classifier
-    from lip.fit import Fit
-    from lip.point import Album, Point
-    from lip.pruners import Recipe
-    from lip.trajectory import Trajectory
+    from lip.data.library import Album
+    from lip.networks.classifier import Classifier
+    from lip.specs.fit import Fit
+    from lip.specs.recipe import Recipe
+    from lip.specs.request import Point
+    from lip.specs.trajectory import Trajectory
+    from lip.training.classify import Classification
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -97,7 +99,7 @@ class Classify(Task):
         return {"paper": Sgd(), "lip": Sgd()}
 
     def network(self, prior: Prior, picture: Picture) -> Classifier:
-        from lip.classification import Classifier
+        from lip.networks.classifier import Classifier
 
         assert isinstance(prior, Hourglass)
         assert isinstance(picture, DataSet)
@@ -109,7 +111,7 @@ class Classify(Task):
         return mask.source if mask.kind == "imp" and trajectory.lender is None else None
 
     def problem(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Classification:
-        from lip.classification import Classification
+        from lip.training.classify import Classification
 
         return Classification(fit, images, device)
 

@@ -6,22 +6,23 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from lip.data.images import HELD_OUT, HalfPixel
 from lip.errors import InputError
-from lip.images import HELD_OUT, HalfPixel
-from lip.metrics import SSIM_WINDOW
-from lip.picture import Picture
-from lip.schedule import Schedule
+from lip.specs.picture import Picture
+from lip.specs.schedule import Schedule
 from lip.tasks.task import Task
+from lip.training.metrics import SSIM_WINDOW
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Generator, Tensor
 
     from lip.cost import Work
-    from lip.fit import Fit
-    from lip.point import Album, Point
+    from lip.data.library import Album
     from lip.priors import Prior
-    from lip.restoration import Restoration
+    from lip.specs.fit import Fit
+    from lip.specs.request import Point
+    from lip.training.restore import Restoration
 
 
 class Degradation(Task):

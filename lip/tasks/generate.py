@@ -9,20 +9,21 @@ from pydantic import Field
 
 from lip.cost import Work, forward
 from lip.errors import InputError
-from lip.picture import Picture
 from lip.priors import Prior
 from lip.priors.generator import Pretrained
-from lip.schedule import Positive, Training
+from lip.specs.picture import Picture
+from lip.specs.schedule import Positive, Training
 from lip.tasks.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lip.fit import Fit
-    from lip.generative.adversarial import Generation
-    from lip.point import Album, Point
-    from lip.pruners import Recipe
-    from lip.trajectory import Trajectory
+    from lip.data.library import Album
+    from lip.specs.fit import Fit
+    from lip.specs.recipe import Recipe
+    from lip.specs.request import Point
+    from lip.specs.trajectory import Trajectory
+    from lip.training.adversarial import Generation
 
 
 class Adversarial(Training):
@@ -92,7 +93,7 @@ class Generate(Task):
         return trajectory.dense.replace(schedule=before)
 
     def problem(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Generation:
-        from lip.generative.adversarial import Generation
+        from lip.training.adversarial import Generation
 
         return Generation(fit, images, device)
 

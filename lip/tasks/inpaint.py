@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from lip.picture import Picture
-from lip.schedule import Schedule
+from lip.specs.picture import Picture
+from lip.specs.schedule import Schedule
 from lip.tasks.degradation import Degradation
 
 if TYPE_CHECKING:

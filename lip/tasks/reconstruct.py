@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from lip.schedule import Schedule
+from lip.specs.schedule import Schedule
 from lip.tasks.degradation import Degradation
 from lip.tasks.denoise import Denoise
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from lip.schedule import Schedule
+from lip.specs.schedule import Schedule
 from lip.tasks.degradation import Degradation
 
 if TYPE_CHECKING:

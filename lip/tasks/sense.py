@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from lip.cost import Work
-from lip.schedule import Schedule
+from lip.specs.schedule import Schedule
 from lip.tasks.degradation import Degradation
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from lip.fit import Fit
     from lip.priors import Prior
+    from lip.specs.fit import Fit
 
 CORRUPT = 10_000.0
 """What a corrupted measurement reads."""

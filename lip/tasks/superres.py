@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from lip.schedule import Schedule
+from lip.specs.schedule import Schedule
 from lip.tasks.degradation import Degradation
 
 if TYPE_CHECKING:

@@ -8,23 +8,24 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lip.masks import Layer
-from lip.picture import Picture
-from lip.schedule import Training
-from lip.spec import Spec
+from lip.specs.picture import Picture
+from lip.specs.schedule import Training
+from lip.specs.spec import Spec
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lip.compat import Defect
     from lip.cost import Work
-    from lip.fit import Fit
-    from lip.point import Album, Point
+    from lip.data.library import Album
+    from lip.masks import Covers
+    from lip.networks.encoder_decoder import Network
     from lip.priors import Prior
-    from lip.priors.networks import Network
-    from lip.priors.prior import Covers
-    from lip.problem import Problem
-    from lip.pruners import Recipe
-    from lip.trajectory import Trajectory
+    from lip.specs.fit import Fit
+    from lip.specs.recipe import Recipe
+    from lip.specs.released import Defect
+    from lip.specs.request import Point
+    from lip.specs.trajectory import Trajectory
+    from lip.training.model import Problem
 
 
 class Task(Spec):
@@ -39,7 +40,7 @@ class Task(Spec):
     reports_average: ClassVar[bool] = False
     """Whether the published protocol reports the moving average of the outputs; if not, the output itself."""
     defects: ClassVar[tuple[Defect, ...]] = ()
-    """What its released code does otherwise than the paper says (`lip.compat`)."""
+    """What its released code does otherwise than the paper says (`lip.specs.released`)."""
     released: ClassVar[Mapping[Defect, Mapping[str, Any]]] = {}
     """Those of them that are fields of its own, and what they set."""
 

@@ -14,18 +14,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lip.ledger.blobs import Shelf
+from lip.ledger.filesystem import Storage
+from lip.ledger.ledger import Ledger
+from lip.ledger.schema import FITS, SCORES
 from lip.masks import kept_after
 from lip.priors import GENERATORS
-from lip.schema import FITS, SCORES
-from lip.shelf import Shelf
-from lip.storage import Storage
-from lip.store import Ledger
 
 if TYPE_CHECKING:
     import numpy as np
 
     from analysis.frames import Frames
-    from lip.fit import Fit
+    from lip.specs.fit import Fit
 
 Psnr = Callable[..., float | None]
 
@@ -155,12 +155,13 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with the sweep `tiny` (profile smoke) of real fits: all pruners, a rewind and a transfer."""
     import numpy as np
     import torch
+    from lip.training.run import publish
 
-    from lip.picture import Picture
     from lip.priors import Hourglass
-    from lip.schedule import Schedule
+    from lip.specs.picture import Picture
+    from lip.specs.schedule import Schedule
+    from lip.specs.trajectory import Origin, Trajectory
     from lip.tasks.denoise import Denoise
-    from lip.trajectory import Origin, Trajectory, publish
 
     torch.set_num_threads(1)
     pixels = {

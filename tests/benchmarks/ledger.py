@@ -12,13 +12,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from lip.data.library import Album
 from rich.console import Console
 from rich.table import Table
 
-from lip.fitting import train
+from lip.ledger.ledger import Ledger
 from lip.masks import Mask
-from lip.point import Album, trajectory_of
-from lip.store import Ledger
+from lip.specs.request import trajectory_of
+from lip.training.restore import train
 
 
 def main(count: int) -> None:

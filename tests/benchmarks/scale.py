@@ -22,10 +22,10 @@ import pyarrow as pa
 import torch
 from rich.console import Console
 
-from lip.fitting import train
+from lip.ledger.ledger import Ledger
+from lip.ledger.tables import to_parquet
 from lip.masks import Mask
-from lip.rows import to_parquet
-from lip.store import Ledger
+from lip.training.restore import train
 from sweeps.plan import Plan
 from sweeps.spec import read
 
@@ -91,7 +91,7 @@ def _trained(plan: Plan, ledger: Ledger) -> list[dict[str, object]]:
 
 
 def _schema() -> pa.Schema:
-    from lip.schema import FITS
+    from lip.ledger.schema import FITS
 
     return FITS
 

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from lip.fit import Fit
-from lip.picture import Picture
 from lip.priors import Hourglass
-from lip.restoration import Restoration
-from lip.schedule import Schedule
+from lip.specs.fit import Fit
+from lip.specs.picture import Picture
+from lip.specs.schedule import Schedule
 from lip.tasks.denoise import Denoise
+from lip.training.restore import Restoration
 
 
 @pytest.fixture(scope="session", autouse=True)

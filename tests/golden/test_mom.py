@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from lip.fit import Fit
-from lip.generative.recovery import Recovery
 from lip.masks import Mask
-from lip.picture import Picture
 from lip.priors.pggan import Pggan
-from lip.schedule import Schedule
+from lip.specs.fit import Fit
+from lip.specs.picture import Picture
+from lip.specs.schedule import Schedule
 from lip.tasks.sense import Sense
+from lip.training.recover import Recovery
 
 
 @pytest.fixture

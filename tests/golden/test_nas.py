@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from lip.networks.cells import BUILDABLE, CELLS, cell
 
-from lip.priors.nas import BUILDABLE, CELLS, PUBLISHED, Nas, cell
-from lip.priors.nas_networks import doubling
+from lip.networks.nas import doubling
+from lip.priors.nas import PUBLISHED, Nas
 
 PUBLIC = json.loads(Path(__file__).with_name("nas.json").read_text())
 

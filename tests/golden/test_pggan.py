@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lip.generative.networks import batch_deviation
+from lip.networks.generators import batch_deviation
 from lip.priors.pggan import Pggan
 
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 import torch
+from lip.data.library import Album
+from lip.training.run import publish
 
-from lip.point import Album, trajectory_of
-from lip.store import Ledger
-from lip.trajectory import publish
+from lip.ledger.ledger import Ledger
+from lip.specs.request import trajectory_of
 
 PINS = Path(__file__).with_name("pins.json")
 

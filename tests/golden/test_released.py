@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lip.training.backtracking import ReleasedBacktracking
 from torch import Tensor
 
-from lip.fit import Fit
-from lip.fitting import ReleasedBacktracking, Trained
 from lip.masks import Mask, kept_after
-from lip.picture import Picture
 from lip.priors import Hourglass
 from lip.pruners.imp import cut, stale
-from lip.restoration import Restoration
-from lip.schedule import Schedule
+from lip.specs.fit import Fit
+from lip.specs.picture import Picture
+from lip.specs.schedule import Schedule
 from lip.tasks import Reconstruct
+from lip.training.record import Trained
+from lip.training.restore import Restoration
 
 HERE = Path(__file__).parent
 

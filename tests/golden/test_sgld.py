@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lip import fitting
 from lip.masks import Mask
-from lip.schedule import Schedule
+from lip.specs.schedule import Schedule
 from lip.tasks.denoise import Denoise
+from lip.training import record as fitting
 from tests.golden.test_released import golden, hand_out, load, restoration
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lip.stopping import ExponentialVariance, LastingMinimum, MovingVariance
+from lip.training.early_stop import ExponentialVariance, LastingMinimum, MovingVariance
 
 GOLDEN = np.load(Path(__file__).with_name("stopping.npz"), allow_pickle=False)
 

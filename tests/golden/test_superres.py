@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lip.data.library import Album
 from PIL import Image
 
-from lip.images import load
-from lip.metrics import psnr
-from lip.point import Album
+from lip.data.images import load
 from lip.tasks import TASKS
 from lip.tasks.superres import SuperResolution, downsample, lanczos2
+from lip.training.metrics import psnr
 
 SIZES = json.loads(Path(__file__).with_name("crop.json").read_text())["images"]
 

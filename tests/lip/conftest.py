@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lip.training.run import publish
 
-from lip.fit import Fit
-from lip.images import Image
-from lip.picture import Picture
+from lip.data.images import Image
+from lip.ledger.ledger import Ledger
 from lip.priors import Hourglass
-from lip.restoration import Restoration
-from lip.schedule import Schedule
-from lip.store import Ledger
+from lip.specs.fit import Fit
+from lip.specs.picture import Picture
+from lip.specs.schedule import Schedule
+from lip.specs.trajectory import Origin, Trajectory
 from lip.tasks.denoise import Denoise
-from lip.trajectory import Origin, Trajectory, publish
+from lip.training.restore import Restoration
 
 
 @pytest.fixture(scope="session", autouse=True)

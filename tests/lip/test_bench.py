@@ -4,8 +4,8 @@ import pytest
 
 from lip import bench
 from lip.bench import Timing, gain, peak, products, reference, timings, trajectory
+from lip.ledger.ledger import Ledger
 from lip.masks import Mask
-from lip.store import Ledger
 
 
 def test_a_gain_is_the_median_over_turns_not_the_ratio_of_medians() -> None:

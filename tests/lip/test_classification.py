@@ -7,20 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lip.data.library import Album
+from lip.training.run import publish
 
-from lip.classification import Classification
-from lip.datasets import Data
+from lip.data.datasets import Data
 from lip.errors import InputError
-from lip.fit import Fit
+from lip.ledger.ledger import Ledger
 from lip.masks import Mask, kept_after
-from lip.picture import DataSet
-from lip.point import Album, trajectory_of
 from lip.priors import Hourglass
 from lip.pruners import PRUNERS, Imp, Random
-from lip.store import Ledger
+from lip.specs.fit import Fit
+from lip.specs.picture import DataSet
+from lip.specs.request import trajectory_of
+from lip.specs.trajectory import Origin, Trajectory
 from lip.tasks.classify import Classify, Sgd
 from lip.tasks.denoise import Denoise
-from lip.trajectory import Origin, Trajectory, publish
+from lip.training.classify import Classification
 
 SMALL = Hourglass(width=8, scales=2)
 CIFAR = DataSet(name="c", pixels="0" * 16, height=50, width=50, channels=3, classes=10, train=50_000, test=10_000)

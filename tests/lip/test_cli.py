@@ -9,10 +9,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from lip import bench, cli, fitting
+from lip import bench, cli
 from lip.fast import precision
-from lip.store import Ledger
+from lip.ledger.ledger import Ledger
 from lip.tasks.denoise import Denoise
+from lip.training import record as fitting
 
 TINY = ["--width", "8", "--scales", "2", "--steps", "4", "--threads", "1"]
 

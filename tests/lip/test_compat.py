@@ -6,18 +6,19 @@ from typing import Any, get_args
 import numpy as np
 import PIL.Image
 import pytest
+from lip.data.library import Album
 
-from lip.compat import OFFICIAL, SAID, Defect
-from lip.fit import Fit
 from lip.masks import Mask, kept_after
-from lip.point import Album, trajectory_of
 from lip.priors import GENERATORS, Hourglass
 from lip.pruners import PRUNERS, Imp
 from lip.pruners.imp import cut
 from lip.pruners.random import Random
+from lip.specs.fit import Fit
+from lip.specs.released import OFFICIAL, SAID, Defect
+from lip.specs.request import trajectory_of
+from lip.specs.trajectory import Trajectory
 from lip.tasks import TASKS, Reconstruct
 from lip.tasks.denoise import Denoise
-from lip.trajectory import Trajectory
 
 
 @pytest.fixture(autouse=True)

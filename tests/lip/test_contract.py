@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from lip.fit import Fit
-from lip.fitting import Trained, train
-from lip.level import Level
+from lip.ledger.ledger import Ledger
 from lip.masks import Mask, kept_after
 from lip.priors import PRIORS, Decoder, Hourglass, Prior
 from lip.priors.nas import Nas
 from lip.priors.unet import Unet
-from lip.problem import Problem
 from lip.pruners import PRUNERS
-from lip.store import Ledger
-from lip.trajectory import Trajectory
+from lip.specs.fit import Fit
+from lip.specs.target import Level
+from lip.specs.trajectory import Trajectory
+from lip.training.model import Problem
+from lip.training.record import Trained
+from lip.training.restore import train
 
 SMALL: dict[str, Prior] = {
     "decoder": Decoder(width=8, scales=2),

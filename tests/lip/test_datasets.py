@@ -10,8 +10,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from lip import datasets
-from lip.datasets import CIFAR_ARCHIVE, CIFAR_CLASSES, load
+from lip.data import datasets
+from lip.data.datasets import CIFAR_ARCHIVE, CIFAR_CLASSES, load
 from lip.errors import InputError
 
 

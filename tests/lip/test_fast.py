@@ -14,22 +14,21 @@ import torch
 from torch import Tensor, nn
 
 import lip.fast
-import lip.fitting
+import lip.training.record
 from lip.errors import InputError
 from lip.fast import backend
+from lip.fast.accelerate import is_faster, thin
 from lip.fast.backend import choose
 from lip.fast.chain import Chain
 from lip.fast.dense_conv import DenseConv
-from lip.fast.double import Double, doubles
-from lip.fast.doubled_conv import DoubledUp
 from lip.fast.norm import LeakyNorm
 from lip.fast.sparse_conv import SparseConv, supports
-from lip.fast.thin import is_faster, thin
-from lip.fitting import train
+from lip.fast.upsample import Double, doubles
+from lip.fast.upsampled_conv import DoubledUp
 from lip.masks import Mask
+from lip.networks.encoder_decoder import ReflectConv, Up, doubling
 from lip.priors import Hourglass
-from lip.priors.networks import ReflectConv, Up, doubling
-from lip.restoration import Restoration
+from lip.training.restore import Restoration, train
 
 exactly = {"rtol": 1e-10, "atol": 1e-10}
 """float64, sums in another order."""
@@ -276,7 +275,7 @@ def sparse(problem: Restoration, density: float = 0.05) -> Mask:
 @pytest.fixture
 def every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Even tiny layers go sparse."""
-    monkeypatch.setattr(lip.fast.thin, "is_faster", lambda kept, shape, pixels: kept < prod(shape))
+    monkeypatch.setattr(lip.fast.accelerate, "is_faster", lambda kept, shape, pixels: kept < prod(shape))
 
 
 @pytest.mark.usefixtures("every_layer")
@@ -447,7 +446,7 @@ class Replayed:
 )
 def test_a_step_that_is_recorded_keeps_its_state_in_place(tiny, monkeypatch, schedule: dict[str, Any]) -> None:
     steps: list[Replayed] = []
-    monkeypatch.setattr(lip.fitting, "Captured", lambda *args: steps.append(Replayed(*args)) or steps[-1])
+    monkeypatch.setattr(lip.training.record, "Captured", lambda *args: steps.append(Replayed(*args)) or steps[-1])
     problems = [tiny.problem(steps=12, **schedule) for _ in range(2)]
     captured = train(problems[0], sparse(problems[0]), backend="captured")
     dense = train(problems[1], sparse(problems[1]), backend="dense")
@@ -560,7 +559,7 @@ def test_processes_that_compile_at_once_share_a_cache(tmp_path: Path) -> None:
 
 
 def test_a_trajectory_that_began_dense_goes_on_so_unless_asked(tiny, tmp_path: Path) -> None:
-    from lip.store import Ledger
+    from lip.ledger.ledger import Ledger
 
     ledger, fits = Ledger(tmp_path), tiny.trajectory(rounds=3).fits
     for fit, name in zip(fits, ("dense", "auto", "numba", "auto"), strict=True):
@@ -570,7 +569,7 @@ def test_a_trajectory_that_began_dense_goes_on_so_unless_asked(tiny, tmp_path: P
 
 
 def test_a_fit_has_one_id_on_every_backend_and_its_row_says_which(tiny, tmp_path: Path) -> None:
-    from lip.store import Ledger
+    from lip.ledger.ledger import Ledger
 
     rows = {}
     for name in ("dense", "numba"):

@@ -6,22 +6,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from lip.training.backtracking import Backtracking, ReleasedBacktracking
 from skimage.metrics import structural_similarity
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lip import metrics
-from lip.fit import Fit
-from lip.fitting import Backtracking, ReleasedBacktracking, train
 from lip.masks import Mask
-from lip.problem import stream
-from lip.restoration import Restoration
-from lip.schedule import Schedule
+from lip.specs.fit import Fit
+from lip.specs.schedule import Schedule
 from lip.tasks.degradation import Degradation
 from lip.tasks.denoise import Denoise
 from lip.tasks.inpaint import Inpaint
 from lip.tasks.reconstruct import Reconstruct
 from lip.tasks.superres import SuperResolution
+from lip.training import metrics
+from lip.training.model import stream
+from lip.training.restore import Restoration, train
 
 ops = torch.ops.aten
 
@@ -150,7 +150,7 @@ def test_the_lowest_loss_is_a_new_one_only_if_it_is_lower_by_half_a_percent(tiny
 
 
 def test_jitter_decays_by_its_factor_every_so_many_steps(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lip.fitting.JITTER_DECAY_EVERY", 2)
+    monkeypatch.setattr("lip.training.record.JITTER_DECAY_EVERY", 2)
     noises: dict[float, list[Tensor]] = {1.0: [], 0.5: []}
     for decay, seen in noises.items():
         problem = tiny.problem(steps=5, jitter_decay=decay)

@@ -19,23 +19,26 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from lip.data.library import Album
+from lip.training.run import publish
 
+from lip.data import checkpoints as checkpoint
+from lip.data import faces
 from lip.errors import InputError
-from lip.fit import Fit
-from lip.generative import checkpoint, faces
-from lip.generative.adversarial import Generation, gradient_penalty
-from lip.generative.networks import ProgressiveGenerator, batch_deviation
-from lip.generative.recovery import Recovery, error_of
+from lip.ledger.ledger import Ledger
 from lip.masks import Mask, kept_after
-from lip.picture import Picture
-from lip.point import Album, trajectory_of
+from lip.networks.generators import ProgressiveGenerator, batch_deviation
 from lip.priors import GENERATORS, Pretrained
 from lip.priors.dcgan import Dcgan
 from lip.priors.pggan import Pggan
-from lip.store import Ledger
+from lip.specs.fit import Fit
+from lip.specs.picture import Picture
+from lip.specs.request import trajectory_of
+from lip.specs.trajectory import Trajectory
 from lip.tasks.generate import Generate
 from lip.tasks.sense import CORRUPT, Sense
-from lip.trajectory import Trajectory, publish
+from lip.training.adversarial import Generation, gradient_penalty
+from lip.training.recover import Recovery, error_of
 
 SMALL: dict[str, dict[str, Any]] = {
     "dcgan": {"prior": "dcgan", "size": 16, "width": 4},

@@ -3,11 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
-from lip.level import Level
 from lip.masks import kept_after
 from lip.priors import Hourglass
 from lip.priors.unet import Unet
 from lip.pruners import Imp
+from lip.specs.target import Level
 from lip.tasks.denoise import Denoise
 
 HOURGLASS = (2_208_768, 2_217_831)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from lip.metrics import psnr, ssim
+from lip.training.metrics import psnr, ssim
 
 
 @pytest.mark.parametrize(

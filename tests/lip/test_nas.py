@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from lip.data.library import Album
+from lip.networks.cells import BUILDABLE, CELLS, Cell, cell
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from lip.errors import InputError
-from lip.fitting import train
 from lip.masks import Mask
-from lip.point import Album, trajectory_of
-from lip.priors.nas import BUILDABLE, CELLS, PUBLISHED, Cell, Nas, cell
-from lip.priors.nas_networks import NasNet, convolution, doubling, routes
+from lip.networks.nas import NasNet, convolution, doubling, routes
+from lip.priors.nas import PUBLISHED, Nas
 from lip.pruners.synflow import Flow
+from lip.specs.request import trajectory_of
+from lip.training.restore import train
 
 FULL = "1111/1111/1111/1111"
 

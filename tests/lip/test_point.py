@@ -6,16 +6,17 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
+from lip.data.library import Album, text_mask
 
+from lip.data.images import Image
 from lip.errors import InputError, nearest
-from lip.images import Image
-from lip.point import Album, text_mask, trajectory_of
 from lip.priors import GENERATORS, PRIORS, Hourglass
 from lip.priors.unet import Unet
 from lip.pruners import PRUNERS
-from lip.schedule import Schedule
+from lip.specs.request import trajectory_of
+from lip.specs.schedule import Schedule
+from lip.specs.trajectory import Trajectory
 from lip.tasks.denoise import Denoise
-from lip.trajectory import Trajectory
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from lip.fitting import train
 from lip.masks import Mask
 from lip.pruners import PRUNERS
 from lip.tasks.denoise import Denoise
 from lip.tasks.inpaint import Inpaint
 from lip.tasks.superres import SuperResolution
+from lip.training.restore import train
 
 
 @pytest.mark.parametrize("task", [Denoise(), Inpaint(), SuperResolution(factor=2)])

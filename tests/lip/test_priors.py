@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lip.networks.encoder_decoder import ReflectConv, centre
 from lip.priors import PRIORS, Decoder, Hourglass, Prior
-from lip.priors.networks import ReflectConv, centre
 from lip.priors.unet import Unet
 
 

@@ -5,11 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from lip.fitting import train
 from lip.masks import Layer, Mask
-from lip.problem import stream
-from lip.restoration import Restoration
 from lip.tasks.denoise import Denoise
+from lip.training.model import stream
+from lip.training.restore import Restoration, train
 
 
 def drawn(problem: Restoration) -> dict[str, torch.Tensor]:

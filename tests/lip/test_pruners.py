@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from lip.specs.recipe import Dense
 from torch import Tensor
 from torch.func import functional_call
 
 from lip.masks import Layer, Mask, kept_after
 from lip.priors import Hourglass
-from lip.pruners import PRUNERS, Dense
+from lip.pruners import PRUNERS
 from lip.pruners.imp import cut
 from lip.pruners.oes import divergence
 from lip.pruners.synflow import Flow, cuts

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lip.rows import Rows, to_parquet
-from lip.shelf import Shelf
-from lip.storage import Storage
+from lip.ledger.blobs import Shelf
+from lip.ledger.filesystem import Storage
+from lip.ledger.tables import Rows, to_parquet
 
 SCHEMA = pa.schema([("id", pa.string()), ("value", pa.int64())])
 IDS = [f"{group}{number}" for group in ("aa", "ab", "b0") for number in range(4)]

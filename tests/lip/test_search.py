@@ -11,14 +11,15 @@ import PIL.Image
 import pytest
 import torch
 
-from lip import cli, fitting
-from lip.fit import Fit
+from lip import cli
+from lip.ledger.ledger import Ledger
 from lip.priors.nas import Nas
-from lip.restoration import Restoration
-from lip.search import METRICS, Candidate, annulus, chosen, closeness, drawn, score, search, spectrum
-from lip.store import Ledger
+from lip.specs.fit import Fit
 from lip.tasks.inpaint import Inpaint
 from lip.tasks.superres import SuperResolution, downsample
+from lip.training import record as fitting
+from lip.training.restore import Restoration
+from lip.training.search import METRICS, Candidate, annulus, chosen, closeness, drawn, score, search, spectrum
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_a_score_is_zero_for_the_observation_itself_and_grows_with_what_is_wrong
 
     def scored(blend: float) -> float:
         output = torch.lerp(observation, torch.full_like(observation, 0.5), blend)
-        monkeypatch.setattr("lip.priors.nas_networks.NasNet.forward", lambda net, code: output)
+        monkeypatch.setattr("lip.networks.nas.NasNet.forward", lambda net, code: output)
         return score(model, tiny.images, metric)
 
     assert scored(0) == 0

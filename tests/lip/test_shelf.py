@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lip.shelf import Shelf
-from lip.storage import Storage
+from lip.ledger.blobs import Shelf
+from lip.ledger.filesystem import Storage
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@
 import pytest
 from pydantic import ValidationError
 
-from lip.fit import Fit
-from lip.level import Level
-from lip.picture import Picture
 from lip.pruners import Imp, Random
-from lip.schedule import Schedule
-from lip.spec import Spec
+from lip.specs.fit import Fit
+from lip.specs.picture import Picture
+from lip.specs.schedule import Schedule
+from lip.specs.spec import Spec
+from lip.specs.target import Level
+from lip.specs.trajectory import Trajectory
 from lip.tasks.denoise import Denoise
-from lip.trajectory import Trajectory
 
 CAT = Picture(name="cat", pixels="0123456789abcdef", height=64, width=96, channels=3)
 DENSE = Fit(picture=CAT, task=Denoise(), schedule=Schedule())

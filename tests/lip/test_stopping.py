@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from lip import images as photographs
+from lip.data import images as photographs
 from lip.masks import Mask
 from lip.priors import Hourglass
-from lip.restoration import Restoration
-from lip.stopping import Best, ExponentialVariance, MovingVariance
 from lip.tasks.degradation import Degradation
 from lip.tasks.denoise import Denoise
 from lip.tasks.inpaint import Inpaint
 from lip.tasks.superres import SuperResolution
+from lip.training.early_stop import Best, ExponentialVariance, MovingVariance
+from lip.training.restore import Restoration
 
 STEPS, WINDOW, PATIENCE = 1000, 20, 200
 

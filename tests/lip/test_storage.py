@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from lip.errors import InputError
-from lip.fitting import train
+from lip.ledger.filesystem import Storage
+from lip.ledger.ledger import Ledger, default_storage
 from lip.masks import Mask
-from lip.storage import Storage
-from lip.store import Ledger
-from lip.terminal import default_storage
+from lip.training.restore import train
 
 
 @pytest.fixture(params=["folder", "file://", "memory://"])

@@ -14,15 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from lip import environment
 from lip.errors import InputError
-from lip.fit import Fit
-from lip.fitting import Trained, train
+from lip.ledger.blobs import Shelf
+from lip.ledger.ledger import Ledger, to_8_bit
+from lip.ledger.schema import COLUMNS, FITS, POINTS, SCORES
 from lip.masks import Mask
 from lip.pruners import Imp, Random
-from lip.schema import COLUMNS, FITS, POINTS, SCORES
-from lip.shelf import Shelf
-from lip.store import Ledger, to_8_bit
+from lip.specs.fit import Fit
+from lip.training import environment
+from lip.training.record import Trained
+from lip.training.restore import train
 
 SHELVES = ("fits", "tickets", "weights", "outputs", "sweeps", "failures")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -9,8 +9,8 @@ from numpy import sinc
 from PIL import Image
 from torch import Generator, Tensor
 
-from lip.picture import Picture
 from lip.priors import Hourglass
+from lip.specs.picture import Picture
 from lip.tasks import TASKS
 from lip.tasks.degradation import Degradation
 from lip.tasks.denoise import Denoise

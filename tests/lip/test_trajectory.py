@@ -8,16 +8,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from lip.training.run import publish
 
-from lip.fit import Fit
-from lip.fitting import train
+from lip.ledger.ledger import Ledger
 from lip.masks import Mask
 from lip.pruners import PRUNERS, Imp
 from lip.pruners.random import Random
 from lip.pruners.snip import Snip
-from lip.store import Ledger
+from lip.specs.fit import Fit
+from lip.specs.trajectory import Origin
 from lip.tasks.superres import SuperResolution
-from lip.trajectory import Origin, publish
+from lip.training.restore import train
 
 PROVENANCE = ["started", "seconds", "steps_per_second", "peak_memory_mb"]
 

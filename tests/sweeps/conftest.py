@@ -8,7 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from lip import datasets, images
+from lip.data import datasets, images
 
 
 @pytest.fixture(scope="session")

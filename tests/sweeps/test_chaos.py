@@ -22,8 +22,8 @@ from typing import Any
 import psutil
 import pytest
 
-from lip.schema import FITS
-from lip.store import Ledger
+from lip.ledger.ledger import Ledger
+from lip.ledger.schema import FITS
 from sweeps.plan import Plan
 from sweeps.spec import read
 

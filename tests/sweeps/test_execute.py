@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lip.errors import InputError
-from lip.store import Ledger
+from lip.ledger.ledger import Ledger
 from sweeps.progress import ALIVE_FOR, preceded
 
 

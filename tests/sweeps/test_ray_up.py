@@ -28,8 +28,8 @@ import psutil
 import pytest
 import yaml
 
-from lip.schema import FITS
-from lip.store import Ledger
+from lip.ledger.ledger import Ledger
+from lip.ledger.schema import FITS
 
 TOP = Path(__file__).parents[2]
 NAMESPACES = ["unshare", "-n", "-m", "-p", "-u", "--fork", "--kill-child", "--mount-proc"]

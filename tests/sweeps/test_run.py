@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
-from lip.schema import FITS
-from lip.store import Ledger
+from lip.ledger.ledger import Ledger
+from lip.ledger.schema import FITS
 from sweeps.spec import read
 
 Write = Callable[..., str]

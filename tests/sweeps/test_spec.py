@@ -10,7 +10,7 @@ from PIL import Image
 
 from lip.errors import InputError
 from lip.priors import Decoder, Hourglass
-from lip.schedule import Schedule
+from lip.specs.schedule import Schedule
 from sweeps import spec
 from sweeps.plan import Plan, label
 from sweeps.profiles import PROFILES

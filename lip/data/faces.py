@@ -1,0 +1,81 @@
+"""A folder of faces, split once and for all by content: some to tune a generator on, the others to be recovered."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lip.data.images import decode, resize
+from lip.errors import InputError
+
+EMBEDDED = "lfw"
+"""100 grey faces of 25x25 pixels that come with scikit-image."""
+
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """Faces of one size, uint8 (n, height, width, channels), those for tuning and those held out."""
+
+    name: str
+    tuning: np.ndarray
+    held_out: np.ndarray
+
+    @cached_property
+    def id(self) -> str:
+        """16 hex digits over the pixels of the faces for tuning."""
+        return hashlib.sha256(repr(self.tuning.shape).encode() + self.tuning.tobytes()).hexdigest()[:16]
+
+
+def load(name: str, size: int, share: float, crop: float = 1.0) -> Faces:
+    """The faces of a folder and all below it, or the embedded ones; cut to the centre square and resized (Lanczos).
+
+    With `crop` the square is smaller than the shorter side by that factor, as faces were cut for some generators.
+
+    A face belongs to the `share` for tuning or is held out by the hash of its content, so that neither names nor other
+    files move it; both parts are in order of that hash, and the same content counts once.
+
+    Raises InputError when there is no such folder, it holds no image or one that cannot be decoded, and when one of
+    the two parts is left empty.
+    """
+    found = _embedded() if name == EMBEDDED else _folder(Path(name))
+    pixels = {key: resize(_centre(image, crop), size) for key, image in sorted(found.items())}
+    channels = max(image.shape[2] for image in pixels.values())
+    parts: dict[bool, list[np.ndarray]] = {True: [], False: []}
+    for key, image in pixels.items():
+        tunes = int(key[:8], 16) < share * 16**8
+        parts[tunes].append(np.broadcast_to(image, (size, size, channels)))
+    if not (parts[True] and parts[False]):
+        raise InputError(
+            f"faces {name}: of {len(pixels)} images {len(parts[True])} are for tuning and {len(parts[False])} held out;"
+            " give more images, or another share"
+        )
+    return Faces(name, np.stack(parts[True]), np.stack(parts[False]))
+
+
+def _embedded() -> dict[str, np.ndarray]:
+    import skimage.data
+
+    faces = np.rint(255 * skimage.data.lfw_subset()[:100, ..., None]).astype(np.uint8)
+    return {hashlib.sha256(face.tobytes()).hexdigest(): face for face in faces}
+
+
+def _centre(image: np.ndarray, crop: float) -> np.ndarray:
+    height, width = image.shape[:2]
+    side = max(1, round(crop * min(height, width)))
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[top : top + side, left : left + side]
+
+
+def _folder(folder: Path) -> dict[str, np.ndarray]:
+    if not folder.is_dir():
+        raise InputError(f"there is no folder of faces {folder}; give one, or {EMBEDDED} for the embedded ones")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not files:
+        raise InputError(f"folder {folder} holds no JPEG or PNG image; give a folder of faces")
+    return {hashlib.sha256(path.read_bytes()).hexdigest(): decode(path)[0] for path in files}

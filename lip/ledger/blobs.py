@@ -1,0 +1,189 @@
+"""Files that are either whole and verified or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from lip.ledger.filesystem import Storage
+
+T = TypeVar("T")
+
+LOOKS = 3
+"""How often a file that vanished between listing and reading is looked for: another process has put it elsewhere."""
+THREADS = 16
+"""Groups read at a time: an object store answers in tens of milliseconds, but many at once."""
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+class Shelf:
+    """Bytes by key. A file's name carries the hash of its content: `<2 of key>/<key>-<hash><suffix>`.
+
+    Writing is all or nothing. Reading verifies; what fails is as good as absent. Two writers of one key may leave two
+    whole files: any of them is right, and the first by name is read.
+    """
+
+    def __init__(self, storage: Storage, folder: str, suffix: str) -> None:
+        self.storage = storage
+        self.folder = folder
+        self.suffix = suffix
+        self._name = re.compile(rf"{_KEY.pattern}-[0-9a-f]{{16}}{re.escape(suffix)}")
+
+    def put(self, key: str, data: bytes) -> str:
+        """Store data under a key, in place of what was there before; returns the path in the storage."""
+        before = self._versions(key)
+        path = self.add(key, data)
+        for old in before:
+            if old != path:
+                self.storage.remove(old)
+        return path
+
+    def add(self, key: str, data: bytes) -> str:
+        """Store data under a key beside what is there; returns the path in the storage."""
+        path = f"{self.folder}/{group_of(key)}/{key}-{_digest(data)}{self.suffix}"
+        self.storage.write(path, data)
+        return path
+
+    def get(self, key: str) -> bytes | None:
+        """The data of a key, verified; None when there are none or all are damaged."""
+        for _ in range(LOOKS):
+            with suppress(FileNotFoundError):
+                return next((data for path in self._versions(key) if (data := self.read(path)) is not None), None)
+        return None
+
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """All keys with their verified data, in order of keys; damaged files are passed over."""
+        for key in sorted({self.key(path) for group in self.groups() for path in self.files(group)}):
+            if (data := self.get(key)) is not None:
+                yield key, data
+
+    def keys(self, among: Iterable[str], verified: bool) -> set[str]:
+        """Which of these keys are here, by their names alone or by reading and verifying their files."""
+        wanted = set(among)
+        groups = {group_of(key) for key in wanted}
+
+        def here(group: str) -> set[str]:
+            found: set[str] = set()
+            for path in self.files(group):
+                key = self.key(path)
+                if key in wanted and key not in found and (not verified or self._sound(path)):
+                    found.add(key)
+            return found
+
+        return set().union(*each(here, sorted(groups)))
+
+    def remove(self, key: str) -> None:
+        """Forget a key."""
+        for path in self._versions(key):
+            self.storage.remove(path)
+
+    def fetch(self, other: Shelf) -> int:
+        """Copy here what another shelf has more, verified; returns how many files that was."""
+        return self._fetched(other, self.add)
+
+    def follow(self, other: Shelf) -> int:
+        """The same where a key has one value that changes: the other's takes the place of what is here."""
+        return self._fetched(other, self.put)
+
+    def _fetched(self, other: Shelf, store: Callable[[str, bytes], str]) -> int:
+        return sum(each(lambda group: self._fetch_group(other, group, store), other.groups()))
+
+    def damaged(self) -> list[str]:
+        """The paths in the storage whose content does not match their name."""
+        return [path for paths in each(self._damaged, self.groups()) for path in paths]
+
+    def groups(self) -> list[str]:
+        """The folders that files are spread over, sorted."""
+        return self.storage.folders(self.folder)
+
+    def files(self, group: str) -> list[str]:
+        """The paths in the storage of a folder's files, in order of their keys."""
+        folder = f"{self.folder}/{group}"
+        paths = [f"{folder}/{name}" for name in self.storage.names(folder) if self._name.fullmatch(name)]
+        return sorted(paths, key=lambda path: (self.key(path), path))
+
+    def key(self, path: str) -> str:
+        """The key of a file, given its path in the storage."""
+        return path[path.rindex("/") + 1 : -len(self.suffix) - 17]
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file if it matches its name. Raises FileNotFoundError when it is not there any more."""
+        data = self.storage.read(path)
+        return data if path.endswith(f"-{_digest(data)}{self.suffix}") else None
+
+    def _versions(self, key: str) -> list[str]:
+        return [path for path in self.files(group_of(key)) if self.key(path) == key]
+
+    def _sound(self, path: str) -> bool:
+        try:
+            return self.read(path) is not None
+        except FileNotFoundError:
+            return self.get(self.key(path)) is not None
+
+    def _fetch_group(self, other: Shelf, group: str, store: Callable[[str, bytes], str]) -> int:
+        here = set(self.files(group))
+        copied = 0
+        for _ in range(LOOKS):
+            gone = False
+            for path in other.files(group):
+                if path not in here:
+                    try:
+                        data = other.read(path)
+                    except FileNotFoundError:  # folded into a pack or replaced meanwhile, which the next look lists
+                        gone = True
+                        continue
+                    here.add(path)
+                    if data is not None:
+                        store(other.key(path), data)
+                        copied += 1
+            if not gone:
+                break
+        return copied
+
+    def _damaged(self, group: str) -> list[str]:
+        return [path for path in self.files(group) if not self._sound(path)]
+
+
+def group_of(key: str) -> str:
+    """The folder of a key. Raises ValueError for a key that cannot name a file."""
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"{key!r} cannot name a file")
+    return key[:2]
+
+
+def each(work: Callable[[str], T], groups: Iterable[str]) -> list[T]:
+    """What some work gives for every group, many at a time."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, groups))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a file in place all or nothing, so that it survives a power cut; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the rename itself
+    finally:
+        os.close(folder)

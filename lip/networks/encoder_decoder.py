@@ -1,0 +1,202 @@
+"""The networks behind the priors: plain modules, written so that `modules()` walks them in the paper's layer order."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from lip.masks import Covers
+
+
+class ReflectConv(nn.Conv2d):
+    """Convolution with reflection padding, built from slices because CUDA's own has no deterministic gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if pad := self.kernel_size[0] // 2:
+            x = torch.cat([x[:, :, 1 : pad + 1].flip(2), x, x[:, :, -pad - 1 : -1].flip(2)], dim=2)
+            x = torch.cat([x[..., 1 : pad + 1].flip(3), x, x[..., -pad - 1 : -1].flip(3)], dim=3)
+        return super().forward(x)
+
+
+def block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """Convolution, batch normalisation, leaky ReLU."""
+    return nn.Sequential(
+        ReflectConv(inputs, outputs, kernel, stride), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)
+    )
+
+
+def doubling() -> nn.Upsample:
+    """Bilinear interpolation to twice the height and width."""
+    return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class Down(nn.Module):
+    """One scale on the way down: what it passes across the skip connection, and the halved map."""
+
+    def __init__(self, inputs: int, width: int, skip: int) -> None:
+        super().__init__()
+        self.skip = block(inputs, skip, 1) if skip else None
+        self.stride = block(inputs, width, 3, stride=2)
+        self.conv = block(width, width, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor | None, Tensor]:
+        return (self.skip(x) if self.skip else None), self.conv(self.stride(x))
+
+
+class Up(nn.Module):
+    """One scale on the way up: doubled, joined with the skip connection, convolved twice."""
+
+    def __init__(self, width: int, skip: int) -> None:
+        super().__init__()
+        self.enlarge = doubling()
+        self.norm = nn.BatchNorm2d(skip + width)
+        self.up = block(skip + width, width, 3)
+        self.mix = block(width, width, 1)
+
+    def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
+        x = self.enlarge(x)
+        joined = x if skip is None else torch.cat([skip, centre(x, skip)], dim=1)
+        return self.mix(self.up(self.norm(joined)))
+
+    def way(self) -> tuple[nn.Module, ...]:
+        """Its modules from where the two maps are joined."""
+        return self.norm, self.up, self.mix
+
+
+def centre(x: Tensor, like: Tensor) -> Tensor:
+    """The middle of a map, as large as another: doubling what was halved from an odd size is one pixel too much."""
+    height, width = like.shape[2:]
+    top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
+    return x[:, :, top : top + height, left : left + width]
+
+
+class Network(nn.Module, ABC):
+    """A network that ends in a sigmoid, and knows which of its weights a mask covers."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.sigmoid(self.logits(z))
+
+    @abstractmethod
+    def logits(self, z: Tensor) -> Tensor:
+        """The output before the sigmoid."""
+
+    @abstractmethod
+    def prunable(self) -> Iterator[tuple[str, Tensor]]:
+        """Names and weights of the convolutions in module order, the names those of the paper's layer axis."""
+
+    def paths(self) -> Iterator[tuple[nn.Module, ...]]:
+        """Modules between which nothing else happens: `lip.fast` computes them in one go."""
+        return iter(())
+
+    def covered(self, covers: Covers) -> Iterator[tuple[str, Tensor]]:
+        """Names and tensors that a mask covers, in module order."""
+        if covers == "weights":
+            yield from self.prunable()
+        else:
+            names = {id(weight): name for name, weight in self.prunable()}
+            for name, parameter in self.named_parameters():
+                yield names.get(id(parameter), name), parameter
+
+
+class Scaled(Network):
+    """A network with a list of scales on the way `down` and one on the way `up`."""
+
+    down: nn.ModuleList
+    up: nn.ModuleList
+
+    def prunable(self) -> Iterator[tuple[str, Tensor]]:
+        """All convolution weights; scale 0 is the full resolution."""
+        scales = len(self.down)
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d):
+                way, *place = name.split(".")
+                if place:
+                    scale = int(place[0]) if way == "down" else scales - 1 - int(place[0])
+                    name = f"s{scale} {place[1]}"
+                yield name, module.weight
+
+
+class HourglassNet(Scaled):
+    """Down the scales, up again with skip connections, then a 1x1 convolution."""
+
+    def __init__(self, depth: int, channels: int, width: int, scales: int, skip: int) -> None:
+        super().__init__()
+        self.down = nn.ModuleList(Down(width if s else depth, width, skip) for s in range(scales))
+        self.up = nn.ModuleList(Up(width, skip) for _ in range(scales))
+        self.out: nn.Module = nn.Conv2d(width, channels, 1)
+
+    def logits(self, z: Tensor) -> Tensor:
+        skips = []
+        for down in self.down:
+            skip, z = down(z)
+            skips.append(skip)
+        for up in self.up:
+            z = up(z, skips.pop())
+        return self.out(z)
+
+    def paths(self) -> Iterator[tuple[nn.Module, ...]]:
+        downs: list[Any] = [*self.down]
+        ups: list[Any] = [*self.up]
+        for down in downs:
+            yield down.stride, down.conv
+        for up, then in zip(ups, [*(up.enlarge for up in ups[1:]), self.out], strict=True):
+            yield *up.way(), then
+
+
+class DecoderNet(Network):
+    """1x1 convolutions without bias, each but the last two followed by doubling; ReLU, then normalisation."""
+
+    def __init__(self, channels: int, width: int, scales: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(width, width, 1, bias=False) for _ in range(scales + 1))
+        self.enlarge = doubling()
+        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(scales + 1))
+        self.out = nn.Conv2d(width, channels, 1, bias=False)
+
+    def logits(self, z: Tensor) -> Tensor:
+        for k, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            z = conv(z)
+            if k < len(self.convs) - 1:
+                z = self.enlarge(z)
+            z = norm(z.relu())
+        return self.out(z)
+
+    def prunable(self) -> Iterator[tuple[str, Tensor]]:
+        """All convolution weights, from the code to the image."""
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d):
+                yield name.replace("convs.", "c"), module.weight
+
+
+class UNet(Scaled):
+    """Down by 5x5 convolutions and mean pooling, up by nearest neighbours and 3x3 convolutions; no skip connections."""
+
+    def __init__(self, depth: int, channels: int, widths: Sequence[int]) -> None:
+        super().__init__()
+
+        def down(inputs: int, width: int) -> nn.Sequential:
+            pooled = nn.Sequential(
+                ReflectConv(inputs, width, 5), nn.AvgPool2d(2), nn.BatchNorm2d(width), nn.LeakyReLU(0.2, inplace=True)
+            )
+            return nn.Sequential(OrderedDict(down=pooled, conv=block(width, width, 5)))
+
+        def up(inputs: int, width: int) -> nn.Sequential:
+            doubled = nn.Sequential(nn.Upsample(scale_factor=2), nn.BatchNorm2d(inputs))
+            return nn.Sequential(OrderedDict(enlarge=doubled, up=block(inputs, width, 3)))
+
+        self.down = nn.ModuleList(down(*pair) for pair in zip((depth, *widths), widths, strict=False))
+        self.up = nn.ModuleList(
+            up(*pair) for pair in reversed(list(zip((*widths[1:], widths[-1]), widths, strict=True)))
+        )
+        self.out = nn.Conv2d(widths[0], channels, 1)
+
+    def logits(self, z: Tensor) -> Tensor:
+        for scale in (*self.down, *self.up):
+            z = scale(z)
+        return self.out(z)

@@ -1,0 +1,87 @@
+"""How a fit is trained."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from lip.specs.spec import Spec
+
+JITTER_DECAY_EVERY = 500
+"""Steps after which the jitter is multiplied by a schedule's `jitter_decay`."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Training(Spec):
+    """How a fit is trained; each kind of fit has a kind of its own."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def steps(self) -> int:
+            """How many steps it takes, as they are counted, reported and rewound to."""
+
+    @abstractmethod
+    def beginning(self, steps: int) -> Self:
+        """Its first `steps` steps, which are the same as those of the whole."""
+
+    def columns(self) -> dict[str, Any]:
+        """Its columns of the row (`lip.ledger.schema`)."""
+        return self.model_dump()
+
+
+class Schedule(Training):
+    """Adam on the task's loss, with the input jittered at every step and no early stop; or SGLD."""
+
+    revision = 2  # backtracking with a grace period; early stops and the posterior mean as published
+
+    steps: Annotated[int, Field(ge=1, le=10_000_000)] = 3000
+    lr: Positive = 0.01
+    jitter: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 30
+    """Standard deviation of the Gaussian noise added to the input code at every step."""
+    jitter_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the jitter after every 500 steps."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Weight of the past in the exponential moving average of the outputs."""
+    backtrack: Positive | None = 5.0
+    """Undo a step after which the PSNR to the observation falls by more than this many dB; None never undoes."""
+    undo: Literal["checked", "official", "hundredths"] = "checked"
+    """Undo by comparing every step with the last accepted one and skipping its update; or as the released code does:
+    at all steps but every hundredth, or, for inpainting, at every hundredth only."""
+    grace: Annotated[int, Field(ge=0)] = 100
+    """Steps that are never undone, at the start and after each step undone (`checked` only)."""
+    decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Adam's weight decay."""
+    langevin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Standard deviation of the Gaussian noise added to the kept prunable weights after every step (SGLD)."""
+    burn_in: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Average the outputs of every 50th step after this share of the steps, SGLD's posterior mean; None: do not."""
+    stop_window: Annotated[int, Field(ge=2, le=10_000_000)] | None = None
+    """Steps whose outputs ES-WMV takes the variance of; None: 100 as published, at most half of `steps`."""
+    stop_patience: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Steps after which a minimum of ES-WMV or ES-EMV stands; None: 1000 as published, at most a third of `steps`."""
+    precision: Literal["float32", "bf16", "float64"] = "float32"
+    """`bf16` computes convolutions in bfloat16 (automatic mixed precision): faster, and not the same fit. `float64`
+    computes everything in double precision, from the same random draws: to tell rounding from effect."""
+
+    def beginning(self, steps: int) -> Schedule:
+        return self.replace(steps=steps)
+
+    def sgld(self) -> Schedule:
+        """Stochastic gradient Langevin dynamics as published for deep image prior (arXiv 1904.07457)."""
+        return self.replace(
+            steps=20000,
+            jitter=1 / 30,
+            decay=5e-8,
+            langevin=2 * self.lr,
+            burn_in=7000 / 20000,
+            backtrack=5.0,
+            undo="official",
+        )
+
+
+EYE_SURGEON = Schedule(steps=40_000, lr=0.01, jitter=0.0, backtrack=None)
+"""How Optimal Eye Surgeon fits a noisy image (arXiv 2406.05288)."""

@@ -1,0 +1,188 @@
+"""Training a masked hourglass to tell pictures apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lip.masks import Mask
+from lip.networks.encoder_decoder import Down, HourglassNet, block, centre
+from lip.priors import Hourglass
+from lip.specs.fit import Fit
+from lip.specs.picture import DataSet
+from lip.tasks.classify import Sgd
+from lip.training.model import Problem
+from lip.training.result import Outcome, Stopwatch
+
+if TYPE_CHECKING:
+    from lip.training.result import Watch
+
+PRIOR_CHANNELS = 3
+"""Of the images that the prior is for: in colour."""
+
+
+class Classifier(HourglassNet):
+    """An hourglass for images in colour, whose two convolutions that see the code see pictures instead.
+
+    A linear layer over all positions takes the place of the output convolution, or is `appended` to it. Everything
+    else is drawn as it is for the prior.
+    """
+
+    def __init__(self, prior: Hourglass, seen: DataSet, appended: bool) -> None:
+        super().__init__(prior.depth, PRIOR_CHANNELS, prior.width, prior.scales, prior.skip)
+        first = self.down[0]
+        assert isinstance(first, Down)
+        if prior.skip:
+            first.skip = block(seen.channels, prior.skip, 1)
+        first.stride = block(seen.channels, prior.width, 3, stride=2)
+        if not appended:
+            self.out = nn.Identity()
+        features = PRIOR_CHANNELS if appended else prior.width
+        self.head = nn.Linear(features * seen.height * seen.width, seen.classes)
+        self.appended = appended
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What goes into the cross-entropy."""
+        return super().forward(x) if self.appended else self.logits(x)
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.head(centre(super().logits(x), x).flatten(1))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pictures uint8 (n, channels, height, width) and their labels (n)."""
+
+    pictures: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, chosen: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Pictures with values from -1 to 1, and labels."""
+        return self.pictures[chosen].float() / 127.5 - 1, self.labels[chosen]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classified(Outcome):
+    """What a classification leaves behind, with one entry per epoch; accuracies are of the test pictures, 0 to 1."""
+
+    losses: list[float]
+    """Means over an epoch's batches."""
+    accuracies: list[float]
+
+    def columns(self) -> dict[str, Any]:
+        best = int(np.argmax(self.accuracies))
+        return {
+            "accuracy_last": self.accuracies[-1],
+            "accuracy_peak": self.accuracies[best],
+            "step_peak": 1 + best,
+            "curve_step": list(range(1, 1 + len(self.losses))),
+            "curve_loss": self.losses,
+            "curve_accuracy": self.accuracies,
+        }
+
+
+class Classification(Problem):
+    """A data set to be learned. `images` maps its hash to its records (`lip.specs.picture.DataSet`)."""
+
+    def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
+        super().__init__(fit, device)
+        assert isinstance(fit.schedule, Sgd)
+        self.schedule = fit.schedule
+        records = images[fit.picture.pixels]
+        self.train_split, self.test_split = (self._split(records[records["test"] == part]) for part in (False, True))
+        with self.drawing("theta_0"):
+            net = fit.task.network(fit.prior, fit.picture)
+        self.hold(net)
+
+    def _split(self, records: np.ndarray) -> Split:
+        pictures = torch.from_numpy(np.ascontiguousarray(records["image"].transpose(0, 3, 1, 2)))
+        return Split(pictures.to(self.device), torch.from_numpy(records["label"].astype(np.int64)).to(self.device))
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        channels, height, width = self.train_split.pictures.shape[1:]
+        return channels, height, width
+
+    def loss(self, chosen: Tensor) -> Tensor:
+        """Cross-entropy on some pictures of the training split."""
+        pictures, labels = self.train_split.batch(chosen)
+        return F.cross_entropy(self.net(pictures), labels)
+
+    def batches(self, generator: torch.Generator) -> Tensor:
+        """An epoch: which pictures are in which batch, (batches, pictures)."""
+        count = len(self.train_split)
+        batch = min(self.schedule.batch, count)
+        order = torch.randperm(count, generator=generator)
+        return order[: count // batch * batch].view(-1, batch).to(self.device)
+
+    def probe(self, name: str) -> Tensor:
+        return self.loss(self.batches(self.stream(name))[0])
+
+    def train(
+        self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
+    ) -> Classified:
+        """Always by PyTorch alone: the compiled modules have one image in mind."""
+        if start is not None:
+            self.start_from(start)
+        kept = self.prune(mask)
+        sgd = self._optimiser()
+        order = self.stream("order")
+        losses, accuracies = [], []
+        stopwatch = Stopwatch()
+        for epoch in range(1, self.schedule.epochs + 1):
+            sgd.param_groups[0]["lr"] = self.schedule.rate(epoch)
+            every = [self._update(sgd, chosen, kept) for chosen in self.batches(order)]
+            losses.append(float(torch.stack(every).mean()))
+            accuracies.append(self.accuracy())
+            if watch:
+                watch(epoch, accuracies[-1])
+        return Classified(
+            losses=losses,
+            accuracies=accuracies,
+            loss=losses[-1],
+            collapsed=max(accuracies) <= self._most_frequent(),
+            weights=self.weights(),
+            prunable=self.whole()[self.prunable].cpu().numpy(),
+            parameters=self.there.numel(),
+            device=self.device,
+            backend="dense",
+            outputs={},
+            **stopwatch.read(),
+        )
+
+    def _optimiser(self) -> torch.optim.SGD:
+        schedule = self.schedule
+        return torch.optim.SGD([self.theta], schedule.lr, schedule.momentum, weight_decay=schedule.decay)
+
+    def _update(self, sgd: torch.optim.SGD, chosen: Tensor, kept: Tensor) -> Tensor:
+        loss = self.loss(chosen)
+        loss.backward()
+        sgd.step()
+        self.slope.zero_()
+        self.theta.data.mul_(kept)
+        return loss.detach()
+
+    @torch.no_grad()
+    def accuracy(self) -> float:
+        """Share of the test pictures that are told right, batch norm at its running statistics."""
+        self.net.eval()
+        size, count = self.schedule.batch, len(self.test_split)
+        right = torch.zeros((), dtype=torch.int64, device=self.device)
+        for first in range(0, count, size):
+            pictures, labels = self.test_split.batch(slice(first, first + size))
+            right += (self.net.logits(pictures).argmax(dim=1) == labels).sum()
+        self.net.train()
+        return int(right) / count
+
+    def _most_frequent(self) -> float:
+        """The accuracy of always saying the same."""
+        return int(self.test_split.labels.bincount().max()) / len(self.test_split)

@@ -1,0 +1,108 @@
+"""Restoring a degraded image: the code z and the observation beside the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lip.masks import Mask
+from lip.specs.fit import Fit
+from lip.specs.schedule import Schedule
+from lip.tasks.degradation import Degradation
+from lip.training.model import Problem
+
+if TYPE_CHECKING:
+    from lip.training.record import Trained
+    from lip.training.result import Watch
+
+
+class Restoration(Problem):
+    """One or several degraded images. `images` maps hashes to pixels, uint8 (height, width, channels)."""
+
+    def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
+        super().__init__(fit, device)
+        assert isinstance(fit.task, Degradation)
+        assert isinstance(fit.schedule, Schedule)
+        self.task, self.schedule = fit.task, fit.schedule
+        cleans, others = (
+            [self.task.frame(_tensor(images[picture.pixels])) for picture in group]
+            for group in (fit.pictures, self.task.pictures)
+        )
+        dtype = torch.float64 if self.schedule.precision == "float64" else torch.float32
+        noise = self.stream("observation")  # drawn on from image to image: each has noise of its own
+        self.clean = torch.cat(cleans).to(device, dtype)
+        observations = [self.task.observe(clean, noise, *others) for clean in cleans]
+        # Of one image it is not copied: measurements with their matrix may be what fills the memory.
+        self.observation = (observations[0] if len(cleans) == 1 else torch.cat(observations)).to(device, dtype)
+        compared = self.task.compared(cleans[0], self.stream("observation"))
+        self.compared = None if compared is None else compared.to(device, dtype)
+        count, _, height, width = self.clean.shape
+        with self.drawing("theta_0"):
+            net = fit.task.network(fit.prior, fit.picture)
+        with self.drawing("z"):
+            codes = [fit.prior.code(height, width) for _ in range(count if fit.codes == "per_image" else 1)]
+        self.code = torch.cat(codes).to(device, dtype)
+        self.jitter_share = torch.ones((), device=device, dtype=dtype)  # what is left of it, as training goes on
+        self.hold(net.to(dtype))
+
+    def train(
+        self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
+    ) -> Trained:
+        from lip.training.restore import train
+
+        if backend == "numba" and self.schedule.precision != "float32":
+            backend = "dense"  # the kernels compute with what they are given, and know no autocast
+        return train(self, mask, start, watch, backend)
+
+    def probe(self, name: str) -> Tensor:
+        return self.loss(self.net(self.jittered(self.stream(name, self.device))))
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        side = self.fit.prior.smallest
+        return self.fit.prior.code_shape(side, side)
+
+    def output(self, generator: torch.Generator) -> Tensor:
+        """The network's output for the jittered code, computed at the schedule's precision."""
+        if self.schedule.precision != "bf16":
+            return self.net(self.jittered(generator))
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+            return self.net(self.jittered(generator)).float()
+
+    def jittered(self, generator: torch.Generator) -> Tensor:
+        """The code z with one draw of the schedule's input noise."""
+        noise = self.noise(self.code, self.schedule.jitter, generator)
+        if self.schedule.jitter_decay < 1:
+            noise.mul_(self.jitter_share)
+        return noise.add_(self.code)
+
+    def noise(self, like: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
+        """Gaussian noise of a tensor's shape; drawn in float32, so that every precision sees the same."""
+        drawn = torch.empty_like(like, dtype=torch.float32).normal_(0, deviation, generator=generator)
+        return drawn.to(like.dtype)
+
+    def watched(self, output: Tensor, loss: Tensor) -> Tensor:
+        """The error whose rise undoes a step: the loss, or that to another image (`Degradation.compared`)."""
+        return loss if self.compared is None else (output - self.compared).square().mean()
+
+    def loss(self, output: Tensor) -> Tensor:
+        """The task's loss, summed over the images if there are several (Alg. 2)."""
+        return self.task.loss(output, self.observation) * len(self.clean)
+
+    def prune(self, mask: Mask, sparse: bool = False) -> Tensor:
+        """With `sparse`, layers that are faster for it hold their non-zeros only; theta is shorter by the others."""
+        kept = super().prune(mask)
+        if sparse:
+            from lip.fast.accelerate import thin
+
+            self.there = thin(self.net, self.code, kept)
+            self.flatten()
+        return kept[self.there]
+
+
+def _tensor(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None].contiguous()
