@@ -40,10 +40,10 @@ class Best:
 class LastingMinimum:
     """The smallest variance before the first that nothing undercuts for `patience` steps.
 
-    `best.step` counts from 1 and is 0 while there was no variance; `found` says whether patience has run out. Window
-    and patience are the published ones by default, where the schedule is at least twice and three times as long; else a
-    half and a third of it. The window is not scaled down with the patience: at 200 steps one of 20 mistakes the grey
-    outputs of Adam's first steps for a minimum, one of 100 does not.
+    `best.step` counts from 1 and is 0 while there was no variance; `found` says if patience ran out. By default
+    the window is the published one or, if that is less, half the schedule; patience the published one or a third. A
+    shorter window takes the grey outputs of Adam's first steps for a minimum: in 18 fits of 200 steps (32 pixels), one
+    of 20 stopped up to 5.8 dB below the peak, one of 100 at most 0.8.
     """
 
     def __init__(self, steps: int, window: int | None, patience: int | None, *images: Tensor) -> None:

@@ -210,6 +210,7 @@ def train(
     backtracking = _backtracking(schedule, theta)
     jitter = problem.stream("jitter", problem.device)
     langevin = problem.stream("langevin", problem.device) if schedule.langevin else None
+    never = torch.zeros((), dtype=torch.bool, device=problem.device)
 
     def step() -> tuple[Tensor, Tensor, Tensor]:
         output = problem.output(jitter)
@@ -226,7 +227,6 @@ def train(
         return loss.detach(), output.detach(), undone
 
     take = Captured(step, *filter(None, (jitter, langevin))) if captures else step
-    never = torch.zeros((), dtype=torch.bool, device=problem.device)
     record = Recorder(problem)
     stopwatch = Stopwatch()
     for n in range(1, schedule.steps + 1):

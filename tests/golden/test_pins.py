@@ -92,28 +92,27 @@ def values_of(case: str) -> dict[str, Any]:
     return {key: value for key, value in {**base, **CASES[case]}.items() if value is not None}
 
 
-def measured(case: str, backend: str, folder: Path) -> dict[str, Any]:
+def measured(case: str, folder: Path) -> dict[str, Any]:
     """The last fit of a case: its id and its numbers."""
     torch.set_num_threads(1)
     album, ledger = Album(), Ledger(folder)
     fit = trajectory_of(values_of(case), album, case).fits[-1]
-    publish(fit, album.pixels, ledger, backend=backend)
+    publish(fit, album.pixels, ledger, backend="dense")
     (row,) = ledger.fits(["id", *COLUMNS], [fit.id]).to_pylist()
     return row
 
 
-@pytest.mark.parametrize("backend", ["dense", "numba"])
 @pytest.mark.parametrize("case", CASES)
-def test_numbers_move_only_together_with_a_revision(case: str, backend: str, tmp_path: Path) -> None:
-    pinned, now = json.loads(PINS.read_text())[case], measured(case, backend, tmp_path)
+def test_numbers_move_only_together_with_a_revision(case: str, tmp_path: Path) -> None:
+    pinned, now = json.loads(PINS.read_text())[case], measured(case, tmp_path)
     assert now["id"] == pinned["id"], "it is another request now: look whether it should be, and write the pins anew"
-    for column in COLUMNS:  # kernels and processors round differently
+    for column in filter(pinned.get, COLUMNS):  # processors round differently
         assert now[column] == pytest.approx(pinned[column], rel=2e-3), f"{column} moved: raise a revision"
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        pins = {case: measured(case, "dense", Path(folder)) for case in CASES}
+        pins = {case: measured(case, Path(folder)) for case in CASES}
     PINS.write_text(json.dumps(pins, indent=1) + "\n")
 
 

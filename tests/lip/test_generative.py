@@ -505,7 +505,7 @@ def test_only_one_matrix_of_measurements_is_there_at_a_time(tmp_path: Path, monk
         ({"source_task": "denoise"}, "source_task: tickets of dcgan are found by training it; remove it"),
         ({"pruner": "snip"}, "pruner: snip cannot prune for generate; use imp, random, layerwise, shuffled"),
         ({"precision": "bf16"}, "precision: weights of dcgan are not trained here; leave it at its default"),
-        ({"schedule": "sgld"}, "decay: weights of dcgan are not trained here; leave it at its default"),
+        ({"schedule": "sgld"}, "undo: weights of dcgan are not trained here; leave it at its default"),
         ({"checkpoint": "nothing.pt"}, "checkpoint: there is no checkpoint nothing.pt"),
         ({"prior": "hourglass"}, "there is no key 'tuning'"),
     ],

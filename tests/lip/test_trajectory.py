@@ -20,7 +20,7 @@ from lip.specs.trajectory import Origin
 from lip.tasks.superres import SuperResolution
 from lip.training.restore import train
 
-PROVENANCE = ["started", "seconds", "steps_per_second", "peak_memory_mb"]
+PROVENANCE = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb"]
 
 
 def results(ledger: Ledger) -> pa.Table:

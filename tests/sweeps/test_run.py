@@ -19,7 +19,7 @@ from sweeps.spec import read
 
 Write = Callable[..., str]
 
-MEASURED = ["started", "seconds", "steps_per_second", "peak_memory_mb", "host"]
+MEASURED = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb", "host"]
 """Columns that two runs of one fit need not share."""
 
 
