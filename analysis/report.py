@@ -20,7 +20,7 @@ from analysis.exhibits.exhibit import plural, values
 from analysis.frames import FAULTS, Frames
 from analysis.stats import FAILS, FALSE_DISCOVERIES, HOLDS, UNKNOWN, Claim, Verdict, adjusted
 from lip.errors import InputError
-from lip.ledger.blobs import write_whole
+from lip.ledger.filesystem import write_whole
 from lip.ledger.ledger import Ledger
 
 MARKS = {HOLDS: "✓", FAILS: "✗", UNKNOWN: "?"}

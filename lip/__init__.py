@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from lip.training.run import publish
 
 _HOMES = {
-    "Album": "lip.specs.request",
+    "Album": "lip.data.library",
     "Fit": "lip.specs.fit",
     "Ledger": "lip.ledger.ledger",
     "Mask": "lip.masks",
     "Problem": "lip.training.model",
     "Trajectory": "lip.specs.trajectory",
-    "publish": "lip.specs.trajectory",
-    "train": "lip.training.record",
+    "publish": "lip.training.run",
+    "train": "lip.training.restore",
     "trajectory_of": "lip.specs.request",
 }
 

@@ -130,9 +130,9 @@ def bench(
     from rich.progress import track
 
     from lip.bench import LOOPS, ROUNDS, gain, peak, timings, trajectory
-    from lip.ledger.ledger import Ledger
+    from lip.ledger.ledger import Ledger, default_storage
 
-    used, ledger = choose(backend, "cpu"), Ledger(storage or terminal.default_storage())
+    used, ledger = choose(backend, "cpu"), Ledger(storage or default_storage())
     ledger.check_writable()
     console.print(f"backend {used.name}: {used.why}", highlight=False, markup=False)
     table = Table("sparsity", *LOOPS, "× reference", "× plain", "of peak")
@@ -285,8 +285,9 @@ def _given(chosen: Trajectory, pixels: dict[str, np.ndarray]) -> dict[str, np.nd
     """The clean and the degraded image, where there are such. Nothing else stays: an observation may be gigabytes."""
     from lip.ledger.ledger import to_8_bit
     from lip.training.restore import Restoration
+    from lip.training.run import build_model
 
-    problem = chosen.fits[0].problem(pixels)
+    problem = build_model(chosen.fits[0], pixels)
     given: dict[str, np.ndarray] = {}
     if isinstance(problem, Restoration):
         if problem.task.has_reference:

@@ -7,8 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Literal
 
 import numpy as np
+
+Covers = Literal["weights", "all"]
+"""What a mask covers: the weights of the convolutions, or all parameters, biases and batch norm too."""
 
 PRUNED_PER_ROUND = 0.2
 """Fraction of the remaining weights that one round of IMP removes (Alg. 1 of the paper)."""

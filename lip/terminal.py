@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -26,11 +25,6 @@ OUTCOME = [
     "diverged",
 ]
 """The columns of a row that `outcome` reads."""
-
-
-def default_storage() -> str:
-    """The results folder or URL when none is given: LIP_STORAGE, else ./results."""
-    return os.environ.get("LIP_STORAGE") or "results"
 
 
 def pair(text: str) -> tuple[str, Any]:

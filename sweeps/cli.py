@@ -155,9 +155,9 @@ def run(
 @app.command()
 def compact(storage: Storage = None) -> None:
     """Fold the files of the fits in a storage into few, which load faster. Safe at any time, also during runs."""
-    from lip.ledger.ledger import Ledger
+    from lip.ledger.ledger import Ledger, default_storage
 
-    ledger = Ledger(storage or terminal.default_storage())
+    ledger = Ledger(storage or default_storage())
     ledger.check_writable()
     before, after = ledger.compact()
     _say(f"{before} files of fits are now {after} in {ledger.storage.shown()}")
@@ -170,9 +170,9 @@ def fetch(
     storage: Storage = None,
 ) -> None:
     """Copy results from elsewhere, verified; what is here already is not copied again."""
-    from lip.ledger.ledger import Ledger
+    from lip.ledger.ledger import Ledger, default_storage
 
-    ledger = Ledger(storage or terminal.default_storage())
+    ledger = Ledger(storage or default_storage())
     ledger.check_writable()
     there = Ledger(source)
     try:
@@ -268,13 +268,13 @@ def show(
 
 
 def _planned(spec, profile, storage, data, only, verified=False):  # type: ignore[no-untyped-def]  # the options above
-    from lip.ledger.ledger import Ledger
+    from lip.ledger.ledger import Ledger, default_storage
     from sweeps.plan import Plan
     from sweeps.spec import read
 
     gc.disable()  # a hundred thousand fits are a million objects, all of them here to stay
     sweep = read(spec, profile, data, dict(terminal.pair(text) for text in only or []))
-    ledger = Ledger(storage or terminal.default_storage())
+    ledger = Ledger(storage or default_storage())
     try:
         made = Plan.make(sweep, ledger, verified)
     except OSError as error:

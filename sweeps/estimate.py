@@ -18,9 +18,7 @@ from math import floor
 from typing import Any
 
 import numpy as np
-from lip.specs.recipe import Recipe
 
-from lip.cost import Work
 from lip.ledger.ledger import Ledger
 from lip.masks import PRUNED_PER_ROUND
 from lip.priors import PRIORS, Hourglass, Prior
@@ -28,6 +26,8 @@ from lip.pruners.oes import Oes
 from lip.pruners.shuffled import Shuffled
 from lip.specs.fit import Fit
 from lip.specs.picture import Picture
+from lip.specs.recipe import Recipe
+from lip.training.cost import Work, forward_work, step_work
 from sweeps.control import part_of
 from sweeps.plan import Plan
 
@@ -102,7 +102,7 @@ def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None, 
         size = _size_of(fit)
         steps[size, _density(fit), _search(fit.mask)] += fit.schedule.steps
         example[size] = fit
-    work = {size: fit.task.work(fit) for size, fit in example.items()}
+    work = {size: step_work(fit) for size, fit in example.items()}
     speeds = {size: _speed(measured[size], work[size]) for size in work}
     if not all(speeds.values()):
         elsewhere = _other_speed(measured) or _product_speed()
@@ -259,7 +259,7 @@ def _work_of(row: Mapping[str, Any]) -> Work | None:
         return None
     kind = PRIORS[said["kind"]]
     prior = kind(**{name: value for name, value in said.items() if name in kind.model_fields})
-    return prior.passes * prior.work(row["image_height"], row["image_width"], row["channels"])
+    return prior.passes * forward_work(prior, row["image_height"], row["image_width"], row["channels"])
 
 
 def _prior_said(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,6 @@ for _name, _value in {
 
 import ray  # noqa: E402  # it reads the environment when it is imported
 import yaml  # noqa: E402
-from lip.training.run import publish  # noqa: E402
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
@@ -49,6 +48,7 @@ from lip.fast.precision import require  # noqa: E402
 from lip.ledger.ledger import Ledger  # noqa: E402
 from lip.specs.fit import Fit  # noqa: E402
 from lip.specs.schedule import Training  # noqa: E402
+from lip.training.run import publish  # noqa: E402
 from sweeps.control import Control  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
 from sweeps.progress import SHOWN, Progress, preceded  # noqa: E402

@@ -7,7 +7,7 @@
 `fixed` holds for every point; `grid` is multiplied out; `parts` are done one after the other, each with a `fixed` and a
 `grid` of its own on top; `profiles` adjusts a profile for this experiment: its sizes, and what stands `instead` of some
 values (the paper's photographs instead of those that need no network, for one). Keys are those of a point
-(`lip.specs.request`), the fields of its task, prior and schedule, and the options of its pruner. `include` names other sweeps
+(`lip.specs.request`), the fields of its task, prior and schedule, and its pruner's options. `include` names other sweeps
 that belong to this one, and what they share is done once. `outputs: true` keeps the restored images.
 
 What a file says wins over its own default profile, which only fills the sizes that the file leaves open. A profile that
@@ -26,11 +26,11 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import yaml
-from lip.data.library import Album
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lip.data import images
-from lip.errors import InputError, explained, nearest
+from lip.data.library import Album
+from lip.errors import InputError, explained, location, nearest
 from lip.priors import GENERATORS
 from lip.specs.request import trajectory_of
 from lip.specs.trajectory import Trajectory
@@ -204,7 +204,8 @@ def _parse(path: Path) -> SweepFile:
     try:
         file = SweepFile.model_validate(content)
     except ValidationError as error:
-        raise explained(str(path), error, list(SweepFile.model_fields)) from error
+        with location(str(path)):
+            raise explained(error, list(SweepFile.model_fields)) from error
     if file.name != path.stem:
         raise InputError(f"{path}: name: {file.name!r} must be the file's own name, {path.stem!r}")
     if unknown := file.profiles.keys() - PROFILES.keys():

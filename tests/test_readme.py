@@ -15,6 +15,7 @@ import analysis.cli
 import lip.cli
 import sweeps.cli
 from lip.pruners import PRUNERS
+from lip.training.run import build_model
 from sweeps import spec
 
 TOP = Path(__file__).parents[1]
@@ -67,11 +68,10 @@ def test_the_example_sweep_is_well_formed(tmp_path: Path) -> None:
 
 def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lip.data.library import Album
-
     from lip.specs.request import trajectory_of
 
     module = tmp_path / "smallest.py"
-    imports = "from lip.pruners.recipe import AtInitialisation\n\n"
+    imports = "from lip.pruners.pruner import AtInitialisation\n\n"
     module.write_text(imports + block("python", "class Smallest"))
     found = importlib.util.spec_from_file_location("smallest", module)
     assert found is not None
@@ -83,7 +83,7 @@ def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     album = Album()
     values = {"image": "camera", "size": 16, "scales": 2, "width": 4, "pruner": "smallest", "rounds": 2}
     fit = trajectory_of(values, album, "test").fits[2]
-    problem = fit.problem(album.pixels)
+    problem = build_model(fit, album.pixels)
     mask = fit.mask.mask(problem, None)
     sizes = problem.theta.detach()[problem.prunable].abs()
     assert sizes[torch.tensor(mask.bits)].max() <= sizes[~torch.tensor(mask.bits)].min()

@@ -17,17 +17,16 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from lip.errors import InputError, nearest
+from lip.specs.picture import HalfPixel
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-HalfPixel = Literal["down", "even"]
-"""Where a centred crop begins if it cannot be centred: the half pixel is rounded down, or to an even number."""
 
 HELD_OUT = "held-out/"
 """Begins the name of a face that generators are not trained on (`lip.data.faces`): `held-out/0` is the first."""

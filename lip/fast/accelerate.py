@@ -26,7 +26,7 @@ SMALLEST = 16
 """Maps of fewer pixels are doubled first: to put the weights in order would take as long as that saves."""
 
 
-def thin(net: Network, code: Tensor, kept: Tensor) -> Tensor:
+def accelerate(net: Network, code: Tensor, kept: Tensor) -> Tensor:
     """Replace modules of a network by faster ones; returns which parameters are still there.
 
     A convolution of a doubled map is computed before the doubling, another becomes a SparseConv where that pays.

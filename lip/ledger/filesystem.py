@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ import pyarrow as pa
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
 from lip.errors import InputError
-from lip.ledger.blobs import write_whole
 
 GIVE_UP_AFTER = 60
 """Seconds for which an operation of Google's store is tried again; others give up by themselves."""
@@ -142,3 +142,23 @@ def _filesystem(url: str) -> tuple[FileSystem, str]:
     if not root.strip("/"):
         raise InputError(f"storage {shown} names no folder or bucket; give one, such as s3://bucket/lip")
     return fs, root.rstrip("/")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put a file in place all or nothing, so that it survives a power cut; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the rename itself
+    finally:
+        os.close(folder)

@@ -15,6 +15,7 @@ Importing this needs neither torch nor ray.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
     from lip.specs.fit import Fit
     from lip.specs.target import Place
     from lip.training.result import Outcome
+
+
+def default_storage() -> str:
+    """The results folder or URL when none is given: LIP_STORAGE, else ./results."""
+    return os.environ.get("LIP_STORAGE") or "results"
 
 
 class Ledger:
@@ -161,7 +167,7 @@ class Ledger:
         return {key: json.loads(data)["cause"] for key, data in self._failures.items()}
 
     def compact(self) -> tuple[int, int]:
-        """Fold the files of many rows into few (`lip.ledger.tables`). Returns how many there were, and how many are left."""
+        """Fold the files of many rows into few; returns how many there were, and how many are left."""
         return self._fits.compact()
 
     def fetch(self, other: Ledger) -> int:
@@ -184,7 +190,7 @@ def _row(fit: Fit, mask: Mask, trained: Outcome, started: datetime) -> dict[str,
     from lip.specs.picture import joined
     from lip.training import environment
 
-    source, start = fit.mask.source, fit.start
+    source, start = fit.mask_source, fit.start
     total = mask.bits.size
     flat = {
         **fit.picture.columns(),

@@ -11,7 +11,6 @@ from lip.specs.schedule import Schedule
 
 if TYPE_CHECKING:
     from lip.networks.encoder_decoder import DecoderNet
-    from lip.tasks import Task
 
 
 class Decoder(Prior):
@@ -28,7 +27,7 @@ class Decoder(Prior):
         """Without jitter, as published: on a code of this size it costs the decoder several dB."""
         return usual.replace(jitter=0.0)
 
-    def published(self, task: Task) -> dict[str, Schedule]:
+    def published(self, task: str) -> dict[str, Schedule]:
         """Return the deep decoder's own schedule.
 
         Published at width 128 for denoising and 256 for inpainting; what is reported is the output of lowest loss.
@@ -36,7 +35,7 @@ class Decoder(Prior):
         denoise = Schedule(steps=1900, lr=0.01, jitter=0.0, backtrack=None)
         inpaint = denoise.replace(steps=40_000, lr=0.0025, jitter=0.005, jitter_decay=0.7)
         known = {"denoise": denoise, "inpaint": inpaint}
-        return {"decoder": known[task.kind]} if task.kind in known else {}
+        return {"decoder": known[task]} if task in known else {}
 
     @property
     def multiple(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -12,15 +11,10 @@ from lip.priors.prior import Prior
 from lip.specs.schedule import Schedule
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Generator as Stream
     from torch import Tensor, nn
 
     from lip.networks.generators import Generator
-    from lip.specs.fit import Fit
-    from lip.specs.recipe import Recipe
-    from lip.specs.trajectory import Trajectory
-    from lip.training.recover import Recovery
 
 
 class Pretrained(Prior):
@@ -97,14 +91,3 @@ class Pretrained(Prior):
     def as_trained(self) -> Pretrained:
         """This prior without what concerns recovery only."""
         return self.replace(restarts=1, raw=False)
-
-    def start(self, trajectory: Trajectory, mask: Recipe) -> Fit | None:
-        """The generator tuned with that mask; or as the released code has it, the pre-trained one."""
-        assert trajectory.lender is not None, "a generator is tuned somewhere"
-        tuned = trajectory.lender.masked(mask)
-        return tuned.start if "untuned" in trajectory.compat else tuned
-
-    def restoration(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Recovery:
-        from lip.training.recover import Recovery
-
-        return Recovery(fit, images, device)

@@ -11,7 +11,6 @@ from lip.specs.schedule import EYE_SURGEON, Schedule
 
 if TYPE_CHECKING:
     from lip.networks.encoder_decoder import HourglassNet
-    from lip.tasks import Task
 
 
 class Hourglass(Prior):
@@ -44,9 +43,9 @@ class Hourglass(Prior):
 
         return HourglassNet(self.depth, channels, self.width, self.scales, self.skip)
 
-    def published(self, task: Task) -> dict[str, Schedule]:
+    def published(self, task: str) -> dict[str, Schedule]:
         """Return the schedule of Optimal Eye Surgeon, which only denoises."""
-        return {"oes": EYE_SURGEON} if task.kind == "denoise" else {}
+        return {"oes": EYE_SURGEON} if task == "denoise" else {}
 
     def code_shape(self, height: int, width: int) -> tuple[int, int, int]:
         return self.depth, height, width

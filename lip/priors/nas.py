@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from lip.networks.cells import CELLS, Cell, cell
 from lip.priors.prior import Channels, Prior
 
 if TYPE_CHECKING:
@@ -20,47 +21,7 @@ PUBLISHED = {
 }
 """The best networks that were found, by the task they were found for."""
 
-CELLS = 324
-RESIZES = ("bilinear", "bicubic", "nearest", "shuffle", "late shuffle")
-CONVS = ("conv", "transposed", "stacked", "separable", "depthwise", "identity")
-KERNELS = (1, 3, 5, 7)
-ACTIVATIONS = ("none", "relu", "leaky")
 MOST_SCALES = 8
-
-
-class Cell(NamedTuple):
-    """How a map is doubled: resized, convolved, each followed by the activation."""
-
-    resize: str
-    """One of RESIZES; a late shuffle comes after the convolution. `strided`: a transposed convolution of stride 2."""
-    conv: str
-    """One of CONVS, of stride 1. Stacked: of the sum of four groups of channels; separable: depthwise, then 1x1."""
-    kernel: int
-    """Side of the convolution in pixels, be it the strided one."""
-    activation: str
-    """One of ACTIVATIONS."""
-
-    @property
-    def can_be_built(self) -> bool:
-        """Shuffling leaves a quarter of the channels, which only a convolution that mixes channels makes up for."""
-        return "shuffle" not in self.resize or self.conv not in ("depthwise", "identity")
-
-
-def cell(number: int) -> Cell:
-    """The cell of a number from 0 to 323, as the released code counts them.
-
-    63 for each resize, of which 12 (4 kernels by 3 activations) for each convolution and 3 without one; with the late
-    shuffle there are 12 strided convolutions instead of these.
-    """
-    resize = min(number // 63, 4)
-    conv, rest = divmod(number - 63 * resize, 12)
-    kernel, activation = divmod(rest, 3)
-    strided = RESIZES[resize] == "late shuffle" and CONVS[conv] == "identity"
-    return Cell("strided" if strided else RESIZES[resize], CONVS[conv], KERNELS[kernel], ACTIVATIONS[activation])
-
-
-BUILDABLE = tuple(number for number in range(CELLS) if cell(number).can_be_built)
-"""297 of the 324."""
 
 
 def _spelled_out(net: str) -> str:

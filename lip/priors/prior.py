@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from lip.cost import Work, forward
 from lip.specs.schedule import Schedule
 from lip.specs.spec import Spec
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     from lip.networks.encoder_decoder import Network
-    from lip.specs.fit import Fit
-    from lip.specs.recipe import Recipe
     from lip.specs.released import Defect
-    from lip.specs.trajectory import Trajectory
-    from lip.tasks import Task
-    from lip.training.restore import Restoration
-
-
-Covers = Literal["weights", "all"]
-"""What a mask covers: the weights of the convolutions, or all parameters, biases and batch norm too."""
 
 
 Channels = Annotated[int, Field(ge=1, le=8192)]
@@ -72,8 +60,8 @@ class Prior(Spec):
         """How this prior is trained where a task says how an hourglass is."""
         return usual
 
-    def published(self, task: Task) -> Mapping[str, Schedule]:
-        """Return the schedules that others have published for this prior and a task, by name."""
+    def published(self, task: str) -> Mapping[str, Schedule]:
+        """Return the schedules that others have published for this prior and a kind of task, by name."""
         return {}
 
     @property
@@ -85,22 +73,3 @@ class Prior(Spec):
     def passes(self) -> int:
         """How many forward passes a training step costs as much as: the backward pass costs two."""
         return 3
-
-    def work(self, height: int, width: int, channels: int) -> Work:
-        """Count the work of a forward pass for an image of that size."""
-        return _work(self, height, width, channels)
-
-    def start(self, trajectory: Trajectory, mask: Recipe) -> Fit | None:
-        """The fit whose weights a restoration with that mask starts from; None for theta_0."""
-        return None if mask.kind == "dense" else trajectory.start
-
-    def restoration(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Restoration:
-        """The restoration of an image made concrete."""
-        from lip.training.restore import Restoration
-
-        return Restoration(fit, images, device)
-
-
-@cache
-def _work(prior: Prior, height: int, width: int, channels: int) -> Work:
-    return forward(lambda: prior.build(channels), lambda: prior.code(height, width))

@@ -5,13 +5,13 @@ from lip.pruners.imp import Imp
 from lip.pruners.layerwise import Layerwise
 from lip.pruners.magnitude import Magnitude
 from lip.pruners.oes import Oes
+from lip.pruners.pruner import Pruner
 from lip.pruners.random import Random
 from lip.pruners.shuffled import Shuffled
 from lip.pruners.snip import Snip
 from lip.pruners.synflow import Synflow
-from lip.specs.recipe import Dense, Recipe
 
-PRUNERS: dict[str, type[Recipe]] = {
+PRUNERS: dict[str, type[Pruner]] = {
     "grasp": Grasp,
     "imp": Imp,
     "layerwise": Layerwise,
@@ -23,4 +23,4 @@ PRUNERS: dict[str, type[Recipe]] = {
     "synflow": Synflow,
 }
 
-__all__ = ["PRUNERS", "Dense", "Imp", "Recipe"]
+__all__ = ["PRUNERS", "Imp"]

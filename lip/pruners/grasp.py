@@ -9,7 +9,7 @@ from lip.pruners.pruner import AtInitialisation
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.training.model import Problem
+    from lip.pruners.pruner import Prunable
 
 
 class Grasp(AtInitialisation):
@@ -22,5 +22,5 @@ class Grasp(AtInitialisation):
     kind = "grasp"
     revision = 2
 
-    def scores(self, problem: Problem) -> Tensor:
+    def scores(self, problem: Prunable) -> Tensor:
         return problem.theta.detach()[problem.prunable] * problem.curvature("grasp")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from lip.masks import Mask, first_convolutions
-from lip.specs.recipe import Link, Recipe
+from lip.pruners.pruner import Prunable, Pruner
+from lip.specs.fit import Fit
+from lip.specs.recipe import Link
 from lip.specs.target import Place
 
-if TYPE_CHECKING:
-    from lip.specs.fit import Fit
-    from lip.training.model import Problem
-    from lip.training.result import Outcome
 
-
-class Imp(Recipe):
+class Imp(Pruner):
     """The source fit's mask less the weights that ended training smallest, over all layers together.
 
     20 % of them go in a round; at a level between two rounds, what is left to go.
@@ -24,6 +21,7 @@ class Imp(Recipe):
 
     kind = "imp"
     borrows = True
+    chained = True
     defects = ("unmasked_first",)
 
     trained: Fit
@@ -47,22 +45,18 @@ class Imp(Recipe):
     def source(self) -> Fit:
         return self.trained
 
-    def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
+    def mask(self, problem: Prunable, ticket: Mask | None) -> Mask:
         assert ticket is not None, "IMP is handed its source's ticket"
         ticket = ticket.onto(problem.layers)
         return ticket.unmasked_first() if self.unmasked_first else ticket
 
 
-def stale(mask: Mask, trained: Outcome) -> np.ndarray:
+def stale(mask: Mask, trained: np.ndarray, before_last: np.ndarray) -> np.ndarray:
     """Return the weights, flat, that the released code ranks: those before the last update.
 
     It takes them from the last forward pass of what it masks, so not of the two convolutions that it never does.
     """
-    from lip.training.record import Trained
-
-    assert isinstance(trained, Trained)
-    assert trained.before_last is not None
-    return np.where(first_convolutions(mask.layers), trained.prunable, trained.before_last)
+    return np.where(first_convolutions(mask.layers), trained, before_last)
 
 
 def cut(mask: Mask, trained: np.ndarray, kept: int) -> Mask:

@@ -9,7 +9,7 @@ from lip.pruners.pruner import AtInitialisation
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.training.model import Problem
+    from lip.pruners.pruner import Prunable
 
 
 class Layerwise(AtInitialisation):
@@ -17,7 +17,7 @@ class Layerwise(AtInitialisation):
 
     kind = "layerwise"
 
-    def scores(self, problem: Problem) -> Tensor:
+    def scores(self, problem: Prunable) -> Tensor:
         import torch
 
         draw = problem.stream("layerwise pruning")

@@ -9,7 +9,7 @@ from lip.pruners.pruner import AtInitialisation
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.training.model import Problem
+    from lip.pruners.pruner import Prunable
 
 
 class Magnitude(AtInitialisation):
@@ -17,5 +17,5 @@ class Magnitude(AtInitialisation):
 
     kind = "magnitude"
 
-    def scores(self, problem: Problem) -> Tensor:
+    def scores(self, problem: Prunable) -> Tensor:
         return problem.theta.detach()[problem.prunable].abs()

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from lip.pruners.pruner import AtInitialisation
+from lip.pruners.pruner import AtInitialisation, Prunable, Restorable
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.training.model import Problem
 
 TEMPERATURE = 0.2
 KL_WEIGHT = 1e-9
@@ -33,13 +32,11 @@ class Oes(AtInitialisation):
     """Steps of the search per step of the fit: the published 60,000 for fits of 3,000. Of fits of the published 40,000,
     2 are the 80,000 that are published for the U-net."""
 
-    def scores(self, problem: Problem) -> Tensor:
+    def scores(self, problem: Prunable) -> Tensor:
         import torch
         from torch.func import functional_call
 
-        from lip.training.restore import Restoration
-
-        assert isinstance(problem, Restoration)
+        assert isinstance(problem, Restorable)
         net, draw = problem.net, problem.stream("oes", problem.device)
         total = problem.prunable_count
         wanted = self.kept(problem) / total

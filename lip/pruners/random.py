@@ -12,7 +12,7 @@ from lip.pruners.pruner import AtInitialisation
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.training.model import Problem
+    from lip.pruners.pruner import Prunable
 
 
 class Random(AtInitialisation):
@@ -26,18 +26,18 @@ class Random(AtInitialisation):
     unmasked_first: bool = False
     """As the released code has it: the two convolutions that see the code z are never masked."""
 
-    def scores(self, problem: Problem) -> Tensor:
+    def scores(self, problem: Prunable) -> Tensor:
         import torch
 
         total = sum(layer.size for layer in problem.layers)
         return torch.rand(total, generator=problem.stream("random pruning"), dtype=torch.float64)
 
-    def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
+    def mask(self, problem: Prunable, ticket: Mask | None) -> Mask:
         if self.random_double or self.unmasked_first:
             return self._as_released(problem)
         return super().mask(problem, ticket)
 
-    def _as_released(self, problem: Problem) -> Mask:
+    def _as_released(self, problem: Prunable) -> Mask:
         import torch
 
         draw = problem.stream("random pruning")

@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
-from lip.errors import InputError, nearest
 from lip.masks import Mask
-from lip.specs.recipe import Link, Recipe
+from lip.pruners.imp import Imp
+from lip.pruners.pruner import Prunable, Pruner
+from lip.specs.recipe import Link
+from lip.specs.spec import Spec
 from lip.specs.target import Place
 
-if TYPE_CHECKING:
-    from lip.specs.fit import Fit
-    from lip.training.model import Problem
 
-
-class Shuffled(Recipe):
+class Shuffled(Pruner):
     """As many weights of every layer as another mask keeps, but which is drawn; nested where the other's rounds are."""
 
     kind = "shuffled"
     borrows = True
     options = ("counts_of",)
 
-    of: Recipe
+    of: Pruner
 
     @property
     def place(self) -> Place:
         return self.of.place
 
     @classmethod
-    def at(cls, place: Place, link: Link, counts_of: str = "imp", **options: Any) -> Self:
-        """Raises InputError when there is no pruner `counts_of`, or it is this one."""
-        from lip.pruners import PRUNERS
-
-        known = [name for name in PRUNERS if name != cls.kind]
-        if counts_of not in known:
-            raise InputError(f"counts_of: there are no counts of {counts_of!r}; {nearest(str(counts_of), known)}")
-        return cls(of=PRUNERS[counts_of].at(place, link, **options))
+    def at(cls, place: Place, link: Link, counts_of: type[Pruner] = Imp, **options: Any) -> Self:
+        return cls(of=counts_of.at(place, link, **options))
 
     @property
-    def source(self) -> Fit | None:
+    def source(self) -> Spec | None:
         return self.of.source
 
-    def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
+    def mask(self, problem: Prunable, ticket: Mask | None) -> Mask:
         import torch
 
         draw = problem.stream("shuffled pruning")

@@ -9,7 +9,7 @@ from lip.pruners.pruner import AtInitialisation
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.training.model import Problem
+    from lip.pruners.pruner import Prunable
 
 
 class Snip(AtInitialisation):
@@ -17,5 +17,5 @@ class Snip(AtInitialisation):
 
     kind = "snip"
 
-    def scores(self, problem: Problem) -> Tensor:
+    def scores(self, problem: Prunable) -> Tensor:
         return (problem.theta.detach()[problem.prunable] * problem.gradient("snip")).abs()

@@ -13,7 +13,7 @@ from lip.pruners.pruner import AtInitialisation
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.training.model import Problem
+    from lip.pruners.pruner import Prunable
 
 ITERATIONS = 100
 
@@ -29,10 +29,10 @@ class Synflow(AtInitialisation):
     kind = "synflow"
     revision = 2
 
-    def scores(self, problem: Problem) -> Tensor:
+    def scores(self, problem: Prunable) -> Tensor:
         return Flow(problem).scores(Mask.dense(problem.layers))
 
-    def mask(self, problem: Problem, ticket: Mask | None) -> Mask:
+    def mask(self, problem: Prunable, ticket: Mask | None) -> Mask:
         flow = Flow(problem)
         mask = Mask.dense(problem.layers)
         for kept in cuts(mask.kept, self.kept(problem)):
@@ -50,7 +50,7 @@ def cuts(total: int, kept: int) -> list[int]:
 class Flow:
     """A problem's network at theta_0 with every weight and bias replaced by its absolute value, float64 on the CPU."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Prunable) -> None:
         import torch
 
         self.net = deepcopy(problem.net).cpu().double().eval()

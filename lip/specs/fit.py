@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
 from lip.masks import Covers
 from lip.priors import Hourglass, Prior
-from lip.pruners import Imp
 from lip.specs.picture import Codes, Picture
 from lip.specs.recipe import Dense, Recipe
 from lip.specs.schedule import Training
 from lip.specs.spec import Spec
 from lip.specs.target import Level
 from lip.tasks import Task
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from lip.training.model import Problem
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]  # a column of the ledger holds it
 
@@ -63,30 +56,35 @@ class Fit(Spec):
         """All images that are fitted."""
         return (self.picture, *self.also)
 
+    @property
+    def mask_source(self) -> Fit | None:
+        """The fit whose trained weights the mask is cut from, if any."""
+        source = self.mask.source
+        assert source is None or isinstance(source, Fit)
+        return source
+
     @cached_property
     def sources(self) -> tuple[Fit, ...]:
         """The fits that must be published before this one can start."""
-        return tuple(fit for fit in (self.start, self.mask.source) if fit is not None)
+        return tuple(fit for fit in (self.start, self.mask_source) if fit is not None)
 
     @property
     def yields_ticket(self) -> bool:
         """Whether the mask that IMP would cut from this fit is published with it: so for every link of an IMP chain."""
-        chained = isinstance(self.mask, Dense | Imp) and not self.keeps_weights
-        return chained and self.task.trains(self.prior)
+        return self.mask.chained and not self.keeps_weights and self.task.trains(self.prior)
 
     @property
     def yields_weights(self) -> bool:
         """Whether its trained weights are published with it."""
         return self.keeps_weights or self.task.keeps_weights
 
+    @property
+    def trainer(self) -> str:
+        """Name of what trains it, a key of `lip.training.run.TRAINERS`."""
+        fits_a_code = self.task.trainer == "restoration" and not self.task.trains(self.prior)
+        return "recovery" if fits_a_code else self.task.trainer
+
     def rewound(self, percent: float) -> Fit:
         """The fit whose trained weights are theta_j of this one, j being a percentage of its steps."""
         steps = round(self.schedule.steps * percent / 100)
         return self.replace(schedule=self.schedule.beginning(steps), keeps_weights=True)
-
-    def problem(self, images: Mapping[str, np.ndarray], device: str = "cpu") -> Problem:
-        """This fit made concrete; `images` maps the hashes of pictures to what they stand for."""
-        return self.task.problem(self, images, device)
-
-
-Imp.model_rebuild(_types_namespace={"Fit": Fit})

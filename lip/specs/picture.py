@@ -12,6 +12,9 @@ from lip.specs.spec import Spec
 Codes = Literal["shared", "per_image"]
 """Whether several images fitted together share one code z, as in the paper, or have one each."""
 
+HalfPixel = Literal["down", "even"]
+"""Where a centred crop begins if it cannot be centred: the half pixel is rounded down, or to an even number."""
+
 
 class Picture(Spec):
     """Its name is for people; the hash of its pixels is what it is."""

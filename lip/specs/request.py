@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lip.data import datasets, images
-from lip.data.checkpoints import Checkpoint, check, read
-from lip.data.faces import Faces
-from lip.data.faces import load as load_faces
-from lip.errors import InputError, nearest
+from lip.data.checkpoints import Checkpoint, check
+from lip.data.images import HELD_OUT
+from lip.data.library import Album
+from lip.errors import InputError, explained, location, nearest
 from lip.masks import Covers
-from lip.priors import GENERATORS, PRIORS, Pretrained, Prior
+from lip.priors import GENERATORS, PRIORS, Hourglass, Pretrained, Prior
 from lip.pruners import PRUNERS
 from lip.specs.fit import Seed
-from lip.specs.picture import Codes, DataSet, Picture
+from lip.specs.picture import Codes, Picture
 from lip.specs.released import OFFICIAL, Defect
-from lip.specs.schedule import Schedule, Training
+from lip.specs.schedule import Adversarial, Schedule, Training
 from lip.specs.target import Level
 from lip.specs.trajectory import Origin, Trajectory
 from lip.tasks import TASKS, Task
+from lip.tasks.classify import Classify
 from lip.tasks.degradation import Degradation
-from lip.tasks.generate import Adversarial, Generate
+from lip.tasks.generate import Generate
 from lip.tasks.sense import Sense
+from lip.training.metrics import SSIM_WINDOW
 
 Made = TypeVar("Made", bound=BaseModel)
 
@@ -99,202 +99,198 @@ class Point(BaseModel):
         return tuple(name for name in OFFICIAL if name in asked and name in known)
 
 
-class Album:
-    """Photographs, each loaded and prepared once. `data` is the folder of the standard sets."""
-
-    def __init__(self, data: Path | None = None) -> None:
-        self.data = data
-        self._images: dict[tuple[Any, ...], images.Image] = {}
-        self._sets: dict[tuple[str, int], datasets.Data] = {}
-        self._faces: dict[tuple[str, int, float, float], Faces] = {}
-        self._checkpoints: dict[str, Checkpoint] = {}
-
-    def picture(self, name: str, size: int | None, multiple: int, half_pixel: images.HalfPixel = "down") -> Picture:
-        """A reference to a photograph, cut to `size` if given and to multiples of `multiple`. Raises InputError."""
-        key = (name, size, multiple, half_pixel)
-        if key not in self._images:
-            self._images[key] = images.load(name, size=size, multiple=multiple, half_pixel=half_pixel, data=self.data)
-        return self._reference(self._images[key])
-
-    @staticmethod
-    def _reference(image: images.Image) -> Picture:
-        height, width, channels = image.pixels.shape
-        return Picture(name=image.name, pixels=image.id, height=height, width=width, channels=channels)
-
-    def mask(self, name: str, size: int | None, multiple: int, like: Picture) -> Picture:
-        """A reference to an inpainting mask: `text`, drawn at the size of a picture, or an image. Raises InputError."""
-        if name != "text":
-            return self.picture(name, size, multiple)
-        key = ("text", (like.height, like.width))  # not that of an image file called text
-        if key not in self._images:
-            self._images[key] = images.Image("text", text_mask(like.height, like.width), ())
-        return self._reference(self._images[key])
-
-    def data_set(self, name: str, size: int) -> DataSet:
-        """A reference to a data set, its pictures square with sides of `size` pixels. Raises InputError."""
-        key = (name, size)
-        if key not in self._sets:
-            self._sets[key] = datasets.load(name, size, self.data)
-        return self._sets[key].reference
-
-    def faces(self, name: str, size: int, share: float, crop: float) -> Picture:
-        """A reference to the faces of a folder that generators are trained on. Raises InputError."""
-        found = self._folder(name, size, share, crop)
-        height, width, channels = found.tuning.shape[1:]
-        return Picture(name=name, pixels=found.id, height=height, width=width, channels=channels)
-
-    def held_out(self, number: str, name: str, size: int, share: float, crop: float) -> Picture:
-        """A reference to one of the faces of a folder that generators never see. Raises InputError."""
-        held_out = self._folder(name, size, share, crop).held_out
-        if not number.isdecimal() or int(number) >= len(held_out):
-            raise InputError(
-                f"there is no image {images.HELD_OUT}{number}; {name} has {images.HELD_OUT}0 to {len(held_out) - 1}"
-            )
-        image = images.Image(f"{images.HELD_OUT}{number}", np.ascontiguousarray(held_out[int(number)]), ())
-        return self._reference(self._images.setdefault((number, name, size, share, crop), image))
-
-    def _folder(self, *key: Any) -> Faces:
-        if key not in self._faces:
-            self._faces[key] = load_faces(*key)
-        return self._faces[key]
-
-    def checkpoint(self, name: str) -> Checkpoint:
-        """Published weights. Raises InputError."""
-        if name not in self._checkpoints:
-            self._checkpoints[name] = read(name)
-        return self._checkpoints[name]
-
-    @property
-    def pixels(self) -> dict[str, np.ndarray]:
-        """The arrays of all that is loaded by hash, images as uint8 (height, width, channels)."""
-        every = {image.id: image.pixels for image in self._images.values()}
-        every |= {loaded.reference.pixels: loaded.records for loaded in self._sets.values()}
-        every |= {loaded.id: loaded.tuning for loaded in self._faces.values()}
-        return every | {loaded.id: loaded.data for loaded in self._checkpoints.values()}
-
-    @property
-    def notes(self) -> list[str]:
-        """What was done to images and data sets, for the user to know."""
-        loaded: list[images.Image | datasets.Data] = [*self._images.values(), *self._sets.values()]
-        return list(dict.fromkeys(f"{one.name}: {note}" for one in loaded for note in one.notes))
-
-
-def text_mask(height: int, width: int) -> np.ndarray:
-    """An inpainting mask, uint8 (height, width, 1): black lines of text over the whole image, on white."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    font = ImageFont.load_default(size=max(6, height // 12))
-    page = Image.new("L", (width, height), 255)
-    draw = ImageDraw.Draw(page)
-    line = "lottery image prior " * (1 + width // 20)
-    for row, top in enumerate(range(0, height, max(8, height // 6))):
-        draw.text((-7 * row, top), line, fill=0, font=font)
-    return np.where(np.asarray(page) < 128, 0, 255).astype(np.uint8)[..., None]
-
-
 def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajectory:
-    """The trajectory that a point describes. Raises InputError, its sentence beginning with `where`."""
-    point, priors = _made(Point, values, where), PRIORS | GENERATORS
-    for key, name, known in (
-        ("task", point.task, TASKS),
-        ("source_task", point.source_task or point.task, TASKS),
-        ("prior", point.prior, list(priors)),
-        ("pruner", point.pruner, PRUNERS),
-    ):
-        if name not in known:
-            raise InputError(f"{where}: {key}: there is no {key} {name!r}; {nearest(name, list(known))}")
-    task_class, prior_class = TASKS[point.task], priors[point.prior]
-    pretrained = issubclass(prior_class, Pretrained)
-    source_class = Generate if pretrained else TASKS[point.source_task or point.task]
-    owners: list[type[BaseModel]] = [Point, task_class, prior_class, task_class.training, source_class.training]
-    keys = [key for owner in owners for key in owner.model_fields if key not in MADE_HERE]
-    options = _options(point.pruner, values)
-    keys += options
-    for key in values:
-        if key not in keys:
-            raise InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
-    for name in point.compat if isinstance(point.compat, list) else []:
-        if name not in OFFICIAL:
-            raise InputError(f"{where}: compat: the released code has no {name!r}; {nearest(name, OFFICIAL)}")
-    for owner in (task_class, source_class):
-        if owner.pruners and point.pruner not in owner.pruners:
-            usable = ", ".join(owner.pruners)
-            raise InputError(f"{where}: pruner: {point.pruner} cannot prune for {owner.kind}; use {usable}")
-    defects = point.defects(prior_class) if pretrained else point.defects(task_class, source_class)
-    prior = _prior(prior_class, point, defects, values, album, where)
-    if isinstance(prior, Pretrained):
-        point = point.model_copy(update={"size": prior.size})  # there is no other
-    for key in ("source_image", "source_data", "source_task"):
-        if getattr(point, key) and not (pretrained or PRUNERS[point.pruner].borrows):
-            raise InputError(f"{where}: {key}: {point.pruner} takes no masks from elsewhere; use pruner: imp")
-    own_names, source_names = _names(point, task_class, "", where), _names(point, source_class, "source_", where)
-    if not own_names:
-        raise InputError(f"{where}: the key {task_class.key!r} is missing; add it")
-    if not source_names and source_class.key != task_class.key:
-        key = source_class.key
-        raise InputError(f"{where}: the key 'source_{key}' is missing; say which {key} {source_class.kind} is of")
-    own = _taken(where, task_class.take, album, own_names[0], prior, point)
-    sources = tuple(_taken(where, source_class.take, album, name, prior, point) for name in source_names) or (own,)
-    if source_class.key == task_class.key == "image":
-        _check_sources(sources, own, where)
-    if point.mask and "hole" not in task_class.model_fields:
-        raise InputError(f"{where}: mask: {point.task} has no use for one; use task: inpaint, or remove it")
-    hole = point.mask and _taken(where, album.mask, point.mask, point.size, prior.multiple, own)
-    task = _made(task_class, {**_released(task_class, defects), **values, "hole": hole}, where)
-    if Sense in (task_class, source_class) and not (pretrained or values.get("estimator") == "least_squares"):
-        raise InputError(f"{where}: estimator: only generators have a tournament of codes; use least_squares")
-    schedule = _schedule(task, prior, point, values, where)
-    here = Origin(pictures=(own,), task=task, schedule=schedule)
-    there = here.replace(pictures=sources, codes=point.codes if len(sources) > 1 else "shared")
-    if source_class is not task_class:
-        other = _made(source_class, _released(source_class, defects), where)
-        there = there.replace(task=other, schedule=_schedule(other, prior, point, values, where))
-    for origin in (here, there):
-        for picture in origin.pictures:
-            if objection := origin.task.check(picture.height, picture.width, prior):
-                raise InputError(f"{where}: {objection}")
-    if isinstance(prior, Pretrained):
-        there = there.replace(prior=prior.as_trained())
-        _check_generator(prior, point, own, there, album, where)
-    if "backtrack" in defects and len(sources) > 1:
-        there = there.replace(schedule=there.schedule.replace(backtrack=None))
-    if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
-        least = 100 / schedule.steps
-        raise InputError(
-            f"{where}: rewind: {point.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
-        )
-    if point.rewind and task.keeps_weights:
-        raise InputError(f"{where}: rewind: {point.task} goes on from trained weights; use 0, or remove rewind_none")
-    if point.parameters and source_class.key != task_class.key:
-        raise InputError(f"{where}: parameters: masks of {source_class.kind} are of another network; use sparsities")
-    levels = _levels(point, task, prior, own, where)
-    alike = ("inpaint", "superres", "classify")
-    theta_seed = 0 if "shared_init" in defects and point.task in alike else point.theta_seed
-    try:
-        made = Trajectory(
+    """Turn flat keys into a trajectory. Raises InputError, its sentence beginning with `where`."""
+    with location(where):
+        point = _made(Point, values)
+        kinds = _Kinds.of(point, values)
+        _check_words(point, kinds, values)
+        defects = point.defects(kinds.prior) if kinds.pretrained else point.defects(kinds.task, kinds.source)
+        prior = _prior(kinds.prior, point, defects, values, album)
+        if isinstance(prior, Pretrained):
+            point = point.model_copy(update={"size": prior.size})  # there is no other
+        here = _own(point, kinds, prior, defects, values, album)
+        there = _origin(here, point, kinds, prior, defects, values, album)
+        (own,) = here.pictures
+        levels = _levels(point, here.task, prior, own)
+        shares_init = "shared_init" in defects and here.task.shared_init
+        chosen = Trajectory(
             picture=own,
-            task=task,
-            schedule=schedule,
+            task=here.task,
+            schedule=here.schedule,
             prior=prior,
             pruner=point.pruner,
-            options=tuple((key, values[key]) for key in options if key in values),
+            options=tuple((key, values[key]) for key in kinds.options if key in values),
             rounds=0 if levels else 16 if point.rounds is None else point.rounds,
             levels=levels,
             covers=point.covers,
             seed=point.seed,
-            theta_seed=theta_seed,
+            theta_seed=0 if shares_init else point.theta_seed,
             z_seed=point.z_seed,
             noise_seed=point.noise_seed,
             rewind=point.rewind,
             origin=there if there.id != here.id else None,
             compat=defects,
         )
-        _ = made.fits  # made here, so that what a pruner has to say against its options comes before any work
-    except ValidationError as error:
-        raise explained(where, error, keys) from error
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-    return made
+        try:
+            _ = chosen.fits  # made here, so that what a pruner has to say against its options comes before any work
+        except ValidationError as error:
+            raise explained(error, kinds.keys) from error
+        return chosen
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """The classes that a request is about, and the keys that they understand."""
+
+    task: type[Task]
+    source: type[Task]
+    prior: type[Prior]
+    options: list[str]
+
+    @classmethod
+    def of(cls, point: Point, values: Mapping[str, Any]) -> Self:
+        priors = PRIORS | GENERATORS
+        for key, name, known in (
+            ("task", point.task, TASKS),
+            ("source_task", point.source_task or point.task, TASKS),
+            ("prior", point.prior, list(priors)),
+            ("pruner", point.pruner, PRUNERS),
+        ):
+            if name not in known:
+                raise InputError(f"{key}: there is no {key} {name!r}; {nearest(name, list(known))}")
+        prior = priors[point.prior]
+        source = Generate if issubclass(prior, Pretrained) else TASKS[point.source_task or point.task]
+        return cls(TASKS[point.task], source, prior, _options(point.pruner, values))
+
+    @property
+    def pretrained(self) -> bool:
+        return issubclass(self.prior, Pretrained)
+
+    @property
+    def keys(self) -> list[str]:
+        owners: list[type[BaseModel]] = [Point, self.task, self.prior, self.task.training, self.source.training]
+        return [key for owner in owners for key in owner.model_fields if key not in MADE_HERE] + self.options
+
+
+def _check_words(point: Point, kinds: _Kinds, values: Mapping[str, Any]) -> None:
+    """Refuse keys and names that do not go with the task, the prior or the pruner."""
+    for key in values:
+        if key not in kinds.keys:
+            raise InputError(f"there is no key {key!r}; {nearest(key, kinds.keys)}")
+    for name in point.compat if isinstance(point.compat, list) else []:
+        if name not in OFFICIAL:
+            raise InputError(f"compat: the released code has no {name!r}; {nearest(name, OFFICIAL)}")
+    for owner in (kinds.task, kinds.source):
+        if owner.pruners and point.pruner not in owner.pruners:
+            usable = ", ".join(owner.pruners)
+            raise InputError(f"pruner: {point.pruner} cannot prune for {owner.kind}; use {usable}")
+    for key in ("source_image", "source_data", "source_task"):
+        if getattr(point, key) and not (kinds.pretrained or PRUNERS[point.pruner].borrows):
+            raise InputError(f"{key}: {point.pruner} takes no masks from elsewhere; use pruner: imp")
+    if point.mask and "hole" not in kinds.task.model_fields:
+        raise InputError(f"mask: {point.task} has no use for one; use task: inpaint, or remove it")
+    if Sense in (kinds.task, kinds.source) and not (kinds.pretrained or values.get("estimator") == "least_squares"):
+        raise InputError("estimator: only generators have a tournament of codes; use least_squares")
+    if point.parameters and kinds.source.key != kinds.task.key:
+        raise InputError(f"parameters: masks of {kinds.source.kind} are of another network; use sparsities")
+
+
+def _own(
+    point: Point,
+    kinds: _Kinds,
+    prior: Prior,
+    defects: tuple[Defect, ...],
+    values: Mapping[str, Any],
+    album: Album,
+) -> Origin:
+    """What the trajectory itself is fitted to, and how."""
+    names = _names(point, kinds.task, "")
+    if not names:
+        raise InputError(f"the key {kinds.task.key!r} is missing; add it")
+    picture = _picture(kinds.task, names[0], prior, point, album)
+    hole = point.mask and album.mask(point.mask, point.size, prior.multiple, picture)
+    task = _made(kinds.task, {**_released(kinds.task, defects), **values, "hole": hole})
+    schedule = _schedule(task, prior, point, values)
+    _check_size(picture, task, prior)
+    if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
+        least = 100 / schedule.steps
+        raise InputError(
+            f"rewind: {point.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
+        )
+    if point.rewind and task.keeps_weights:
+        raise InputError(f"rewind: {point.task} goes on from trained weights; use 0, or remove rewind_none")
+    return Origin(pictures=(picture,), task=task, schedule=schedule)
+
+
+def _origin(
+    here: Origin,
+    point: Point,
+    kinds: _Kinds,
+    prior: Prior,
+    defects: tuple[Defect, ...],
+    values: Mapping[str, Any],
+    album: Album,
+) -> Origin:
+    """Where its masks come from: from there itself, unless the keys say otherwise."""
+    names = _names(point, kinds.source, "source_")
+    if not names and kinds.source.key != kinds.task.key:
+        key = kinds.source.key
+        raise InputError(f"the key 'source_{key}' is missing; say which {key} {kinds.source.kind} is of")
+    sources = tuple(_picture(kinds.source, name, prior, point, album) for name in names) or here.pictures
+    if kinds.source.key == kinds.task.key == "image":
+        _check_sources(sources, here.pictures[0])
+    there = here.replace(pictures=sources, codes=point.codes if len(sources) > 1 else "shared")
+    if kinds.source is not kinds.task:
+        task = _made(kinds.source, _released(kinds.source, defects))
+        there = there.replace(task=task, schedule=_schedule(task, prior, point, values))
+    for picture in sources:
+        _check_size(picture, there.task, prior)
+    if isinstance(prior, Pretrained):
+        there = there.replace(prior=prior.as_trained())
+        _check_generator(prior, point, here.pictures[0], there, album)
+    if "backtrack" in defects and len(sources) > 1:
+        there = there.replace(schedule=there.schedule.replace(backtrack=None))
+    return there
+
+
+def _picture(task: type[Task], name: str, prior: Prior, point: Point, album: Album) -> Picture:
+    """Load what a name stands for. Raises InputError when that is nothing the prior can take."""
+    if issubclass(task, Generate):
+        if not isinstance(prior, Pretrained):
+            raise InputError(f"prior: {prior.kind} is no generator of faces; use prior: dcgan or pggan")
+        return album.faces(name, prior.size, point.share, point.crop)
+    if issubclass(task, Classify):
+        if not isinstance(prior, Hourglass):
+            raise InputError(f"prior: {prior.kind} cannot classify; use prior: hourglass")
+        if point.data_size <= prior.multiple:
+            raise InputError(
+                f"data_size: a net of {prior.scales} scales needs at least {prior.multiple + 1} pixels, not "
+                f"{point.data_size}; use a larger size or fewer scales"
+            )
+        return album.data_set(name, point.data_size)
+    assert issubclass(task, Degradation)
+    if name.startswith(HELD_OUT):
+        if not (point.source_data and point.size):
+            raise InputError(f"image {name} is one of a generator's faces; say which those are, with source_data")
+        number = name.removeprefix(HELD_OUT)
+        return album.held_out(number, point.source_data, point.size, point.share, point.crop)
+    taken = album.picture(name, point.size, prior.multiple, task.half_pixel)
+    for whose, least, remedy in (
+        ("the net", prior.smallest, "a larger image, a larger size or fewer scales"),
+        ("SSIM", SSIM_WINDOW, "a larger image or a larger size"),
+    ):
+        if min(taken.height, taken.width) < least:
+            raise InputError(
+                f"image {name} is {taken.width}x{taken.height} pixels, {whose} needs at least {least}x{least}; "
+                f"use {remedy}"
+            )
+    return taken
+
+
+def _check_size(picture: Picture, task: Task, prior: Prior) -> None:
+    if objection := task.check(picture.height, picture.width, prior):
+        raise InputError(objection)
 
 
 def _prior(
@@ -303,53 +299,46 @@ def _prior(
     defects: tuple[Defect, ...],
     values: Mapping[str, Any],
     album: Album,
-    where: str,
 ) -> Prior:
     if not issubclass(prior, Pretrained):
         if point.checkpoint:
             usable = " or ".join(GENERATORS)
-            raise InputError(
-                f"{where}: checkpoint: {point.prior} is trained from scratch; remove it, or use prior: {usable}"
-            )
-        return _made(prior, values, where)
-    found = _checkpoint(point.checkpoint, album, where)
+            raise InputError(f"checkpoint: {point.prior} is trained from scratch; remove it, or use prior: {usable}")
+        return _made(prior, values)
+    found = _checkpoint(point.checkpoint, album)
     made_here = {"checkpoint": found and found.id, "raw": "raw_generator" in defects}
-    return _made(prior, {**values, **made_here}, where)
+    return _made(prior, {**values, **made_here})
 
 
-def _checkpoint(name: str | None, album: Album, where: str) -> Checkpoint | None:
-    try:
+def _checkpoint(name: str | None, album: Album) -> Checkpoint | None:
+    with location("checkpoint"):
         return album.checkpoint(name) if name else None
-    except InputError as error:
-        raise InputError(f"{where}: checkpoint: {error}") from error
 
 
-def _check_generator(prior: Pretrained, point: Point, own: Picture, tuning: Origin, album: Album, where: str) -> None:
+def _check_generator(prior: Pretrained, point: Point, own: Picture, tuning: Origin, album: Album) -> None:
     (seen,) = tuning.pictures
     assert isinstance(tuning.schedule, Adversarial)
     if point.source_task not in (None, Generate.kind):
-        raise InputError(f"{where}: source_task: tickets of {prior.kind} are found by training it; remove it")
+        raise InputError(f"source_task: tickets of {prior.kind} are found by training it; remove it")
     if point.rewind:
-        raise InputError(f"{where}: rewind: {prior.kind} goes back to its pre-trained weights; use 0")
+        raise InputError(f"rewind: {prior.kind} goes back to its pre-trained weights; use 0")
     if own.channels != seen.channels:
         raise InputError(
-            f"{where}: {own.name} has {own.channels} channels and the faces of {seen.name} have {seen.channels}; use "
+            f"{own.name} has {own.channels} channels and the faces of {seen.name} have {seen.channels}; use "
             "images that are both grey or both in colour"
         )
-    if found := _checkpoint(point.checkpoint, album, where):
-        try:
+    if found := _checkpoint(point.checkpoint, album):
+        with location("checkpoint"):
             check(found, prior.networks(seen.channels), point.prior)
-        except InputError as error:
-            raise InputError(f"{where}: checkpoint: {error}") from error
     elif not tuning.schedule.pretraining:
-        raise InputError(f"{where}: {prior.kind} has no pre-trained weights; give a checkpoint, or pretraining")
+        raise InputError(f"{prior.kind} has no pre-trained weights; give a checkpoint, or pretraining")
 
 
-def _names(point: Point, task: type[Task], prefix: str, where: str) -> list[str]:
+def _names(point: Point, task: type[Task], prefix: str) -> list[str]:
     """What a task is fitted to, by name."""
     for key in ("image", "data"):
         if key != task.key and getattr(point, prefix + key):
-            raise InputError(f"{where}: {prefix}{key}: {task.kind} is fitted to {prefix}{task.key}; remove it")
+            raise InputError(f"{prefix}{key}: {task.kind} is fitted to {prefix}{task.key}; remove it")
     names = getattr(point, prefix + task.key)
     return [names] if isinstance(names, str) else names or []
 
@@ -359,15 +348,15 @@ def _released(task: type[Task], defects: tuple[Defect, ...]) -> dict[str, Any]:
     return {key: value for name in defects for key, value in task.released.get(name, {}).items()}
 
 
-def _check_sources(sources: tuple[Picture, ...], own: Picture, where: str) -> None:
+def _check_sources(sources: tuple[Picture, ...], own: Picture) -> None:
     for source in sources:
         if source.channels != own.channels:
             raise InputError(
-                f"{where}: source_image: masks of {source.name} ({source.channels} channels) do not fit the network "
+                f"source_image: masks of {source.name} ({source.channels} channels) do not fit the network "
                 f"for {own.name} ({own.channels}); use images that are both grey or both in colour"
             )
         if (source.height, source.width) != (sources[0].height, sources[0].width):
-            raise InputError(f"{where}: source_image: images fitted together must be of one size; give one with size")
+            raise InputError("source_image: images fitted together must be of one size; give one with size")
 
 
 def _options(pruner: str, values: Mapping[str, Any]) -> list[str]:
@@ -378,78 +367,56 @@ def _options(pruner: str, values: Mapping[str, Any]) -> list[str]:
     return own
 
 
-def _levels(point: Point, task: Task, prior: Prior, own: Picture, where: str) -> tuple[Level, ...]:
+def _levels(point: Point, task: Task, prior: Prior, own: Picture) -> tuple[Level, ...]:
     if point.rounds is not None and (point.sparsities or point.parameters):
         key = "sparsities" if point.sparsities else "parameters"
-        raise InputError(f"{where}: {key}: levels stand instead of rounds; remove one of the two")
+        raise InputError(f"{key}: levels stand instead of rounds; remove one of the two")
     for key in ("sparsities", "parameters"):
         if twice := [level for level, count in Counter(getattr(point, key)).items() if count > 1]:
-            raise InputError(f"{where}: {key}: {twice[0]} stands here twice; remove one")
+            raise InputError(f"{key}: {twice[0]} stands here twice; remove one")
     for sparsity in point.sparsities:
         if not 0 < sparsity < 1:
-            raise InputError(f"{where}: sparsities: {sparsity:g} is no fraction; use one between 0 and 1, such as 0.9")
+            raise InputError(f"sparsities: {sparsity:g} is no fraction; use one between 0 and 1, such as 0.9")
     if point.parameters:
         covered, all_of_them = task.counts(prior, own, point.covers)
         least = all_of_them - covered + 1
         for count in point.parameters:
             if not least <= count <= all_of_them:
                 raise InputError(
-                    f"{where}: parameters: no ticket of {prior.kind} has {count:,}; use {least:,} to {all_of_them:,}"
+                    f"parameters: no ticket of {prior.kind} has {count:,}; use {least:,} to {all_of_them:,}"
                 )
     levels = [Level(sparsity=sparsity) for sparsity in point.sparsities]
     return tuple(levels + [Level(parameters=count) for count in point.parameters])
 
 
-def _schedule(task: Task, prior: Prior, point: Point, values: Mapping[str, Any], where: str) -> Training:
+def _schedule(task: Task, prior: Prior, point: Point, values: Mapping[str, Any]) -> Training:
     named = dict(task.schedules())
     if isinstance(paper := named["paper"], Schedule):
         named["sgld"] = paper.sgld()
-    published = prior.published(task)
+    published = prior.published(str(task.kind))
     named |= published
     defects = point.defects(type(task))
     name = "lip" if "schedule" in defects and point.schedule == "paper" else point.schedule
     if name not in named:
         raise InputError(
-            f"{where}: schedule: there is no schedule {name!r} for {task.kind} with {prior.kind}; "
-            f"use {' or '.join(named)}"
+            f"schedule: there is no schedule {name!r} for {task.kind} with {prior.kind}; use {' or '.join(named)}"
         )
     chosen = named[name]
     if isinstance(chosen, Schedule):
         chosen = chosen if name in published else prior.schedule(chosen)
         if "backtrack" in defects and isinstance(task, Degradation):
             chosen = task.released_backtracking(chosen)
-    made = _made(type(chosen), {**dict(chosen), **values}, where)
+    made = _made(type(chosen), {**dict(chosen), **values})
     if not task.trains(prior):
         own = prior.schedule(Schedule())
         idle = [key for key in OF_WEIGHTS if getattr(made, key) != getattr(own, key)]
         if idle:
-            raise InputError(
-                f"{where}: {idle[0]}: weights of {prior.kind} are not trained here; leave it at its default"
-            )
+            raise InputError(f"{idle[0]}: weights of {prior.kind} are not trained here; leave it at its default")
     return made
 
 
-def _taken(where: str, take: Callable[..., Picture], *arguments: Any) -> Picture:
-    try:
-        return take(*arguments)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-
-
-def _made(owner: type[Made], values: Mapping[str, Any], where: str) -> Made:
+def _made(owner: type[Made], values: Mapping[str, Any]) -> Made:
     try:
         return owner(**{key: values[key] for key in owner.model_fields if key in values})
     except ValidationError as error:
-        raise explained(where, error, list(owner.model_fields)) from error
-
-
-def explained(where: str, error: ValidationError, keys: list[str]) -> InputError:
-    """The first complaint of pydantic as a sentence for users; `keys` are those that would have been known."""
-    first = error.errors()[0]
-    # Of a union's branch, "list[str]", or of a key instead of its value, "[key]", pydantic says more than helps.
-    key = ".".join(str(part) for part in first["loc"] if part != "str" and "[" not in str(part))
-    if first["type"] == "extra_forbidden":
-        return InputError(f"{where}: there is no key {key!r}; {nearest(key, keys)}")
-    if first["type"] == "missing":
-        return InputError(f"{where}: the key {key!r} is missing; add it")
-    return InputError(f"{where}: {key}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}")
+        raise explained(error, list(owner.model_fields)) from error

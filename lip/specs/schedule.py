@@ -13,6 +13,7 @@ JITTER_DECAY_EVERY = 500
 """Steps after which the jitter is multiplied by a schedule's `jitter_decay`."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class Training(Spec):
@@ -85,3 +86,61 @@ class Schedule(Training):
 
 EYE_SURGEON = Schedule(steps=40_000, lr=0.01, jitter=0.0, backtrack=None)
 """How Optimal Eye Surgeon fits a noisy image (arXiv 2406.05288)."""
+
+
+class Sgd(Training):
+    """Stochastic gradient descent with momentum; the learning rate falls tenfold after 1/2 and 3/4 of the epochs.
+
+    An epoch is a step: what is reported, drawn as a curve and rewound to. What is left over of a batch is left out.
+    """
+
+    epochs: Count = 182
+    batch: Count = 256
+    lr: Positive = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2e-4
+    """Weight decay."""
+    of: Count | None = None
+    """The epochs of the run that this one is the beginning of: they say when the learning rate falls."""
+
+    @property
+    def steps(self) -> int:
+        return self.epochs
+
+    def beginning(self, steps: int) -> Sgd:
+        return self.replace(epochs=steps, of=self.of or self.epochs)
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of an epoch, from 1 on."""
+        whole = self.of or self.epochs
+        return self.lr * 0.1 ** sum(epoch > whole * share // 4 for share in (2, 3))
+
+    def columns(self) -> dict[str, Any]:
+        return {"steps": self.epochs, **self.model_dump(exclude={"epochs", "of"})}
+
+
+class Adversarial(Training):
+    """Adam for generator and critic in turn, one step each, with betas 0 and 0.99."""
+
+    tuning: Annotated[int, Field(ge=1)] = 30 * 12000 // 64
+    """Steps from the pre-trained weights; by default 30 epochs of 40 % of CelebA-HQ."""
+    pretraining: Annotated[int, Field(ge=0)] = 0
+    """Steps before those, done once: from an initialisation; or, with a checkpoint, of the critic alone."""
+    tuning_lr: Positive = 2e-4
+    critic_lr: Positive = 2e-4
+    batch: Annotated[int, Field(ge=1)] = 64
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Weight of the past in the moving average of the generator's weights."""
+    generator_frozen: bool = False
+    """Train the critic alone."""
+
+    @property
+    def steps(self) -> int:
+        return self.tuning
+
+    def beginning(self, steps: int) -> Adversarial:
+        return self.replace(tuning=steps)
+
+    def columns(self) -> dict[str, Any]:
+        own = {"steps": self.tuning, "lr": self.tuning_lr, "ema": self.average}
+        return {**own, "critic_lr": self.critic_lr, "batch": self.batch}

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from math import isclose, log
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from lip.errors import InputError, nearest
 from lip.masks import PRUNED_PER_ROUND, Covers, kept_after
-from lip.priors import Prior
+from lip.priors import Pretrained, Prior
 from lip.pruners import PRUNERS, Imp
+from lip.pruners.pruner import Pruner
 from lip.specs.fit import Fit, Seed
 from lip.specs.picture import Codes, Picture, joined
 from lip.specs.recipe import Dense, Recipe
 from lip.specs.released import Defect, redrawn
-from lip.specs.schedule import Training
+from lip.specs.schedule import Adversarial, Training
 from lip.specs.spec import Spec
 from lip.specs.target import Level, Place
 from lip.tasks import Denoise, Reconstruct, Task
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from lip.ledger.ledger import Ledger
-    from lip.training.result import Watch
+from lip.tasks.classify import Classify
+from lip.tasks.generate import Generate
 
 
 class Origin(Spec):
@@ -85,13 +81,15 @@ class Trajectory(Spec):
     @cached_property
     def fits(self) -> tuple[Fit, ...]:
         """The dense fit, then those of rounds 1 to `rounds` or of the levels."""
-        recipe = PRUNERS[self.pruner]
-        masks = [recipe.at(place, self._link, **dict(self.options), **self._defects(recipe)) for place in self.places]
+        recipe, options = PRUNERS[self.pruner], dict(self.options)
+        if "counts_of" in options:
+            options["counts_of"] = _pruner_but(recipe, options["counts_of"])
+        masks = [recipe.at(place, self._link, **options, **self._defects(recipe)) for place in self.places]
         return tuple(self._redrawn(self.masked(mask), "evaluation") for mask in (Dense(), *masks))
 
     def masked(self, mask: Recipe) -> Fit:
         """The fit with a mask."""
-        return self.dense.replace(mask=mask, start=self.task.start(self, mask))
+        return self.dense.replace(mask=mask, start=initial_weights(self, mask))
 
     @property
     def places(self) -> list[Place]:
@@ -175,50 +173,41 @@ class Trajectory(Spec):
         return self.replace(origin=None, pruner="imp", options=(), **there) if there else None
 
 
+def initial_weights(trajectory: Trajectory, mask: Recipe) -> Fit | None:
+    """Return the fit whose trained weights a mask's fit starts from; None for theta_0."""
+    task, prior = trajectory.task, trajectory.prior
+    if isinstance(task, Classify) and not task.rewinds:  # as released: on from where the round before has ended
+        return mask.trained if isinstance(mask, Imp) and trajectory.lender is None else None
+    if isinstance(task, Generate):
+        return _pretraining(trajectory)
+    if isinstance(prior, Pretrained):
+        assert trajectory.lender is not None, "a generator is tuned somewhere"
+        tuned = trajectory.lender.masked(mask)
+        return tuned.start if "untuned" in trajectory.compat else tuned
+    return None if isinstance(mask, Dense) else trajectory.start
+
+
+def _pretraining(trajectory: Trajectory) -> Fit | None:
+    """The fit that trains generator and critic, or the critic alone; None where a checkpoint is all there is."""
+    schedule, prior = trajectory.schedule, trajectory.prior
+    assert isinstance(schedule, Adversarial)
+    assert isinstance(prior, Pretrained)
+    if not schedule.pretraining:
+        return None
+    frozen = prior.checkpoint is not None
+    before = schedule.replace(tuning=schedule.pretraining, pretraining=0, generator_frozen=frozen)
+    return trajectory.dense.replace(schedule=before)
+
+
+def _pruner_but(own: type[Pruner], name: str) -> type[Pruner]:
+    known = [other for other in PRUNERS if PRUNERS[other] is not own]
+    if name not in known:
+        raise InputError(f"counts_of: there are no counts of {name!r}; {nearest(str(name), known)}")
+    return PRUNERS[name]
+
+
 def _whole_rounds(level: Level) -> int | None:
     if level.sparsity is None:
         return None
     rounds = round(log(1 - level.sparsity) / log(1 - PRUNED_PER_ROUND))
     return rounds if isclose(1 - level.sparsity, (1 - PRUNED_PER_ROUND) ** rounds, rel_tol=1e-9) else None
-
-
-def publish(
-    fit: Fit,
-    images: Mapping[str, np.ndarray],
-    ledger: Ledger,
-    device: str = "cpu",
-    watch: Callable[[Fit], Watch] | None = None,
-    outputs: bool = False,
-    backend: str = "auto",
-) -> bool:
-    """See to it that a fit is in the ledger, and before it whatever it builds on; returns whether it was trained now.
-
-    `images` maps the hashes of pictures to arrays (`lip.specs.picture`). `watch` is told which fit begins and
-    returns what is to follow it. `outputs` keeps its restored images too. `backend` is for `lip.fast.backend`; if it is
-    `auto`, what the dense backend began it also goes on with.
-    Safe to repeat, to interrupt and to run twice at once.
-    """
-    if fit in ledger and (ledger.has_outputs(fit) or not outputs):
-        return False
-    for needed in fit.sources:
-        publish(needed, images, ledger, device, watch, backend=backend)
-
-    from lip.fast.backend import choose
-    from lip.pruners.imp import cut, stale
-    from lip.training import environment
-
-    environment.begin(device)
-    started = datetime.now(UTC)
-    source = fit.mask.source
-    if backend == "auto" and source and source.task == fit.task:
-        before = ledger.fits(["backend"], [source.id])["backend"].to_pylist()
-        backend = "dense" if before == ["dense"] else "auto"
-    problem = fit.problem(images, device)
-    mask = fit.mask.mask(problem, ledger.ticket(source) if source else None)
-    start = ledger.weights(fit.start) if fit.start else None
-    trained = problem.train(mask, start, watch and watch(fit), choose(backend, device).name)
-    kept = fit.cut.kept(mask.bits.size, trained.parameters) if fit.cut else kept_after(mask.kept, 1)
-    ranked = stale(mask, trained) if fit.stale_ranking else trained.prunable
-    ticket = cut(mask, ranked, kept) if fit.yields_ticket else None
-    ledger.publish(fit, mask, trained, ticket, started, outputs)
-    return True

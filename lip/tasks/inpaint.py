@@ -24,6 +24,7 @@ class Inpaint(Degradation):
     """
 
     kind = "inpaint"
+    shared_init = True
     released = {"per_channel": {"per_channel": True}, "pad": {"pad": 1}, "quartic": {"quartic": True}}  # noqa: RUF012
 
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.5

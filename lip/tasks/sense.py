@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from lip.cost import Work
 from lip.specs.schedule import Schedule
 from lip.tasks.degradation import Degradation
 
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from lip.priors import Prior
-    from lip.specs.fit import Fit
 
 CORRUPT = 10_000.0
 """What a corrupted measurement reads."""
@@ -60,11 +57,6 @@ class Sense(Degradation):
         if self.rows > self.measurements:
             return f"rows: a block of {self.rows} needs as many measurements, not {self.measurements}; use fewer"
         return None
-
-    def work(self, fit: Fit) -> Work:
-        codes = 2 if self.estimator == "median_of_means" else 1
-        residuals = Work(self.measurements * prod(fit.picture.shape), self.measurements)
-        return codes * (super().work(fit) + residuals)
 
     def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
         system = clean.new_empty(self.measurements, 1 + clean.numel())

@@ -26,6 +26,7 @@ class SuperResolution(Degradation):
     """
 
     kind = "superres"
+    shared_init = True
     half_pixel = "even"
 
     factor: Literal[2, 4, 8] = 4

@@ -7,25 +7,15 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from lip.masks import Layer
+from lip.masks import Covers, Layer
 from lip.specs.picture import Picture
 from lip.specs.schedule import Training
 from lip.specs.spec import Spec
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from lip.cost import Work
-    from lip.data.library import Album
-    from lip.masks import Covers
     from lip.networks.encoder_decoder import Network
     from lip.priors import Prior
-    from lip.specs.fit import Fit
-    from lip.specs.recipe import Recipe
     from lip.specs.released import Defect
-    from lip.specs.request import Point
-    from lip.specs.trajectory import Trajectory
-    from lip.training.model import Problem
 
 
 class Task(Spec):
@@ -35,6 +25,8 @@ class Task(Spec):
     """The key of a sweep file that says what it is fitted to."""
     pruners: ClassVar[tuple[str, ...] | None] = None
     """The pruners it can do with; None for all."""
+    trainer: ClassVar[str]
+    """What trains it."""
     training: ClassVar[type[Training]]
     """The kind of its schedules."""
     reports_average: ClassVar[bool] = False
@@ -44,15 +36,13 @@ class Task(Spec):
     released: ClassVar[Mapping[Defect, Mapping[str, Any]]] = {}
     """Those of them that are fields of its own, and what they set."""
 
+    shared_init: ClassVar[bool] = False
+    """Whether its released code starts every repeat from one theta_0."""
+
     @property
     def keeps_weights(self) -> bool:
         """Whether trained weights are published with every fit, for others to start from."""
         return False
-
-    @classmethod
-    @abstractmethod
-    def take(cls, album: Album, name: str, prior: Prior, point: Point) -> Picture:
-        """A reference to what a name stands for. Raises InputError when that is nothing the prior can take."""
 
     @abstractmethod
     def schedules(self) -> Mapping[str, Training]:
@@ -80,21 +70,9 @@ class Task(Spec):
         layers, parameters = _outline(self, prior, picture, covers)
         return sum(layer.size for layer in layers), parameters
 
-    def start(self, trajectory: Trajectory, mask: Recipe) -> Fit | None:
-        """The fit whose weights a trajectory's fit with that mask starts from; None for theta_0."""
-        return trajectory.prior.start(trajectory, mask)
-
     def trains(self, prior: Prior) -> bool:
         """Whether a fit trains the weights, so that IMP can cut a ticket from them."""
         return True
-
-    @abstractmethod
-    def problem(self, fit: Fit, images: Mapping[str, np.ndarray], device: str) -> Problem:
-        """A fit of this task made concrete; `images` maps the hashes of pictures to arrays."""
-
-    @abstractmethod
-    def work(self, fit: Fit) -> Work:
-        """Count the work of a training step of the dense network, forward and backward."""
 
     def said(self, score: float) -> str:
         """What a training tells its watcher, in words."""

@@ -23,7 +23,8 @@ from lip.masks import Mask
 from lip.networks.generators import Generator
 from lip.priors.generator import Pretrained
 from lip.specs.fit import Fit
-from lip.tasks.generate import Adversarial, Generate
+from lip.specs.schedule import Adversarial
+from lip.tasks.generate import Generate
 from lip.training.model import Problem
 from lip.training.record import CURVE_POINTS, LOSS_STEPS
 from lip.training.result import Outcome, Stopwatch
@@ -144,10 +145,7 @@ class Generation(Problem):
             losses=curve[np.array(sampled) - 1].tolist(),
             loss=float(curve[-LOSS_STEPS:].mean()),
             collapsed=not float(shown.std(dim=0).mean()) > FLAT,
-            weights=self.weights(),
-            prunable=self.whole()[self.prunable].cpu().numpy(),
-            parameters=self.there.numel(),
-            device=self.device,
+            **self.left(),
             backend="dense",
             outputs={"faces": np.concatenate([*((shown + 1) / 2).clamp(0, 1).cpu().numpy()], axis=2)},
             **times,

@@ -9,50 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from lip.masks import Mask
-from lip.networks.encoder_decoder import Down, HourglassNet, block, centre
-from lip.priors import Hourglass
 from lip.specs.fit import Fit
-from lip.specs.picture import DataSet
-from lip.tasks.classify import Sgd
+from lip.specs.schedule import Sgd
 from lip.training.model import Problem
 from lip.training.result import Outcome, Stopwatch
 
 if TYPE_CHECKING:
     from lip.training.result import Watch
-
-PRIOR_CHANNELS = 3
-"""Of the images that the prior is for: in colour."""
-
-
-class Classifier(HourglassNet):
-    """An hourglass for images in colour, whose two convolutions that see the code see pictures instead.
-
-    A linear layer over all positions takes the place of the output convolution, or is `appended` to it. Everything
-    else is drawn as it is for the prior.
-    """
-
-    def __init__(self, prior: Hourglass, seen: DataSet, appended: bool) -> None:
-        super().__init__(prior.depth, PRIOR_CHANNELS, prior.width, prior.scales, prior.skip)
-        first = self.down[0]
-        assert isinstance(first, Down)
-        if prior.skip:
-            first.skip = block(seen.channels, prior.skip, 1)
-        first.stride = block(seen.channels, prior.width, 3, stride=2)
-        if not appended:
-            self.out = nn.Identity()
-        features = PRIOR_CHANNELS if appended else prior.width
-        self.head = nn.Linear(features * seen.height * seen.width, seen.classes)
-        self.appended = appended
-
-    def forward(self, x: Tensor) -> Tensor:
-        """What goes into the cross-entropy."""
-        return super().forward(x) if self.appended else self.logits(x)
-
-    def logits(self, x: Tensor) -> Tensor:
-        return self.head(centre(super().logits(x), x).flatten(1))
 
 
 @dataclass(frozen=True)
@@ -150,10 +116,7 @@ class Classification(Problem):
             accuracies=accuracies,
             loss=losses[-1],
             collapsed=max(accuracies) <= self._most_frequent(),
-            weights=self.weights(),
-            prunable=self.whole()[self.prunable].cpu().numpy(),
-            parameters=self.there.numel(),
-            device=self.device,
+            **self.left(),
             backend="dense",
             outputs={},
             **stopwatch.read(),

@@ -16,7 +16,7 @@ from lip.specs.fit import Fit
 
 if TYPE_CHECKING:
     from lip.networks.encoder_decoder import Network
-    from lip.training.result import Outcome, Watch
+    from lip.training.result import Left, Outcome, Watch
 
 
 def stream(seed: int, name: str, device: str = "cpu") -> torch.Generator:
@@ -133,6 +133,15 @@ class Problem(ABC):
         whole = torch.zeros_like(self.there, dtype=self.theta.dtype)
         whole[self.there] = self.theta.detach()
         return whole
+
+    def left(self) -> Left:
+        """Return what the ledger keeps of the trained network."""
+        return {
+            "weights": self.weights(),
+            "prunable": self.whole()[self.prunable].cpu().numpy(),
+            "parameters": self.there.numel(),
+            "device": self.device,
+        }
 
     def weights(self) -> dict[str, Tensor]:
         """The present parameters and buffers by name, as copies on the CPU."""

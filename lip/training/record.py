@@ -1,32 +1,22 @@
-"""Fitting a masked prior to one degraded image: the inner loop of everything.
-
-    repeat N times:  x = f(z + jitter; m * theta)      loss = L(x, observation)      Adam step on theta
-
-Nothing in the loop waits for the device: errors, averages and choices stay there as tensors, and only the few dozen
-sampled steps of the curve are copied to the host.
-"""
+"""What a restoration leaves behind, and who writes it down step by step."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lip.fast.cuda_graph import Captured
-from lip.fast.precision import require
 from lip.ledger.schema import SCORES
-from lip.masks import Mask
-from lip.specs.schedule import JITTER_DECAY_EVERY, Schedule
+from lip.specs.schedule import Schedule
+from lip.tasks.degradation import Degradation
 from lip.training.early_stop import Best, ExponentialVariance, MovingVariance
 from lip.training.metrics import mean_ssim, psnr
-from lip.training.restore import Restoration
-from lip.training.result import Outcome, Stopwatch, Watch
+from lip.training.result import Outcome
 
 CURVE_POINTS = 50
 """A curve samples at most this many steps, evenly, the last one always."""
@@ -120,143 +110,18 @@ class Trained(Outcome):
         return {name: None if not self.referenced and against_clean.match(name) else v for name, v in columns.items()}
 
 
-class Backtracking:
-    """Undoes a step after which the loss has risen by more than `limit` dB, and lets the optimiser skip its update.
-
-    In the first `grace` steps of a fit, and of what follows a step undone, a rise is accepted. A fresh Adam moves every
-    weight by the learning rate whatever its gradient, which at a trained point costs more than 5 dB: were that undone,
-    the next update would be as large and undone too, and the weights would never leave where they started. So at most
-    one step in `grace` + 1 is undone. A loss that is not finite is undone at once, for nothing comes back from it.
-    """
-
-    skips_update: ClassVar[bool] = True
-    """Whether the optimiser must not apply the gradient of a step undone."""
-
-    def __init__(self, theta: Tensor, limit: float, grace: int = 0) -> None:
-        self.ratio = 10 ** (limit / 10)
-        self.grace = grace
-        self.theta = theta.detach()
-        self.accepted_theta = self.theta.clone()
-        self.accepted_loss = torch.full((), torch.inf, device=theta.device)
-        self.count = torch.zeros((), dtype=torch.int64, device=theta.device)
-        self.since = torch.zeros_like(self.count)
-
-    def check(self, loss: Tensor) -> Tensor:
-        """Take the loss at the present weights; returns whether they were undone, as a tensor."""
-        risen = (loss > self.accepted_loss * self.ratio) & (self.since >= self.grace)
-        undone = risen | ~loss.isfinite()
-        torch.where(undone, self.accepted_theta, self.theta, out=self.theta)
-        self.accepted_theta.copy_(self.theta)
-        self.accepted_loss.copy_(torch.where(undone, self.accepted_loss, loss))
-        self.count += undone
-        self.since.copy_(torch.where(undone, 0, self.since + 1))
-        return undone
-
-
-class ReleasedBacktracking(Backtracking):
-    """As released: against the step before, except at every hundredth; and the update is applied all the same.
-
-    With `hundredths`, as released for inpainting: at every hundredth only, against the one before. The count that
-    decides which is a hundredth stands still while steps are undone.
-    """
-
-    skips_update = False
-
-    def __init__(self, theta: Tensor, limit: float, hundredths: bool = False) -> None:
-        super().__init__(theta, limit)
-        self.hundredths = hundredths
-        self.accepted_loss.fill_(1.0)
-
-    def check(self, loss: Tensor) -> Tensor:
-        compares = (self.since % 100 == 0) == self.hundredths
-        undone = compares & (loss > self.accepted_loss * self.ratio)
-        self.theta.copy_(torch.where(undone, self.accepted_theta, self.theta))
-        accepted = compares & ~undone
-        self.accepted_theta.copy_(torch.where(accepted, self.theta, self.accepted_theta))
-        self.accepted_loss.copy_(torch.where(accepted, loss, self.accepted_loss))
-        self.count += undone
-        self.since += ~undone
-        return undone
-
-
-def _backtracking(schedule: Schedule, theta: Tensor) -> Backtracking | None:
-    if schedule.backtrack is None:
-        return None
-    if schedule.undo == "checked":
-        return Backtracking(theta, schedule.backtrack, schedule.grace)
-    return ReleasedBacktracking(theta, schedule.backtrack, hundredths=schedule.undo == "hundredths")
-
-
-def train(
-    problem: Restoration,
-    mask: Mask,
-    start: Mapping[str, Tensor] | None = None,
-    watch: Watch | None = None,
-    backend: str = "dense",
-) -> Trained:
-    """Fit the masked prior from theta_0, or from the weights `start`, for the whole schedule.
-
-    `backend` is one of `lip.fast.backend`, chosen. Raises ValueError when the mask was cut for another network, and
-    InputError when the device cannot compute at the schedule's precision.
-    """
-    schedule = problem.schedule
-    require(schedule, problem.device)
-    if start is not None:
-        problem.start_from(start)
-    kept = problem.prune(mask, sparse=backend == "numba")
-    theta, noised = problem.theta, problem.convolutional[problem.there]
-    captures = backend == "captured"
-    adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True, capturable=captures)
-    backtracking = _backtracking(schedule, theta)
-    jitter = problem.stream("jitter", problem.device)
-    langevin = problem.stream("langevin", problem.device) if schedule.langevin else None
-    never = torch.zeros((), dtype=torch.bool, device=problem.device)
-
-    def step() -> tuple[Tensor, Tensor, Tensor]:
-        output = problem.output(jitter)
-        loss = problem.loss(output)
-        loss.backward()
-        undone = backtracking.check(problem.watched(output, loss).detach()) if backtracking else never
-        if backtracking and backtracking.skips_update:
-            adam.found_inf = undone.float()  # type: ignore[attr-defined]  # AMP's way to skip a step
-        adam.step()
-        problem.slope.zero_()
-        if langevin:
-            theta.data.add_(problem.noise(theta, schedule.langevin, langevin).mul_(noised))
-        theta.data.mul_(kept)
-        return loss.detach(), output.detach(), undone
-
-    take = Captured(step, *filter(None, (jitter, langevin))) if captures else step
-    record = Recorder(problem)
-    stopwatch = Stopwatch()
-    for n in range(1, schedule.steps + 1):
-        if n % JITTER_DECAY_EVERY == 1:
-            problem.jitter_share.fill_(schedule.jitter_decay ** (n // JITTER_DECAY_EVERY))
-        if n == schedule.steps:
-            before_last = problem.whole()
-        record.see(n, *take())
-        if watch and record.samples(n):
-            watch(n, record.psnr_now())
-    return record.result(
-        backtracks=int(backtracking.count) if backtracking else 0,
-        backend=backend,
-        before_last=before_last[problem.prunable].cpu().numpy(),
-        **stopwatch.read(),
-    )
-
-
 class Recorder:
     """Follows a fit: every step on the device, sampled steps on the host."""
 
-    def __init__(self, problem: Restoration) -> None:
-        self.problem = problem
-        self.steps = problem.schedule.steps
+    def __init__(self, schedule: Schedule, task: Degradation, clean: Tensor) -> None:
+        self.schedule, self.task, self.clean = schedule, task, clean
+        self.steps = schedule.steps
         self.every = ceil(self.steps / CURVE_POINTS)
-        self.history = torch.zeros(self.steps, 3, device=problem.device)  # loss, squared error raw and averaged
+        self.history = torch.zeros(self.steps, 3, device=clean.device)  # loss, squared error raw and averaged
         self.sampled: list[tuple[int, np.ndarray, np.ndarray]] = []
-        self.burn_in = problem.schedule.burn_in
-        self.total = torch.zeros_like(problem.clean)
-        self.averaged, self.done = torch.zeros(2, dtype=torch.int64, device=problem.device)
+        self.burn_in = schedule.burn_in
+        self.total = torch.zeros_like(clean)
+        self.averaged, self.done = torch.zeros(2, dtype=torch.int64, device=clean.device)
 
     def samples(self, step: int) -> bool:
         return step % self.every == 0 or step == self.steps
@@ -267,11 +132,11 @@ class Recorder:
             self.ema = output.clone()
             self.peak, self.peak_ema = Best(output), Best(output)
             self.lowest_loss = Best(output)
-            schedule = self.problem.schedule
+            schedule = self.schedule
             stopping = self.steps, output, schedule.stop_window, schedule.stop_patience
             self.stop, self.emv = MovingVariance(*stopping), ExponentialVariance(*stopping)
         else:
-            self.ema = torch.lerp(output, self.ema, self.problem.schedule.ema)
+            self.ema = torch.lerp(output, self.ema, self.schedule.ema)
         self.output = output
         error, error_ema = self._error(output), self._error(self.ema)
         self.history[step - 1] = torch.stack([loss, error, error_ema])
@@ -296,11 +161,11 @@ class Recorder:
         return psnr(float(self._error(self.ema)))
 
     def _error(self, output: Tensor) -> Tensor:
-        return self.problem.task.error(output, self.problem.clean)
+        return self.task.error(output, self.clean)
 
     def _flat(self) -> Tensor:
         """What a net reaches that passes nothing on: the image of the mean colour."""
-        return self.problem.clean.mean(dim=(2, 3), keepdim=True).expand_as(self.problem.clean)
+        return self.clean.mean(dim=(2, 3), keepdim=True).expand_as(self.clean)
 
     def _mean(self) -> Score | None:
         if not self.averaged:
@@ -308,14 +173,13 @@ class Recorder:
         return self._score(self.steps, self.total / self.averaged)
 
     def _score(self, step: int, image: Tensor) -> Score:
-        ssim = mean_ssim(image.cpu().numpy(), self.problem.clean.cpu().numpy())
+        ssim = mean_ssim(image.cpu().numpy(), self.clean.cpu().numpy())
         return Score(step, psnr(float(self._error(image))), ssim)
 
-    def result(
-        self, backtracks: int, seconds: float, cpu_seconds: float, backend: str, before_last: np.ndarray | None = None
-    ) -> Trained:
-        clean = self.problem.clean.cpu().numpy()
-        scored = self.problem.task.has_reference
+    def result(self, *, backtracks: int = 0, before_last: np.ndarray | None = None, **left: Any) -> Trained:
+        """Return the result; `left` are the fields of every `Outcome` that come from elsewhere."""
+        clean = self.clean.cpu().numpy()
+        scored = self.task.has_reference
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
         stop_step, stop_images = self.stop.best.or_else(self.steps, self.output, self.ema)
         emv_step, (emv_image,) = self.emv.best.or_else(self.steps, self.emv.average)
@@ -357,12 +221,6 @@ class Recorder:
             emv_found=bool(self.emv.found),
             lowest_loss=self._score(int(self.lowest_loss.step), self.lowest_loss.images[0]),
             collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat()))) + COLLAPSE_MARGIN,
-            seconds=seconds,
-            cpu_seconds=cpu_seconds,
-            weights=self.problem.weights(),
-            prunable=self.problem.whole()[self.problem.prunable].cpu().numpy(),
-            parameters=self.problem.there.numel(),
-            device=self.problem.device,
-            backend=backend,
             before_last=before_last,
+            **left,
         )

@@ -85,7 +85,7 @@ class Recovery(Restoration):
         codes = [code.requires_grad_() for code in start.split(1)]
         adam = torch.optim.Adam(codes, lr=schedule.lr, fused=True)  # passes over a code that has no gradient
         outputs = [self.net(code) for code in codes]
-        record = Recorder(self)
+        record = Recorder(schedule, task, self.clean)
         kept = torch.zeros((), dtype=torch.bool, device=self.device)  # no step is undone
         stopwatch = Stopwatch()
         for step in range(1, schedule.steps + 1):
@@ -99,7 +99,7 @@ class Recovery(Restoration):
                     record.see(step, loss.detach(), output.detach(), kept)
             if watch and record.samples(step):
                 watch(step, record.psnr_now())
-        trained = record.result(backtracks=0, backend="dense", **stopwatch.read())
+        trained = record.result(backend="dense", **stopwatch.read(), **self.left())
         return Recovered(**vars(trained))
 
     def _tournament(self) -> Objective:

@@ -1,23 +1,30 @@
-"""Restoring a degraded image: the code z and the observation beside the network."""
+"""Restoring one degraded image by a masked prior: the inner loop of everything.
+
+    repeat N times:  x = f(z + jitter; m * theta)      loss = L(x, observation)      Adam step on theta
+
+Nothing in the loop waits for the device: errors, averages and choices stay there as tensors, and only the few dozen
+sampled steps of the curve are copied to the host.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lip.fast.accelerate import accelerate
+from lip.fast.cuda_graph import Captured
+from lip.fast.precision import require
 from lip.masks import Mask
 from lip.specs.fit import Fit
-from lip.specs.schedule import Schedule
+from lip.specs.schedule import JITTER_DECAY_EVERY, Schedule
 from lip.tasks.degradation import Degradation
+from lip.training.backtracking import backtracking_of
 from lip.training.model import Problem
-
-if TYPE_CHECKING:
-    from lip.training.record import Trained
-    from lip.training.result import Watch
+from lip.training.record import Recorder, Trained
+from lip.training.result import Stopwatch, Watch
 
 
 class Restoration(Problem):
@@ -52,8 +59,6 @@ class Restoration(Problem):
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
     ) -> Trained:
-        from lip.training.restore import train
-
         if backend == "numba" and self.schedule.precision != "float32":
             backend = "dense"  # the kernels compute with what they are given, and know no autocast
         return train(self, mask, start, watch, backend)
@@ -93,15 +98,72 @@ class Restoration(Problem):
         """The task's loss, summed over the images if there are several (Alg. 2)."""
         return self.task.loss(output, self.observation) * len(self.clean)
 
-    def prune(self, mask: Mask, sparse: bool = False) -> Tensor:
-        """With `sparse`, layers that are faster for it hold their non-zeros only; theta is shorter by the others."""
-        kept = super().prune(mask)
-        if sparse:
-            from lip.fast.accelerate import thin
-
-            self.there = thin(self.net, self.code, kept)
-            self.flatten()
+    def accelerate(self, kept: Tensor) -> Tensor:
+        """Replace modules by faster ones, which hold non-zeros only; returns the mask over the shorter theta."""
+        self.there = accelerate(self.net, self.code, kept)
+        self.flatten()
         return kept[self.there]
+
+
+def train(
+    problem: Restoration,
+    mask: Mask,
+    start: Mapping[str, Tensor] | None = None,
+    watch: Watch | None = None,
+    backend: str = "dense",
+) -> Trained:
+    """Fit the masked prior from theta_0, or from the weights `start`, for the whole schedule.
+
+    `backend` is one of `lip.fast.backend`, chosen. Raises ValueError when the mask was cut for another network, and
+    InputError when the device cannot compute at the schedule's precision.
+    """
+    schedule = problem.schedule
+    require(schedule, problem.device)
+    if start is not None:
+        problem.start_from(start)
+    kept = problem.prune(mask)
+    if backend == "numba":
+        kept = problem.accelerate(kept)
+    theta, noised = problem.theta, problem.convolutional[problem.there]
+    captures = backend == "captured"
+    adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True, capturable=captures)
+    backtracking = backtracking_of(schedule, theta)
+    jitter = problem.stream("jitter", problem.device)
+    langevin = problem.stream("langevin", problem.device) if schedule.langevin else None
+    never = torch.zeros((), dtype=torch.bool, device=problem.device)
+
+    def step() -> tuple[Tensor, Tensor, Tensor]:
+        output = problem.output(jitter)
+        loss = problem.loss(output)
+        loss.backward()
+        undone = backtracking.check(problem.watched(output, loss).detach()) if backtracking else never
+        if backtracking and backtracking.skips_update:
+            adam.found_inf = undone.float()  # type: ignore[attr-defined]  # AMP's way to skip a step
+        adam.step()
+        problem.slope.zero_()
+        if langevin:
+            theta.data.add_(problem.noise(theta, schedule.langevin, langevin).mul_(noised))
+        theta.data.mul_(kept)
+        return loss.detach(), output.detach(), undone
+
+    take = Captured(step, *filter(None, (jitter, langevin))) if captures else step
+    record = Recorder(schedule, problem.task, problem.clean)
+    stopwatch = Stopwatch()
+    for n in range(1, schedule.steps + 1):
+        if n % JITTER_DECAY_EVERY == 1:
+            problem.jitter_share.fill_(schedule.jitter_decay ** (n // JITTER_DECAY_EVERY))
+        if n == schedule.steps:
+            before_last = problem.whole()
+        record.see(n, *take())
+        if watch and record.samples(n):
+            watch(n, record.psnr_now())
+    return record.result(
+        backtracks=int(backtracking.count) if backtracking else 0,
+        before_last=before_last[problem.prunable].cpu().numpy(),
+        backend=backend,
+        **stopwatch.read(),
+        **problem.left(),
+    )
 
 
 def _tensor(pixels: np.ndarray) -> Tensor:

@@ -25,6 +25,15 @@ class Times(TypedDict):
     cpu_seconds: float
 
 
+class Left(TypedDict):
+    """What a `TrainingResult` holds of the network."""
+
+    weights: dict[str, Tensor]
+    prunable: np.ndarray
+    parameters: int
+    device: str
+
+
 class Stopwatch:
     """Measure a training from now on."""
 

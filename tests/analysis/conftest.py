@@ -155,13 +155,13 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A results folder with the sweep `tiny` (profile smoke) of real fits: all pruners, a rewind and a transfer."""
     import numpy as np
     import torch
-    from lip.training.run import publish
 
     from lip.priors import Hourglass
     from lip.specs.picture import Picture
     from lip.specs.schedule import Schedule
     from lip.specs.trajectory import Origin, Trajectory
     from lip.tasks.denoise import Denoise
+    from lip.training.run import publish
 
     torch.set_num_threads(1)
     pixels = {

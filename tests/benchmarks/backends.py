@@ -12,15 +12,15 @@ from math import sqrt
 from statistics import mean, stdev
 
 import torch
-from lip.data.library import Album
-from lip.training.run import publish
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from lip.data.library import Album
 from lip.ledger.ledger import Ledger
 from lip.specs.request import trajectory_of
 from lip.training.restore import Restoration, train
+from lip.training.run import publish
 
 ROUNDS = (0, 5, 10, 14)
 

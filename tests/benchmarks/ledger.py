@@ -12,21 +12,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from lip.data.library import Album
 from rich.console import Console
 from rich.table import Table
 
+from lip.data.library import Album
 from lip.ledger.ledger import Ledger
 from lip.masks import Mask
 from lip.specs.request import trajectory_of
 from lip.training.restore import train
+from lip.training.run import build_model
 
 
 def main(count: int) -> None:
     album = Album()
     values = {"image": "astronaut", "size": 32, "width": 8, "scales": 2, "steps": 60, "pruner": "random", "rounds": 1}
     fits = [trajectory_of({**values, "seed": seed}, album, "benchmark").fits[1] for seed in range(count)]
-    problem = fits[0].problem(album.pixels)
+    problem = build_model(fits[0], album.pixels)
     mask = Mask.dense(problem.layers)
     trained = train(problem, mask)
     table = Table("what", "seconds", "ms a fit", title=f"{count} fits")

@@ -26,6 +26,7 @@ from lip.ledger.ledger import Ledger
 from lip.ledger.tables import to_parquet
 from lip.masks import Mask
 from lip.training.restore import train
+from lip.training.run import build_model
 from sweeps.plan import Plan
 from sweeps.spec import read
 
@@ -84,7 +85,7 @@ def _trained(plan: Plan, ledger: Ledger) -> list[dict[str, object]]:
     """Train one fit of the plan and publish it."""
     torch.set_num_threads(1)
     fit = next(iter(plan.fits.values()))
-    problem = fit.problem(plan.sweep.pixels)
+    problem = build_model(fit, plan.sweep.pixels)
     mask = Mask.dense(problem.layers)
     ledger.publish(fit, mask, train(problem, mask), mask, datetime.now(UTC))
     return ledger.fits().to_pylist()

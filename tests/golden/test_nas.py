@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from lip.networks.cells import BUILDABLE, CELLS, cell
 
+from lip.networks.cells import BUILDABLE, CELLS, cell
 from lip.networks.nas import doubling
 from lip.priors.nas import PUBLISHED, Nas
 

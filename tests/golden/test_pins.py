@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import torch
-from lip.data.library import Album
-from lip.training.run import publish
 
+from lip.data.library import Album
 from lip.ledger.ledger import Ledger
 from lip.specs.request import trajectory_of
+from lip.training.run import publish
 
 PINS = Path(__file__).with_name("pins.json")
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lip.training.backtracking import ReleasedBacktracking
 from torch import Tensor
 
 from lip.masks import Mask, kept_after
@@ -17,6 +16,7 @@ from lip.specs.fit import Fit
 from lip.specs.picture import Picture
 from lip.specs.schedule import Schedule
 from lip.tasks import Reconstruct
+from lip.training.backtracking import ReleasedBacktracking
 from lip.training.record import Trained
 from lip.training.restore import Restoration
 
@@ -103,7 +103,7 @@ def test_imp_ranks_as_released(monkeypatch: pytest.MonkeyPatch) -> None:
             trained = problem.train(mask)
         assert isinstance(trained, Trained)
         assert trained.scores["peak_ema"].psnr == pytest.approx(float(arrays[f"psnr_ema{number}"]), abs=1e-3)
-        ranked = trained.prunable if number == 1 else stale(mask, trained)
+        ranked = trained.prunable if number == 1 else stale(mask, trained.prunable, trained.before_last)
         mask = cut(mask, ranked, kept_after(mask.kept, 1))
         theirs = np.unpackbits(arrays[f"mask{number}"], count=total).astype(bool)
         assert np.count_nonzero(mask.bits != theirs) <= 2, "float32"

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lip.data.library import Album
 from PIL import Image
 
 from lip.data.images import load
+from lip.data.library import Album
 from lip.tasks import TASKS
 from lip.tasks.superres import SuperResolution, downsample, lanczos2
 from lip.training.metrics import psnr

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lip.training.run import publish
 
 from lip.data.images import Image
 from lip.ledger.ledger import Ledger
@@ -18,6 +17,7 @@ from lip.specs.schedule import Schedule
 from lip.specs.trajectory import Origin, Trajectory
 from lip.tasks.denoise import Denoise
 from lip.training.restore import Restoration
+from lip.training.run import publish
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lip.data.library import Album
-from lip.training.run import publish
 
 from lip.data.datasets import Data
+from lip.data.library import Album
 from lip.errors import InputError
 from lip.ledger.ledger import Ledger
 from lip.masks import Mask, kept_after
@@ -23,6 +22,7 @@ from lip.specs.trajectory import Origin, Trajectory
 from lip.tasks.classify import Classify, Sgd
 from lip.tasks.denoise import Denoise
 from lip.training.classify import Classification
+from lip.training.run import publish
 
 SMALL = Hourglass(width=8, scales=2)
 CIFAR = DataSet(name="c", pixels="0" * 16, height=50, width=50, channels=3, classes=10, train=50_000, test=10_000)

@@ -6,8 +6,8 @@ from typing import Any, get_args
 import numpy as np
 import PIL.Image
 import pytest
-from lip.data.library import Album
 
+from lip.data.library import Album
 from lip.masks import Mask, kept_after
 from lip.priors import GENERATORS, Hourglass
 from lip.pruners import PRUNERS, Imp

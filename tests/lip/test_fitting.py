@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from lip.training.backtracking import Backtracking, ReleasedBacktracking
 from skimage.metrics import structural_similarity
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -20,6 +19,7 @@ from lip.tasks.inpaint import Inpaint
 from lip.tasks.reconstruct import Reconstruct
 from lip.tasks.superres import SuperResolution
 from lip.training import metrics
+from lip.training.backtracking import Backtracking, ReleasedBacktracking
 from lip.training.model import stream
 from lip.training.restore import Restoration, train
 

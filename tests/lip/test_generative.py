@@ -19,11 +19,10 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from lip.data.library import Album
-from lip.training.run import publish
 
 from lip.data import checkpoints as checkpoint
 from lip.data import faces
+from lip.data.library import Album
 from lip.errors import InputError
 from lip.ledger.ledger import Ledger
 from lip.masks import Mask, kept_after
@@ -39,6 +38,7 @@ from lip.tasks.generate import Generate
 from lip.tasks.sense import CORRUPT, Sense
 from lip.training.adversarial import Generation, gradient_penalty
 from lip.training.recover import Recovery, error_of
+from lip.training.run import publish
 
 SMALL: dict[str, dict[str, Any]] = {
     "dcgan": {"prior": "dcgan", "size": 16, "width": 4},

@@ -122,7 +122,9 @@ def test_embedded_need_neither_network_nor_cache(tmp_path: Path) -> None:
 
 
 def test_import_is_cheap() -> None:
-    script = "import sys, lip.data.images; print(*{'torch', 'ray', 'pandas', 'skimage', 'PIL', 'pooch'} & set(sys.modules))"
+    script = (
+        "import sys, lip.data.images; print(*{'torch', 'ray', 'pandas', 'skimage', 'PIL', 'pooch'} & set(sys.modules))"
+    )
     root = Path(images.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, cwd=root).stdout == b"\n"
 

@@ -29,12 +29,19 @@ def test_asking_for_help_loads_nothing_heavy() -> None:
 
 
 def test_fits_are_planned_without_torch() -> None:
-    assert loaded("import lip.specs.request, lip.specs.trajectory; from lip import Fit, Trajectory") == {"numpy", "pydantic"}
+    assert loaded("import lip.specs.request, lip.specs.trajectory; from lip import Fit, Trajectory") == {
+        "numpy",
+        "pydantic",
+    }
 
 
 def test_results_are_read_without_torch() -> None:
     """pyarrow may load pandas for itself."""
-    assert loaded("import lip.ledger.ledger; lip.ledger.ledger.Ledger('nowhere').fits()") <= {"numpy", "pyarrow", "pandas"}
+    assert loaded("import lip.ledger.ledger; lip.ledger.ledger.Ledger('nowhere').fits()") <= {
+        "numpy",
+        "pyarrow",
+        "pandas",
+    }
 
 
 @pytest.mark.parametrize("name", lip.__all__)

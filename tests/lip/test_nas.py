@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from lip.data.library import Album
-from lip.networks.cells import BUILDABLE, CELLS, Cell, cell
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from lip.data.library import Album
 from lip.errors import InputError
 from lip.masks import Mask
+from lip.networks.cells import BUILDABLE, CELLS, Cell, cell
 from lip.networks.nas import NasNet, convolution, doubling, routes
 from lip.priors.nas import PUBLISHED, Nas
 from lip.pruners.synflow import Flow

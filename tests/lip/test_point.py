@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import pytest
-from lip.data.library import Album, text_mask
 
 from lip.data.images import Image
+from lip.data.library import Album, text_mask
 from lip.errors import InputError, nearest
 from lip.priors import GENERATORS, PRIORS, Hourglass
 from lip.priors.unet import Unet

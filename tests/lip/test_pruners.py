@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from lip.specs.recipe import Dense
 from torch import Tensor
 from torch.func import functional_call
 
@@ -17,6 +16,7 @@ from lip.pruners import PRUNERS
 from lip.pruners.imp import cut
 from lip.pruners.oes import divergence
 from lip.pruners.synflow import Flow, cuts
+from lip.specs.recipe import Dense
 
 
 @pytest.fixture(params=PRUNERS)

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from lip.training.run import publish
 
 from lip.ledger.ledger import Ledger
 from lip.masks import Mask
@@ -19,6 +18,7 @@ from lip.specs.fit import Fit
 from lip.specs.trajectory import Origin
 from lip.tasks.superres import SuperResolution
 from lip.training.restore import train
+from lip.training.run import publish
 
 PROVENANCE = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb"]
 

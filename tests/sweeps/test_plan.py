@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
-from lip.training.run import publish
 from PIL import Image
 from rich.console import Console
 
 from lip.ledger.ledger import Ledger
 from lip.ledger.schema import FITS, POINTS
+from lip.training.run import publish
 from sweeps.estimate import estimate, share
 from sweeps.plan import Plan, label, needed
 from sweeps.progress import ALIVE_FOR, FORGOTTEN_AFTER, SHOWN, Progress, _signs, running

@@ -1,0 +1,100 @@
+"""What a training step costs, counted from shapes alone: nothing is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from lip.priors import Pretrained, Prior
+from lip.specs.fit import Fit
+from lip.specs.picture import DataSet
+from lip.specs.schedule import Adversarial
+from lip.tasks.classify import Classify
+from lip.tasks.generate import Generate
+from lip.tasks.sense import Sense
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Work:
+    """What computing takes: multiplications, and values written to memory."""
+
+    multiplications: float
+    values: float
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.multiplications + other.multiplications, self.values + other.values)
+
+    def __rmul__(self, times: float) -> Work:
+        return Work(times * self.multiplications, times * self.values)
+
+
+def forward(build: Callable[[], nn.Module], draw: Callable[[], Tensor]) -> Work:
+    """Count the work of a forward pass; `build` makes the network and `draw` its input."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import FlopCounterMode
+
+    class Written(TorchDispatchMode):
+        values = 0
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            output = func(*args, **(kwargs or {}))
+            if not func.is_view:
+                made = output if isinstance(output, tuple) else (output,)
+                self.values += sum(tensor.numel() for tensor in made if isinstance(tensor, torch.Tensor))
+            return output
+
+    with torch.device("meta"), torch.no_grad():  # tensors there have shapes and no memory
+        network, given = build(), draw()
+        with FlopCounterMode(display=False) as counter, Written() as written:
+            network(given)
+    return Work(counter.get_total_flops() / 2, written.values)  # an operation is a multiplication and an addition
+
+
+@cache
+def forward_work(prior: Prior, height: int, width: int, channels: int) -> Work:
+    """Count the work of a prior's forward pass for an image of that size."""
+    return forward(lambda: prior.build(channels), lambda: prior.code(height, width))
+
+
+def step_work(fit: Fit) -> Work:
+    """Count the work of a training step of the dense network, forward and backward; for a classifier, of an epoch."""
+    if isinstance(fit.task, Classify):
+        return _classification(fit, fit.task)
+    if isinstance(fit.task, Generate):
+        return _adversarial(fit, fit.task)
+    codes = len(fit.pictures) if fit.codes == "per_image" else 1
+    restored = codes * fit.prior.passes * forward_work(fit.prior, *fit.picture.shape)
+    if not isinstance(fit.task, Sense):
+        return restored
+    residuals = Work(fit.task.measurements * prod(fit.picture.shape), fit.task.measurements)
+    return (2 if fit.task.estimator == "median_of_means" else 1) * (restored + residuals)
+
+
+def _classification(fit: Fit, task: Classify) -> Work:
+    """Training, and the test pictures forward."""
+    import torch
+
+    assert isinstance(fit.picture, DataSet)
+    height, width, channels = fit.picture.shape
+    pair = forward(lambda: task.network(fit.prior, fit.picture), lambda: torch.empty(2, channels, height, width))
+    return (fit.prior.passes * fit.picture.train + fit.picture.test) / 2 * pair
+
+
+def _adversarial(fit: Fit, task: Generate) -> Work:
+    """Both steps; the penalty on the critic's gradient costs it another six passes."""
+    import torch
+
+    prior, schedule, (height, width, channels) = fit.prior, fit.schedule, fit.picture.shape
+    assert isinstance(prior, Pretrained)
+    assert isinstance(schedule, Adversarial)
+    made = forward_work(prior, height, width, channels)
+    judged = forward(lambda: prior.critic(channels), lambda: torch.empty(1, channels, height, width))
+    trained = 0 if schedule.generator_frozen else 1 if task.gan_batch else schedule.batch
+    return schedule.batch * (made + 12 * judged) + trained * (3 * made + 2 * judged)
