@@ -55,7 +55,7 @@ def test_the_posterior_mean_is_the_published_one(monkeypatch: pytest.MonkeyPatch
 def test_a_whole_run_averages_the_published_steps() -> None:
     """Of 20,000 steps the first and the last that count, and how many there are."""
     problem = restoration(np.zeros((8, 8, 3), np.uint8), Denoise(), Schedule().sgld())
-    record = fitting.Recorder(problem)
+    record = fitting.Recorder(problem.schedule, problem.task, problem.clean)
     output, never = torch.zeros_like(problem.clean), torch.zeros((), dtype=torch.bool)
     taken = []
     for step in range(20_000):

@@ -150,7 +150,7 @@ def test_the_lowest_loss_is_a_new_one_only_if_it_is_lower_by_half_a_percent(tiny
 
 
 def test_jitter_decays_by_its_factor_every_so_many_steps(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lip.training.record.JITTER_DECAY_EVERY", 2)
+    monkeypatch.setattr("lip.training.restore.JITTER_DECAY_EVERY", 2)
     noises: dict[float, list[Tensor]] = {1.0: [], 0.5: []}
     for decay, seen in noises.items():
         problem = tiny.problem(steps=5, jitter_decay=decay)
