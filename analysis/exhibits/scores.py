@@ -57,8 +57,8 @@ def unsound(rows: pd.DataFrame) -> pd.Series:
 
 def minus(rows: pd.DataFrame, baseline: pd.DataFrame, on: list[str], value: str = "psnr") -> pd.Series:
     """A value less that of the paired baseline, as rows; nan where there is none, or one of the two is unsound."""
-    other = baseline.drop_duplicates(on).set_index(on)
-    other = other[value].mask(unsound(other)).rename("baseline")
+    paired = baseline.drop_duplicates(on).set_index(on)
+    other = paired[value].mask(unsound(paired)).rename("baseline")
     return rows[value].mask(unsound(rows)) - rows.join(other, on=on)["baseline"]
 
 

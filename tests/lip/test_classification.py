@@ -355,10 +355,6 @@ def test_one_line_on_the_command_line_does_it_too(tmp_path: Path, capsys: pytest
     assert Ledger(tmp_path).fits(["task"]).to_pylist() == [{"task": "classify"}] * 2
 
 
-def test_an_epoch_is_timed_without_running_one() -> None:
-    assert 0 < Classify().step_seconds(fit(epochs=10**6), IMAGES) < 5
-
-
 def test_the_id_of_a_classification_is_the_same_in_every_release() -> None:
     """Never edit these literals, as in test_spec."""
     one = Fit(picture=CIFAR, task=Classify(), schedule=Sgd(), prior=Hourglass())
