@@ -92,7 +92,8 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
         **{f"ssim_{s}": trained.scores[s].ssim for s in SCORES},
         **{f"step_{s}": trained.scores[s].step for s in SCORES},
         **{"loss": trained.loss, "stop_found": False, "backtracks": 0, "collapsed": trained.collapsed},
-        **{"started": NOON, "seconds": trained.seconds, "steps_per_second": 3 / trained.seconds},
+        **{"started": NOON, "seconds": trained.seconds, "cpu_seconds": trained.cpu_seconds},
+        "steps_per_second": 3 / trained.seconds,
         **{"device": "cpu", "threads": 1, "version_torch": torch.__version__, "code": environment.code()},
         "curve_step": [1, 2, 3],
         "curve_psnr_ema": pytest.approx(trained.curve.psnr_ema, rel=1e-6),
@@ -143,6 +144,8 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
         "mse_last",
         "accuracy_last",
         "accuracy_peak",
+        "stalled",
+        "diverged",
         "device_memory_mb",
         "curve_accuracy",
     ]

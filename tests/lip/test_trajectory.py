@@ -19,7 +19,7 @@ from lip.store import Ledger
 from lip.tasks.superres import SuperResolution
 from lip.trajectory import Origin, publish
 
-PROVENANCE = ["started", "seconds", "steps_per_second", "peak_memory_mb"]
+PROVENANCE = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb"]
 
 
 def results(ledger: Ledger) -> pa.Table:

@@ -44,6 +44,18 @@ def test_the_dense_run_is_shared_and_counted_once(write: Write) -> None:
     assert labels >= {"astronaut, imp, seed 0", "astronaut, snip, seed 0, rewind 20 %"}
 
 
+def test_the_smoke_sweep_is_counted() -> None:
+    counts = Plan(read("smoke")).counts
+    assert str(counts) == (
+        "60 results from 52 fits: 50 of their own (10 results share another's), 2 extra runs to rewind to"
+    )
+
+
+def test_extra_runs_are_told_apart() -> None:
+    assert Plan(read("gan", "smoke")).counts.extra == {"to rewind to": 0, "of generators": 6, "to take masks from": 0}
+    assert Plan(read("transfer", "smoke")).counts.extra["to take masks from"] > 0
+
+
 def test_a_transfer_needs_its_source_tickets_but_not_the_last_source_fit(write: Write) -> None:
     plan = Plan(read(write(grid={"source_image": ["chelsea"], "pruner": ["imp"]})))
     (trajectory,) = plan.sweep.trajectories
