@@ -120,6 +120,8 @@ def run(
     if made.missing and address == "local":
         choose(backend, "cuda" if backend == "captured" else "cpu")  # compiles once here rather than in every trial
     ledger.check_writable()
+    _say_what_is_replaced(made, profile)
+    _say(str(made.counts))
     if made.missing:
         from sweeps.estimate import share
         from sweeps.execute import PENDING_ON_A_CLUSTER, Resources, connected, dashboard, execute
@@ -129,8 +131,6 @@ def run(
         by_memory = share(made, ledger) if gpus is None else 1
         with connected(Resources(address, slots, cpus, gpus, by_memory, backend), made, ledger) as resources:
             ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
-            _say_what_is_replaced(made, profile)
-            _say(str(made.counts))
             _say(f"{made.counts.progress}, {len(made.missing)} fits to do; results in {ledger.storage.shown()}")
             if resources.gpus:
                 _say(f"{resources.gpus:g} of a GPU per trial")

@@ -42,10 +42,10 @@ class Counts:
         return self.results - self.own
 
     def __str__(self) -> str:
-        extra = [f"{number} extra {_runs(number)} {purpose}" for purpose, number in self.extra.items() if number]
+        extra = [f"{_plural(number, 'extra run')} {purpose}" for purpose, number in self.extra.items() if number]
         shared = f" ({self.shared} {'results share' if self.shared > 1 else 'result shares'} another's)"
         parts = [f"{self.own} of their own{shared * bool(self.shared)}", *extra]
-        return f"{self.results} results from {self.fits} fits: {', '.join(parts)}"
+        return f"{_plural(self.results, 'result')} from {_plural(self.fits, 'fit')}: {', '.join(parts)}"
 
     @property
     def progress(self) -> str:
@@ -147,8 +147,8 @@ def _purpose(fit: Fit) -> str:
     return generator if fit.task.kind == "generate" else rewound if fit.keeps_weights else masks
 
 
-def _runs(number: int) -> str:
-    return "runs" if number > 1 else "run"
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def label(trajectory: Trajectory) -> str:

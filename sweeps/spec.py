@@ -143,6 +143,8 @@ def read(
                 known += [] if str(value) in known else [str(value)]
         made = trajectory_of(values, album, str(where))
         key = (experiment.name, made.id, made.picture.name)  # sets share photographs, under names of their own
+        if key in members and olds:
+            continue  # of an axis of sizes, a profile that is named leaves one
         if key in members:
             said = ", ".join(f"{key}: {value}" for key, value in values.items())
             raise InputError(f"{where}: the same trajectory stands here twice ({said}); remove one")
@@ -273,7 +275,6 @@ def _points(
             raise InputError(
                 f"{path}: grid: {count:,} points are more than {MOST_POINTS:,}; split it into sweeps of their own"
             )
-        sized: set[str] = set()
         for combination in product(*grid.values()):
             said = {**fixed, **dict(zip(grid, combination, strict=True))}
             values = said | {
@@ -282,10 +283,7 @@ def _points(
                 if _has(said, key) and (named or key in over or key not in said)
             }
             olds = {key: old for key, old in said.items() if values[key] != old and key not in over}
-            if not olds or str(values) not in sized:  # of an axis of sizes one is left
-                yield file, values, path, old_seeds | olds
-            if olds:
-                sized.add(str(values))
+            yield file, values, path, old_seeds | olds
     for name in file.include:
         beside = path.parent / name
         try:

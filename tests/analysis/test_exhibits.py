@@ -530,7 +530,7 @@ def test_a_legend_fills_its_rows_alike_and_dots_have_room():
     """Five entries of which four fit are three and two, not four and one; five lines take more room than two."""
     labels = {name: 20 * name for name in ("a", "b", "c", "d")}
     looks = plots.styles(list(labels))
-    rows = pd.DataFrame({"output": "last", "seed": 0, "what": "cat", "line": list(labels), "psnr_ema": 30.0})
+    rows = pd.DataFrame({"output": "last", "seed": 0, "what": "cat", "line": list(labels), "psnr": 30.0})
     figure = plots.dot_panels(rows, "what", "line", labels, looks)
     figure.draw_without_rendering()
     columns = [round(text.get_window_extent().x0) for text in figure.legends[0].get_texts()]

@@ -62,7 +62,7 @@ def test_a_report_from_end_to_end(measured, tmp_path, monkeypatch, capsys):
     out = tmp_path / "a page"
     assert run(monkeypatch, "report", "some/where/tiny.yaml", "--storage", measured, "--out", out) == 0
     said = capsys.readouterr().out
-    assert "14 of 14 fits published" in said
+    assert "18 of 18 results published, 14 of 14 fits of their own" in said
     assert all(name in said for name in analysis.EXHIBITS)
     assert said.strip().endswith("index.html")
     shown = {"existence", "layers", "rewinding", "stop_rule", "images", "curves", "bird"}
@@ -82,7 +82,7 @@ def test_a_report_from_end_to_end(measured, tmp_path, monkeypatch, capsys):
     assert "\\toprule" in (out / "existence.tex").read_text(encoding="utf-8")
     with (out / "fits.csv").open(encoding="utf-8", newline="") as file:
         assert [row["state"] for row in csv.DictReader(file)] == ["published"] * 14
-    assert "14 of 14 planned" in page.text
+    assert "18 of 18 results published, 14 of 14 fits of their own" in " ".join(page.text.split())
     with open(out / "existence.csv", encoding="utf-8", newline="") as file:
         assert {row["pruner"] for row in csv.DictReader(file)} == {"imp", "random", "snip"}
 
@@ -119,7 +119,8 @@ def test_what_is_missing_is_said_with_the_command(invented, monkeypatch, capsys)
 def test_a_sweep_without_any_fit_makes_a_page_too(invented, monkeypatch):
     invented.sweep([invented.trajectory()], lambda **_: None)
     assert run(monkeypatch, "report", "invented", "--storage", invented.folder) == 0
-    assert "0 of 4 planned" in (invented.folder / "reports/invented.smoke/index.html").read_text(encoding="utf-8")
+    page = (invented.folder / "reports/invented.smoke/index.html").read_text(encoding="utf-8")
+    assert "0 of 4 results published" in page
 
 
 def test_a_damaged_ledger_is_reported_and_the_rest_is_built(invented, monkeypatch):
@@ -130,7 +131,7 @@ def test_a_damaged_ledger_is_reported_and_the_rest_is_built(invented, monkeypatc
     assert run(monkeypatch, "report", "invented", "--storage", invented.folder) == 0
     folder = invented.folder / "reports/invented.smoke"
     text = " ".join(Page((folder / "index.html").read_text(encoding="utf-8")).text.split())
-    assert "2 of 3 fits published" in text
+    assert "2 of 3 results published, 2 of 3 fits of their own" in text
     assert (
         f"1 damaged file counts as missing; the same command computes what was lost: fits/{damaged.parent.name}/"
         in text

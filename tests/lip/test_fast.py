@@ -17,7 +17,7 @@ import lip.fast
 import lip.training.record
 from lip.errors import InputError
 from lip.fast import backend
-from lip.fast.accelerate import is_faster, thin
+from lip.fast.accelerate import is_faster
 from lip.fast.backend import choose
 from lip.fast.chain import Chain
 from lip.fast.dense_conv import DenseConv
@@ -142,7 +142,7 @@ def test_a_chain_is_its_stages_one_after_the_other() -> None:
 def test_what_is_joined_is_computed_by_the_last_and_keeps_its_names() -> None:
     net = Hourglass(width=16, scales=2).build(3)
     twin, code = copy.deepcopy(net), torch.randn(1, 32, 8, 8)
-    thin(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
+    accelerate(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
     assert [type(up) for up in net.up] == [Up, DoubledUp]
     assert [len(stages) for stages in (net.down[0].stride.stages, net.down[0].conv.stages)] == [0, 4]
     assert [len(up.enlarge.stages) for up in net.up] == [1, 0]
@@ -253,7 +253,7 @@ def test_a_doubled_map_may_be_convolved_before_it_is_doubled(skip: int, sparse: 
 def test_what_is_cropped_or_tiny_is_doubled_first(height: int, width: int, doubled: int) -> None:
     net = Hourglass(width=16, scales=2).build(3)
     twin, code = copy.deepcopy(net), torch.randn(1, 32, height, width)
-    thin(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
+    accelerate(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
     assert sum(isinstance(up, DoubledUp) for up in net.up) == doubled
     torch.testing.assert_close(net(code), twin(code))
 
@@ -386,7 +386,7 @@ def test_more_threads_speak_for_the_dense_path() -> None:
 def test_finding_out_the_sizes_of_the_maps_moves_no_statistics(tiny) -> None:
     problem = tiny.problem()
     before = problem.weights()
-    thin(problem.net, problem.code, torch.ones_like(problem.theta))
+    accelerate(problem.net, problem.code, torch.ones_like(problem.theta))
     assert problem.net.training
     assert all(torch.equal(value, before[name]) for name, value in problem.weights().items())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,9 @@ from lip.ledger.schema import FITS
 from sweeps.spec import read
 
 Write = Callable[..., str]
+
+COUNTS = "16 results from 14 fits: 13 of their own (3 results share another's), 1 extra run to rewind to"
+DONE = "16 of 16 results published, 14 of 14 fits"
 
 MEASURED = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb", "host"]
 """Columns that two runs of one fit need not share."""
@@ -92,8 +96,18 @@ def test_the_same_command_again_runs_nothing_and_does_not_start_ray(undisturbed:
     before = sorted(undisturbed.rglob("*.parquet"))
     code, output = finish("run", spec, "--storage", str(undisturbed))
     assert code == 0
-    assert output.strip() == f"all 14 fits of tiny (smoke) are published in {undisturbed}"
+    assert output.splitlines() == [COUNTS, f"tiny (smoke): {DONE}, in {undisturbed}"]
     assert sorted(undisturbed.rglob("*.parquet")) == before
+
+
+def test_every_command_counts_alike(undisturbed: Path, spec: str) -> None:
+    for command in ("plan", "status", "show"):
+        _, output = finish(command, spec, "--storage", str(undisturbed))
+        assert COUNTS in output
+        assert DONE in output
+    _, output = finish("status", spec, "--storage", str(undisturbed), "--json")
+    numbers = {"results": 16, "published_results": 16, "fits": 14, "published_fits": 14}
+    assert numbers.items() <= json.loads(output).items()
 
 
 def test_show_prints_only_what_varies(undisturbed: Path, spec: str, tmp_path: Path) -> None:

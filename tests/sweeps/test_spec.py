@@ -164,11 +164,51 @@ def test_a_profile_sets_no_rounds_where_levels_are_asked_for(write: Write) -> No
     assert [fit.mask.round for fit in trajectory.fits] == [0, 2, None]
 
 
-def test_profiles_override_sizes(write: Write) -> None:
+def test_what_a_file_says_wins_and_its_own_profile_fills_the_rest(write: Write) -> None:
     smoke = PROFILES["smoke"]
-    (trajectory,) = spec.read(write(grid={"pruner": ["imp"], "seed": [0, 5]})).trajectories
-    assert (trajectory.picture.height, trajectory.schedule.steps, trajectory.rounds) == (smoke.size, smoke.steps, 4)
-    assert trajectory.seed == 0
+    fixed = {"image": "astronaut", "size": 48, "rounds": 2}
+    sweep = spec.read(write(fixed=fixed, grid={"pruner": ["imp"], "seed": [0, 5]}))
+    assert [t.seed for t in sweep.trajectories] == [0, 5]
+    assert {(t.picture.height, t.rounds, t.schedule.steps) for t in sweep.trajectories} == {(48, 2, smoke.steps)}
+    assert {t.prior for t in sweep.trajectories} == {Hourglass(width=smoke.width, scales=smoke.scales)}
+    assert sweep.replaced == []
+
+
+def test_a_profile_that_is_named_replaces_what_the_file_says_and_says_so(write: Write) -> None:
+    smoke = PROFILES["smoke"]
+    fixed = {"image": "astronaut", "size": 48, "scales": smoke.scales}
+    path = write(fixed=fixed, grid={"pruner": ["imp"], "seed": [0, 5], "rounds": [2, 3]})
+    sweep = spec.read(path, "smoke")
+    (trajectory,) = sweep.trajectories
+    assert (trajectory.picture.height, trajectory.rounds, trajectory.seed) == (smoke.size, smoke.rounds, 0)
+    assert sweep.replaced == ["seed 0 instead of 0, 5", "size 32 instead of 48", "rounds 4 instead of 2, 3"]
+
+
+def test_sizes_under_profiles_are_the_files_own_words(write: Write) -> None:
+    blocks = {"grid": {"pruner": ["imp"], "seed": [7]}, "profiles": {"smoke": {"rounds": 3, "steps": 5, "seeds": 2}}}
+    path = write(fixed={"image": "astronaut", "rounds": 9, "steps": 70}, **blocks)
+    for profile in (None, "smoke"):
+        sweep = spec.read(path, profile)
+        assert [(t.rounds, t.schedule.steps, t.seed) for t in sweep.trajectories] == [(3, 5, 0), (3, 5, 1)]
+        assert sweep.replaced == []
+
+
+def test_a_fixed_seed_stays(write: Write) -> None:
+    sweep = spec.read(write(fixed={"image": "astronaut", "seed": 7}, grid={"pruner": ["imp"]}), "paper")
+    assert [t.seed for t in sweep.trajectories] == [7]
+    assert sweep.replaced == []
+
+
+@pytest.mark.parametrize("path", sorted(spec.SPECS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_sweep_is_the_same_whether_its_profile_is_named_or_not(path: Path) -> None:
+    """They say their sizes where they belong, so that nothing is replaced."""
+    unnamed = spec.read(path.stem)
+    named = spec.read(path.stem, unnamed.profile)
+    assert [t.id for t in named.trajectories] == [t.id for t in unnamed.trajectories]
+    assert named.replaced == []
+
+
+def test_the_papers_profile_is_full_size(write: Write) -> None:
     paper = spec.read(write(), "paper").trajectories
     assert {t.seed for t in paper} == set(range(10))
     assert (paper[0].picture.height, paper[0].schedule.steps, paper[0].rounds) == (512, 3000, 2)
@@ -209,7 +249,7 @@ def test_a_photograph_under_two_names_is_fitted_once(write: Write, tmp_path: Pat
     names = [str(tmp_path / f"{name}.png") for name in ("one", "two")]
     sweep = spec.read(write(fixed={"rounds": 1}, grid={"image": names}))
     assert len(sweep.trajectories) == 1
-    assert [point["image"] for point in Plan(sweep).points()[::5]] == names
+    assert [point["image"] for point in Plan(sweep).points()[::2]] == names
 
 
 def test_only_picks_a_part(write: Write) -> None:
@@ -243,7 +283,7 @@ def test_a_sweep_includes_others_and_shares_their_trajectories(write: Write, tmp
 
 def test_a_sweep_may_include_others_and_have_points_of_its_own(write: Write) -> None:
     sweep = spec.read(write(include=["bird"]))
-    assert Counter(member.experiment for member in sweep.members) == {"tiny": 2, "bird": 1}
+    assert Counter(member.experiment for member in sweep.members) == {"tiny": 2, "bird": 3}
 
 
 @pytest.mark.parametrize(
