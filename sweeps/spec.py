@@ -7,7 +7,7 @@
 `fixed` holds for every point; `grid` is multiplied out; `parts` are done one after the other, each with a `fixed` and a
 `grid` of its own on top; `profiles` adjusts a profile for this experiment: its sizes, and what stands `instead` of some
 values (the paper's photographs instead of those that need no network, for one). Keys are those of a point
-(`lip.specs.request`), the fields of its task, prior and schedule, and its pruner's options. `include` names other sweeps
+(`lip.specs.request`), the fields of its task, prior and schedule, and its pruner's options. `include` names sweeps
 that belong to this one, and what they share is done once. `outputs: true` keeps the restored images.
 
 What a file says wins over its own default profile, which only fills the sizes that the file leaves open. A profile that

@@ -18,8 +18,9 @@ from lip.pruners import PRUNERS, Imp, Random
 from lip.specs.fit import Fit
 from lip.specs.picture import DataSet
 from lip.specs.request import trajectory_of
+from lip.specs.schedule import Sgd
 from lip.specs.trajectory import Origin, Trajectory
-from lip.tasks.classify import Classify, Sgd
+from lip.tasks.classify import Classify
 from lip.tasks.denoise import Denoise
 from lip.training.classify import Classification
 from lip.training.run import publish

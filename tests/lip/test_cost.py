@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import pytest
-from lip.cost import Work
-from lip.fit import Fit
-from lip.picture import DataSet
 
 from lip.bench import products
 from lip.masks import Mask
 from lip.priors import Decoder, Hourglass
 from lip.priors.dcgan import Dcgan
-from lip.tasks.classify import Classify, Sgd
-from lip.tasks.generate import Adversarial, Generate
+from lip.specs.fit import Fit
+from lip.specs.picture import DataSet
+from lip.specs.schedule import Adversarial, Sgd
+from lip.tasks.classify import Classify
+from lip.tasks.generate import Generate
 from lip.tasks.sense import Sense
+from lip.training.cost import Work, forward_work, step_work
 
 
 def test_multiplications_are_those_of_every_convolution() -> None:
     by_hand = 8 * 8 * (8**2 + 16**2 + 32**2) + 8 * 3 * 32**2
-    assert Decoder(width=8, scales=2).work(32, 32, 3).multiplications == by_hand
+    assert forward_work(Decoder(width=8, scales=2), 32, 32, 3).multiplications == by_hand
 
 
 def test_nothing_is_computed() -> None:
     """A forward pass at that size takes hours, and half a terabyte."""
-    small, large = (Hourglass().work(size, size, 3) for size in (512, 8192))
+    small, large = (forward_work(Hourglass(), size, size, 3) for size in (512, 8192))
     assert large.multiplications == 256 * small.multiplications
     assert large.values == pytest.approx(256 * small.values, rel=0.01)
 
@@ -31,21 +32,21 @@ def test_nothing_is_computed() -> None:
 def test_a_step_of_a_restoration_is_three_forward_passes(tiny) -> None:
     problem = tiny.problem()
     dense = Mask.dense(problem.layers)
-    assert problem.task.work(problem.fit).multiplications == products(problem, dense)
+    assert step_work(problem.fit).multiplications == products(problem, dense)
 
 
 def test_images_with_codes_of_their_own_cost_a_pass_each(tiny) -> None:
     one = tiny.fit()
     for codes, times in (("shared", 1), ("per_image", 2)):
         both = one.replace(also=(tiny.pictures["other"],), codes=codes)
-        assert both.task.work(both) == times * one.task.work(one)
+        assert step_work(both) == times * step_work(one)
 
 
 def test_an_epoch_trains_on_one_split_and_tests_on_the_other() -> None:
     def work(train: int, test: int) -> Work:
         seen = DataSet(name="", pixels="0" * 16, height=9, width=9, channels=3, classes=4, train=train, test=test)
         fit = Fit(picture=seen, task=Classify(), schedule=Sgd(), prior=Hourglass(width=8, scales=2))
-        return fit.task.work(fit)
+        return step_work(fit)
 
     forward = work(0, 1)
     assert forward.multiplications > 0
@@ -54,10 +55,10 @@ def test_an_epoch_trains_on_one_split_and_tests_on_the_other() -> None:
 
 def test_a_generator_is_cheaper_to_recover_with_than_to_train(tiny) -> None:
     photo, prior = tiny.pictures["photo"], Dcgan()
-    forward = prior.work(32, 32, 3)
+    forward = forward_work(prior, 32, 32, 3)
     recovery = Fit(picture=photo, task=Sense(measurements=10), schedule=tiny.fit().schedule, prior=prior)
-    assert recovery.task.work(recovery).multiplications == 2 * (2 * forward.multiplications + 10 * 32 * 32 * 3)
+    assert step_work(recovery).multiplications == 2 * (2 * forward.multiplications + 10 * 32 * 32 * 3)
     tuning = Fit(picture=photo, task=Generate(), schedule=Adversarial(batch=4), prior=prior)
     frozen = tuning.replace(schedule=Adversarial(batch=4, generator_frozen=True))
-    more = tuning.task.work(tuning).multiplications - frozen.task.work(frozen).multiplications
+    more = step_work(tuning).multiplications - step_work(frozen).multiplications
     assert more > 4 * 3 * forward.multiplications

@@ -17,7 +17,7 @@ import lip.fast
 import lip.training.record
 from lip.errors import InputError
 from lip.fast import backend
-from lip.fast.accelerate import is_faster
+from lip.fast.accelerate import accelerate, is_faster
 from lip.fast.backend import choose
 from lip.fast.chain import Chain
 from lip.fast.dense_conv import DenseConv

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from lip.cost import Work
 from PIL import Image
 from rich.console import Console
 
 from lip.ledger.ledger import Ledger
 from lip.ledger.schema import FITS, POINTS
 from lip.specs.fit import Fit
+from lip.training.cost import Work
 from lip.training.run import publish
 from sweeps.estimate import estimate, nominal, share
 from sweeps.plan import Plan, label, needed
