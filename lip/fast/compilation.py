@@ -85,7 +85,8 @@ def load() -> None:
 def prepare() -> None:
     """Load every kernel, compiled by a process of its own if need be, which one line on stderr announces.
 
-    Raises InputError when the folder cannot be written, which numba needs for loading too, or the compilation fails.
+    Raises InputError when the folder cannot be written, which numba asks for even to load, when the compilation fails
+    and when a file there is damaged.
     """
     try:
         FOLDER.mkdir(parents=True, exist_ok=True)
@@ -95,10 +96,15 @@ def prepare() -> None:
     if not writable:
         raise InputError(f"kernels cannot be kept in {FOLDER}; set NUMBA_CACHE_DIR to a folder that can be written")
     if not COMPLETE.exists():
-        print("compiling kernels, once for this machine: about a minute", file=sys.stderr, flush=True)
+        print("compiling kernels, once for this machine: about half a minute", file=sys.stderr, flush=True)
         code = "from lip.fast import compilation; compilation.load(); compilation.COMPLETE.touch()"
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "0"}
         done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True)
         if done.returncode:
             raise InputError(f"kernels cannot be compiled: {(done.stderr.strip() or 'killed').splitlines()[-1]}")
-    load()
+    try:
+        load()
+    except Exception as error:  # of many kinds: numba unpickles the files
+        raise InputError(
+            f"kernels in {FOLDER} cannot be loaded ({type(error).__name__}); delete that folder"
+        ) from error

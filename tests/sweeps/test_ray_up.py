@@ -46,7 +46,7 @@ REFUSED = {
 }
 """What nodes cannot do, and what is said about it."""
 NEEDED = all(map(shutil.which, ("unshare", "sshd", "rsync"))) and all(map(find_spec, ("moto", "boto3", "aiohttp")))
-MEASURED = ["started", "seconds", "steps_per_second", "peak_memory_mb", "host", "code"]
+MEASURED = ["started", "seconds", "steps_per_second", "peak_memory_mb", "host", "code", "commit", "dirty"]
 """Columns that two runs of one fit need not share."""
 
 
