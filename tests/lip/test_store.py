@@ -95,6 +95,7 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
         **{"started": NOON, "seconds": trained.seconds, "cpu_seconds": trained.cpu_seconds},
         "steps_per_second": 3 / trained.seconds,
         **{"device": "cpu", "threads": 1, "version_torch": torch.__version__, "code": environment.code()},
+        **{"backend": trained.backend, "cpu": environment.cpu(), "commit": environment.checkout()[0]},
         "curve_step": [1, 2, 3],
         "curve_psnr_ema": pytest.approx(trained.curve.psnr_ema, rel=1e-6),
         "layer_name": [layer.name for layer in mask.layers],
@@ -276,7 +277,7 @@ def test_a_row_of_an_older_schema_has_nulls_where_columns_were_added_since(ledge
 def test_a_value_that_the_schema_does_not_know_is_an_error_and_not_lost(
     ledger: Ledger, publish, dense: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "columns", lambda device: {"moon_phase": 0.5})
+    monkeypatch.setattr(environment, "columns", lambda *_: {"moon_phase": 0.5})
     with pytest.raises(KeyError, match="moon_phase"):
         publish(dense)
     assert dense not in ledger

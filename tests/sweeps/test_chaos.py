@@ -30,6 +30,7 @@ from sweeps.spec import read
 pytestmark = [pytest.mark.chaos, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 MEASURED = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb", "host", "code"]
+MEASURED += ["commit", "dirty"]
 """Columns that two runs of one fit need not share."""
 WAIT = 600
 ENVIRONMENT = os.environ | {"COLUMNS": "200", "RAY_AUTH_MODE": "disabled"}

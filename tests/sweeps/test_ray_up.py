@@ -47,6 +47,7 @@ REFUSED = {
 """What nodes cannot do, and what is said about it."""
 NEEDED = all(map(shutil.which, ("unshare", "sshd", "rsync"))) and all(map(find_spec, ("moto", "boto3", "aiohttp")))
 MEASURED = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb", "host", "code"]
+MEASURED += ["commit", "dirty"]
 """Columns that two runs of one fit need not share."""
 
 
