@@ -29,12 +29,14 @@ from numba.core.registry import cpu_target
 
 from lip.errors import InputError
 
+config: Any = numba.config
+
 NUMBER, COUNT = float32, int64
 VECTOR, INDICES = float32[::1], int64[::1]
 ARRAY3, ARRAY4, ARRAY6 = float32[:, :, ::1], float32[:, :, :, ::1], float32[:, :, :, :, :, ::1]
 
 # Sums may be reordered and fused with products; nan and infinity stay what they are.
-FLAGS = {"fastmath": {"reassoc", "nsz", "contract"}, "error_model": "numpy"}
+FLAGS: dict[str, Any] = {"fastmath": {"reassoc", "nsz", "contract"}, "error_model": "numpy"}
 
 KERNELS: list[tuple[Any, tuple[Any, ...]]] = []
 """Every kernel with the types of its arguments."""
@@ -43,7 +45,7 @@ inlined = njit(inline="always")
 
 
 def _hash() -> str:
-    settings = [getattr(numba.config, name) for name in ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK")]
+    settings = [getattr(config, name) for name in ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK")]
     cpu = cpu_target.target_context.codegen().magic_tuple()  # its name and features, by which numba compiles
     versions = numba.__version__, llvmlite.__version__, sys.version_info[:2]
     digest = hashlib.sha256(repr((versions, cpu, settings)).encode())
@@ -54,7 +56,7 @@ def _hash() -> str:
 
 HASH = _hash()
 """12 hex digits over the sources of this package and what compiles them: versions, settings, CPU name and features."""
-FOLDER = Path(numba.config.CACHE_DIR or pooch.os_cache("lottery-image-priors")).absolute() / f"kernels-{HASH}"
+FOLDER = Path(config.CACHE_DIR or pooch.os_cache("lottery-image-priors")).absolute() / f"kernels-{HASH}"
 COMPLETE = FOLDER / "complete"
 """Exists once every kernel is compiled."""
 
@@ -63,11 +65,11 @@ def compiled(*types: Any) -> Callable[[Callable[..., None]], Any]:
     """Make a function a kernel for float32; called with other types it is compiled for those."""
 
     def decorate(function: Callable[..., None]) -> Any:
-        elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(FOLDER)
+        elsewhere, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)
         try:
             kernel = njit(cache=True, **FLAGS)(function)
         finally:
-            numba.config.CACHE_DIR = elsewhere
+            config.CACHE_DIR = elsewhere
         KERNELS.append((kernel, types))
         return kernel
 

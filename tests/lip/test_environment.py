@@ -23,7 +23,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package.mkdir(parents=True)
     (package / "environment.py").write_text("1")
     (package.parent / "notes").write_text("1")
-    git("init", where=package)
+    git("init", where=package.parent)
     git("add", ".", where=package.parent)
     git("commit", "-m", "a", where=package)
     monkeypatch.setattr(environment, "PACKAGE", package)
