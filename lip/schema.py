@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-VERSION = 1
+from lip.errors import InputError
+
+VERSION = 2
+"""Version of all files of a ledger. Raise it when what they say changes its meaning; an added column does not."""
 
 WHICH = {
     "peak": "oracle: best of all steps against the clean image",
@@ -166,6 +169,12 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
 
 FITS = pa.schema([pa.field(name, kind) for name, (kind, _) in COLUMNS.items()])
 
+_NAMES = list(COLUMNS)
+PROVENANCE = _NAMES[_NAMES.index("started") : _NAMES.index("curve_step")]
+"""How a fit was computed: what may differ between two rows of one fit."""
+RESULTS = [name for name in _NAMES if name not in PROVENANCE]
+"""What a fit is and gave: two rows of one fit that differ here are in conflict."""
+
 POINTS = pa.schema(
     [
         ("sweep", _text),
@@ -191,3 +200,10 @@ POINTS = pa.schema(
 null where the masks come from the image and task themselves. `compat` names what is done as the released code does,
 joined by +; null for nothing. `round` is null at a level between two rounds.
 """
+
+
+def require_version(found: int, path: str) -> None:
+    """Raise InputError for a file that was written by another version."""
+    if found != VERSION:
+        age, remedy = ("a newer", "upgrade lip") if found > VERSION else ("an older", "name an empty storage")
+        raise InputError(f"{path} was written by {age} lip (schema {found}, this one reads {VERSION}); {remedy}")
