@@ -202,8 +202,8 @@ def _with_proof(columns: pa.Schema) -> pa.Schema:
 
 def _in_order(table: pa.Table) -> pa.Table:
     """Rows by id, of one id that which was finished first before the others."""
-    started = table["started"].cast(pa.int64()).cast(pa.float64(), safe=False)
-    keys = pa.table({"id": table["id"], "finished": pc.add(started, table["seconds"])})
+    started = table["started"].cast(pa.int64()).cast(pa.float64(), safe=False)  # milliseconds
+    keys = pa.table({"id": table["id"], "finished": pc.add(started, pc.multiply(table["seconds"], 1000))})
     order = pc.sort_indices(keys, [("id", "ascending"), ("finished", "ascending")])  # stable
     return _taken(table, order.to_pylist())
 

@@ -131,7 +131,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "stalled": (_bool, "more than 5 % of its steps were undone: it hardly left the weights it started from"),
     "diverged": (_bool, "the loss was not finite towards the end"),
     # provenance
-    "started": (pa.timestamp("s", tz="UTC"), "when training began"),
+    "started": (pa.timestamp("ms", tz="UTC"), "when training began"),
     "seconds": (_float, "training time with its records"),
     "cpu_seconds": (_float, "CPU time of the process, all threads, in these seconds; null in older rows"),
     "steps_per_second": (_float, ""),

@@ -16,8 +16,9 @@ import pytest
 
 from lip.masks import kept_after
 from lip.priors import GENERATORS
-from lip.schema import FITS, SCORES
+from lip.schema import FITS, SCORES, VERSION
 from lip.shelf import Shelf
+from lip.spec import id_of
 from lip.storage import Storage
 from lip.store import Ledger
 
@@ -61,8 +62,14 @@ def trajectory(
     ]
 
 
+SPECS: dict[str, str] = {}
+"""What invented ids are the hashes of."""
+
+
 def _id(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
+    text = json.dumps({"name": name})
+    SPECS[id_of(text)] = text
+    return id_of(text)
 
 
 def row(point: dict[str, Any], psnr: float, **values: Any) -> dict[str, Any]:
@@ -72,8 +79,8 @@ def row(point: dict[str, Any], psnr: float, **values: Any) -> dict[str, Any]:
     kept = round(size * 0.8**k)
     return {
         "id": point["fit"],
-        "schema": 1,
-        "spec": "{}",
+        "schema": VERSION,
+        "spec": SPECS.get(point["fit"]),
         "image": point["image"],
         "pixels": "0" * 16,
         "image_height": 64,
@@ -262,7 +269,7 @@ def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
         psnr,
         **{f"psnr_{score}": psnr if scored else None for score in SCORES},
         **{f"step_{score}": 60 for score in SCORES},
-        spec=json.dumps(fit.canonical()),
+        spec=fit.canonical_text,
         **of_curves,
         accuracy_peak=accuracy,
         accuracy_last=accuracy,
