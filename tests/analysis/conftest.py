@@ -124,6 +124,7 @@ class Invented:
     """A ledger filled by hand."""
 
     trajectory = staticmethod(trajectory)
+    id = staticmethod(_id)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -235,7 +236,8 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Frames:
         rows.append(row_of(fit, draw))
         if fit.id in sweep.outputs:
             image = draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            shelf.put(fit.id, save({name: image for name in (*SCORES, "step_2_ema", "step_30_ema")}))
+            images = {name: image for name in (*SCORES, "step_2_ema", "step_30_ema")}
+            shelf.put(fit.id, save(images, {"schema": str(VERSION)}))
     ledger = Ledger(folder)
     ledger.record_sweep("paper", "smoke", plan.points())
     buffer = io.BytesIO()
