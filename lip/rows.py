@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -247,7 +248,13 @@ def filled(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def to_parquet(table: pa.Table) -> bytes:
-    """A table as the bytes of a Parquet file."""
+    """A table as the bytes of a Parquet file.
+
+    A row of its own is mostly footer, of which statistics and a second copy of the schema would be half.
+    """
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", use_dictionary=False)
+    lean: dict[str, Any] = {"use_dictionary": False, "write_statistics": False, "store_schema": False}
+    with pq.ParquetWriter(buffer, table.schema, compression="zstd", **lean) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(table.schema.metadata or {})
     return buffer.getvalue()

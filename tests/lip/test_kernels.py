@@ -12,11 +12,8 @@ import pytest
 
 from lip.fast import compilation
 from lip.fast.compilation import HASH, KERNELS
-from lip.schema import FITS
+from lip.schema import RESULTS
 from lip.store import Ledger
-
-MEASURED = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb"]
-"""Columns that two runs of one fit need not share."""
 
 TRAIN = """
 import hashlib, json, sys
@@ -83,7 +80,7 @@ def trained(storage: Path, cache: Path) -> tuple[dict[str, Any], list[dict[str, 
     """What a process says that trains with this cache, the rows of its fits, and its stderr."""
     done = run(TRAIN, storage, NUMBA_CACHE_DIR=str(cache))
     assert done.returncode == 0, done.stderr
-    rows = Ledger(storage).fits([name for name in FITS.names if name not in MEASURED]).to_pylist()
+    rows = Ledger(storage).fits([*RESULTS, "kernels"]).to_pylist()
     return json.loads(done.stdout), rows, done.stderr
 
 

@@ -22,16 +22,13 @@ from typing import Any
 import psutil
 import pytest
 
-from lip.schema import FITS
+from lip.schema import RESULTS
 from lip.store import Ledger
 from sweeps.plan import Plan
 from sweeps.spec import read
 
 pytestmark = [pytest.mark.chaos, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
-MEASURED = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb", "host", "code"]
-MEASURED += ["commit", "dirty"]
-"""Columns that two runs of one fit need not share."""
 WAIT = 600
 ENVIRONMENT = os.environ | {"COLUMNS": "200", "RAY_AUTH_MODE": "disabled"}
 
@@ -83,7 +80,7 @@ def wait_for_fits(storage: Path, count: int) -> None:
 
 
 def results(storage: Path) -> list[dict[str, object]]:
-    return Ledger(storage).fits([name for name in FITS.names if name not in MEASURED]).to_pylist()
+    return Ledger(storage).fits(RESULTS).to_pylist()
 
 
 @pytest.fixture(scope="module")
