@@ -42,7 +42,7 @@ _TYPES = {pa.string(): "str", pa.float64(): "float64", pa.float32(): "float32"} 
     pa.int64(): "Int64",
     pa.int32(): "Int32",
     pa.bool_(): "boolean",
-    pa.timestamp("s", tz="UTC"): "datetime64[s, UTC]",
+    pa.timestamp("ms", tz="UTC"): "datetime64[ms, UTC]",
 }
 
 _ON_THE_AXES = {

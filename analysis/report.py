@@ -189,6 +189,7 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame, tables: dict[
         share=f"{100 * FALSE_DISCOVERIES:g} %",
         Exhibit=Exhibit,
         damaged=[path.removeprefix(f"{ledger.storage.shown()}/") for path in ledger.damaged()],
+        conflicts=ledger.conflicts(frames.fits["fit"].unique()),
         provenance=provenance(frames),
         printed=printed,
         isinstance=isinstance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -118,12 +118,12 @@ class Mask:
 
     __hash__ = None  # type: ignore[assignment]  # equal masks are rare; nobody should key by a megabyte
 
-    def to_bytes(self) -> bytes:
-        """The mask as a safetensors file: packed bits, with the layers they belong to."""
+    def to_bytes(self, metadata: Mapping[str, str] = {}) -> bytes:
+        """The mask as a safetensors file: packed bits, with the layers they belong to, and further metadata."""
         from safetensors.numpy import save
 
         layers = json.dumps([[layer.name, list(layer.shape)] for layer in self.layers])
-        return save({"bits": np.packbits(self.bits)}, metadata={"layers": layers})
+        return save({"bits": np.packbits(self.bits)}, metadata={"layers": layers, **metadata})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Mask:

@@ -296,6 +296,9 @@ def _say_what_is_replaced(made, profile) -> None:  # type: ignore[no-untyped-def
 def _warn_of_damage(ledger) -> None:  # type: ignore[no-untyped-def]
     for path in ledger.damaged():
         console.print(f"[yellow]damaged and ignored:[/] {escape(path)}", highlight=False)
+    for fit, differing in ledger.conflicts().items():
+        said = f"fit {fit} was published with differing {', '.join(differing)}; the first to be finished is read"
+        console.print(f"[yellow]conflict:[/] {said}", highlight=False)
 
 
 def _shown(value: object) -> str:

@@ -84,7 +84,7 @@ def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     values = {"image": "camera", "size": 16, "scales": 2, "width": 4, "pruner": "smallest", "rounds": 2}
     fit = trajectory_of(values, album, "test").fits[2]
     problem = build_model(fit, album.pixels)
-    mask = fit.mask.mask(problem, None)
+    mask = fit.mask.build(problem, None)
     sizes = problem.theta.detach()[problem.prunable].abs()
     assert sizes[torch.tensor(mask.bits)].max() <= sizes[~torch.tensor(mask.bits)].min()
     assert fit.mask.round == 2

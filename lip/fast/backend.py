@@ -51,20 +51,15 @@ def choose(asked: str, device: str) -> Backend:
 
 @cache
 def obstacle() -> str | None:
-    """What keeps the kernels from working on this machine; None if nothing does. Compiles them if need be."""
+    """Return what keeps the kernels from working here, or None; loads them, so that no fit has to compile any."""
     try:
-        import torch
-        from torch import nn
+        from lip.fast.prepare import prepare
 
-        from lip.fast.norm import LeakyNorm
-        from lip.fast.sparse_conv import SparseConv
-        from lip.fast.upsample import Double
-
-        conv = SparseConv(nn.Conv2d(1, 1, 1), torch.ones(1, 1, 1, 1, dtype=torch.bool))
-        every = nn.Sequential(Double(), conv, LeakyNorm(nn.BatchNorm2d(1), 0.2))
-        every(torch.ones(1, 1, 2, 2, requires_grad=True)).sum().backward()
+        prepare()
     except ModuleNotFoundError as error:
         return f"{error.name} is not installed (pip install '.[fast]')"
-    except Exception as error:  # numba fails in many ways on a CPU, or with a folder, that it cannot work with
-        return f"the kernels cannot be compiled ({type(error).__name__}: {str(error).splitlines()[0]})"
+    except InputError as error:
+        return str(error)
+    except Exception as error:  # numba fails in many ways beside a NumPy, or on a CPU, that it does not know
+        return f"numba does not work here ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
     return None

@@ -27,22 +27,20 @@ input is the same sum of copies backwards: from targets to planes, by minus the 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from lip.fast.compilation import ARRAY3, ARRAY4, COUNT, INDICES, VECTOR, compiled, inlined
 
 BAND = 1536
 """Targets are filled about so many numbers at a time: the sources of a band stay in the cache for all targets."""
 
-# Sums may be reordered and fused with products, or nothing would run in vectors; nan and infinity stay what they are.
-compiled = njit(fastmath={"reassoc", "nsz", "contract"}, error_model="numpy", cache=True)
 
-
-@compiled
+@inlined
 def reflected(i, size):
     """The index of what stands at i when a row of that size is continued by reflection."""
     return -i if i < 0 else i if i < size else 2 * size - 2 - i
 
 
-@compiled
+@inlined
 def copy(there, given, stride):
     """Fill a row with every so many-th number of another; the compiler makes vectors of a stride that it knows."""
     if stride == 1:
@@ -54,7 +52,7 @@ def copy(there, given, stride):
             there[i] = sparse[i]
 
 
-@compiled
+@inlined
 def add_back(given, there, stride):
     """The adjoint of `copy`: add each number to where it came from."""
     if stride == 1:
@@ -66,7 +64,7 @@ def add_back(given, there, stride):
             sparse[i] += there[i]
 
 
-@compiled
+@inlined
 def pad(x, margin, stride, pitch, planes):
     """Fill the planes of one image."""
     _, height, width = x.shape
@@ -86,7 +84,7 @@ def pad(x, margin, stride, pitch, planes):
         plane[begin:] = 0
 
 
-@compiled
+@inlined
 def pad_back(band, p, begin, margin, stride, pitch, x):
     """The adjoint of `pad`, for a band of plane p from row `begin` on: each number is added to where it came from."""
     _, height, width = x.shape
@@ -106,7 +104,7 @@ def pad_back(band, p, begin, margin, stride, pitch, x):
                     row[reflected(column, width)] += line[q]
 
 
-@compiled
+@inlined
 def add_copies(target, begin, sources, places, values, first, last):
     """Add to a band of one target, from number `begin` on, its weighted copies: this is the convolution.
 
@@ -129,7 +127,7 @@ def add_copies(target, begin, sources, places, values, first, last):
             target[i] += u * a[i]
 
 
-@compiled
+@inlined
 def add_products(target, begin, sources, places, values, first, last):
     """Add to the gradients `values` of one target's weights the products of a band of it with their sources."""
     size = len(target)
@@ -158,7 +156,7 @@ def add_products(target, begin, sources, places, values, first, last):
         values[m] += u
 
 
-@compiled
+@compiled(ARRAY4, VECTOR, VECTOR, INDICES, INDICES, COUNT, COUNT, COUNT, ARRAY3, ARRAY4)
 def forward(x, bias, values, starts, places, margin, stride, pitch, planes, y):
     """The convolution of x: fills planes, which the gradients need again, and y."""
     images, outputs, rows, columns = y.shape
@@ -176,7 +174,7 @@ def forward(x, bias, values, starts, places, margin, stride, pitch, planes, y):
                     copy(image[(top + r) * columns :][:columns], band[r * pitch :], 1)
 
 
-@compiled
+@compiled(ARRAY4, INDICES, INDICES, ARRAY3, COUNT, COUNT, ARRAY3, VECTOR, VECTOR)
 def backward_values(slope, starts, places, planes, pitch, lead, lines, values, bias):
     """The gradients of the non-zero weights and of the bias from that of y; fills lines, for `backward_input`."""
     images, outputs, rows, columns = slope.shape
@@ -200,14 +198,14 @@ def backward_values(slope, starts, places, planes, pitch, lead, lines, values, b
                 add_products(band, begin, planes[n].ravel(), places, values, starts[t], starts[t + 1])
 
 
-@compiled
+@compiled(ARRAY4, COUNT, ARRAY4)
 def padded(x, margin, y):
     """Fill y with x, padded by reflection: for a convolution of all weights."""
     for n in range(len(x)):
         pad(x[n], margin, 1, y.shape[3], y[n].reshape(y.shape[1], -1))
 
 
-@compiled
+@compiled(ARRAY4, COUNT, ARRAY4)
 def padded_back(y, margin, x):
     """The adjoint of `padded`: fill x with its gradient from that of y."""
     for n in range(len(x)):
@@ -216,7 +214,7 @@ def padded_back(y, margin, x):
             pad_back(y[n, c].ravel(), c, 0, margin, 1, y.shape[3], x[n])
 
 
-@compiled
+@compiled(ARRAY3, VECTOR, INDICES, INDICES, COUNT, COUNT, COUNT, ARRAY4)
 def backward_input(lines, values, starts, places, margin, stride, pitch, x):
     """Fill x with its gradient; the non-zeros are those of the planes, not of the outputs."""
     rows = (x.shape[2] + 2 * margin - 1) // stride + 1

@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from lip.fast.chain import Array, Stage
-from lip.fast.kernels import compiled
+from lip.fast.compilation import ARRAY4, NUMBER, VECTOR, compiled
 
 Kept = tuple[Array, Array, Array, Array, Array]
 
@@ -42,7 +42,7 @@ class LeakyNorm(Stage, nn.BatchNorm2d):
         return slopes
 
 
-@compiled
+@compiled(ARRAY4, ARRAY4, VECTOR, VECTOR, NUMBER, NUMBER, NUMBER, VECTOR, VECTOR, VECTOR, VECTOR)
 def forward(x, y, weight, bias, leak, eps, momentum, running_mean, running_variance, mean, scale):
     """Fill y, mean and scale, the inverse of the standard deviation, and move the running statistics."""
     images, channels, height, width = x.shape
@@ -72,7 +72,7 @@ def forward(x, y, weight, bias, leak, eps, momentum, running_mean, running_varia
                 out[i] = z if z > 0 else leak * z
 
 
-@compiled
+@compiled(ARRAY4, ARRAY4, VECTOR, VECTOR, NUMBER, VECTOR, VECTOR, ARRAY4, VECTOR, VECTOR)
 def backward(y_slope, x, weight, bias, leak, mean, scale, x_slope, weight_slope, bias_slope):
     """Fill the gradients of x, weight and bias from that of y."""
     images, channels, height, width = x.shape

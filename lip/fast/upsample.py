@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from lip.fast.chain import Array, Stage
-from lip.fast.kernels import compiled
+from lip.fast.compilation import ARRAY3, compiled
 
 
 class Double(Stage):
@@ -34,7 +34,7 @@ def doubles(module: nn.Module) -> bool:
     )
 
 
-@compiled
+@compiled(ARRAY3, ARRAY3)
 def forward(x, y):
     """Fill y (maps, 2 height, 2 width) from x (maps, height, width).
 
@@ -56,7 +56,7 @@ def forward(x, y):
             out[0], out[2 * width - 1] = line[0], line[width - 1]
 
 
-@compiled
+@compiled(ARRAY3, ARRAY3)
 def backward(y, x):
     """The adjoint: add the gradient of x to x from that of y."""
     maps, height, width = x.shape

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lip.fast import norm
 from lip.fast import upsampled_norm as doubled_norm
 from lip.fast.chain import Array
-from lip.fast.kernels import compiled
+from lip.fast.compilation import ARRAY4, ARRAY6, INDICES, VECTOR, compiled, inlined
 from lip.fast.sparse_conv import NonZeros, Survivors
 from lip.networks.encoder_decoder import Up
 
@@ -132,14 +132,14 @@ class Product:
         return (weights.T @ slopes).numpy().reshape(len(slope), -1, *slope.shape[2:]), None
 
 
-@compiled
+@compiled(VECTOR, INDICES, VECTOR)
 def place(values, numbers, there):
     """Fill `there` with the values of these numbers; -1: zero."""
     for i in range(len(numbers)):
         there[i] = values[numbers[i]] if numbers[i] >= 0 else 0
 
 
-@compiled
+@compiled(VECTOR, INDICES, VECTOR)
 def place_back(there, numbers, values):
     """Fill those of the values that stand there."""
     for i in range(len(numbers)):
@@ -147,7 +147,7 @@ def place_back(there, numbers, values):
             values[numbers[i]] = there[i]
 
 
-@compiled
+@compiled(ARRAY6, ARRAY4)
 def spread(z, y):
     """Add to y (images, outputs, 2 height, 2 width) the nine products z (images, outputs, 3, 3, height, width).
 
@@ -171,7 +171,7 @@ def spread(z, y):
                     out[2 * q + 1] += odd[q]
 
 
-@compiled
+@inlined
 def double(a, b, c, even, odd, step, along, ends):
     """The sum of three maps, doubled along one axis and shifted by -1, 0 and 1, as its even and its odd numbers.
 
@@ -196,7 +196,7 @@ def double(a, b, c, even, odd, step, along, ends):
         odd[i] = near * (a[i] + c[i]) + far * (a[j] + c[j]) + b[i]
 
 
-@compiled
+@compiled(ARRAY4, ARRAY6)
 def gather(slope, z):
     """The adjoint of `spread`: fill z."""
     images, outputs, _, _, height, width = z.shape
@@ -217,7 +217,7 @@ def gather(slope, z):
                 double_back(wide[v, 0], wide[v, 1], a, b, c, 1, width, height)
 
 
-@compiled
+@inlined
 def double_back(even, odd, a, b, c, step, along, ends):
     """The adjoint of `double`: fill the three maps."""
     near, far, size = a.dtype.type(0.75), a.dtype.type(0.25), len(a)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lip.fast.kernels import compiled
+from lip.fast.compilation import ARRAY4, NUMBER, VECTOR, compiled, inlined
 
 
-@compiled
+@inlined
 def gram(x, across, y, width):
     """Fill y with DᵀD x for one map x, flat: along either axis each number is joined by a part of its neighbours.
 
@@ -36,7 +36,7 @@ def gram(x, across, y, width):
             there[i] = own * here[i] + others * (here[i] + beside[i])
 
 
-@compiled
+@compiled(ARRAY4, ARRAY4, VECTOR, VECTOR, NUMBER, NUMBER, VECTOR, VECTOR, VECTOR, VECTOR)
 def forward(x, y, weight, bias, eps, momentum, running_mean, running_variance, mean, scale):
     """Fill y, mean and scale, the inverse of the standard deviation, and move the running statistics."""
     images, channels, height, width = x.shape
@@ -68,7 +68,7 @@ def forward(x, y, weight, bias, eps, momentum, running_mean, running_variance, m
                 out[i] = slope * line[i] + offset
 
 
-@compiled
+@compiled(ARRAY4, ARRAY4, VECTOR, VECTOR, VECTOR, ARRAY4, VECTOR, VECTOR)
 def backward(y_slope, x, weight, mean, scale, x_slope, weight_slope, bias_slope):
     """Fill the gradients of x, weight and bias from that of y."""
     images, channels, height, width = x.shape

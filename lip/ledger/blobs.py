@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
+
+from lip.errors import InputError
 
 if TYPE_CHECKING:
     from lip.ledger.filesystem import Storage
@@ -22,21 +26,30 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class Shelf:
-    """Bytes by key. A file's name carries the hash of its content: `<2 of key>/<key>-<hash><suffix>`.
+    """Bytes by key. A file is `<2 of key>/<key>-<hash><suffix>`: the hash binds its content to its key and folder.
 
-    Writing is all or nothing. Reading verifies; what fails is as good as absent. Two writers of one key may leave two
-    whole files: any of them is right, and the first by name is read.
+    Writing is all or nothing. Reading verifies; what fails is as good as absent: content of another key, content that
+    `check` refuses by any exception, no plain file. `check` takes the path to show and the content, and raises
+    InputError for what another version of lip wrote, which ends every reader. Two writers of one key may leave two
+    whole files: the first by name is read, and `several` tells.
     """
 
-    def __init__(self, storage: Storage, folder: str, suffix: str) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        folder: str,
+        suffix: str,
+        check: Callable[[str, bytes], object] = lambda path, data: None,
+    ) -> None:
         self.storage = storage
         self.folder = folder
         self.suffix = suffix
+        self.check = check
         self._name = re.compile(rf"{_KEY.pattern}-[0-9a-f]{{16}}{re.escape(suffix)}")
 
     def put(self, key: str, data: bytes) -> str:
         """Store data under a key, in place of what was there before; returns the path in the storage."""
-        before = self._versions(key)
+        before = self.versions(key)
         path = self.add(key, data)
         for old in before:
             if old != path:
@@ -45,7 +58,7 @@ class Shelf:
 
     def add(self, key: str, data: bytes) -> str:
         """Store data under a key beside what is there; returns the path in the storage."""
-        path = f"{self.folder}/{group_of(key)}/{key}-{_digest(data)}{self.suffix}"
+        path = self._path(key, data)
         self.storage.write(path, data)
         return path
 
@@ -53,7 +66,7 @@ class Shelf:
         """The data of a key, verified; None when there are none or all are damaged."""
         for _ in range(LOOKS):
             with suppress(FileNotFoundError):
-                return next((data for path in self._versions(key) if (data := self.read(path)) is not None), None)
+                return next((data for path in self.versions(key) if (data := self.read(path)) is not None), None)
         return None
 
     def items(self) -> Iterator[tuple[str, bytes]]:
@@ -79,8 +92,20 @@ class Shelf:
 
     def remove(self, key: str) -> None:
         """Forget a key."""
-        for path in self._versions(key):
+        for path in self.versions(key):
             self.storage.remove(path)
+
+    def several(self, among: Iterable[str] | None = None) -> set[str]:
+        """Which keys, or which of these, have several whole files, whose contents therefore differ."""
+        wanted = None if among is None else set(among)
+
+        def here(group: str) -> list[str]:
+            keys = [self.key(path) for path in self.files(group)]
+            doubled = {key for key, files in Counter(keys).items() if files > 1 and (wanted is None or key in wanted)}
+            return [key for key in doubled if sum(map(self._sound, self.versions(key))) > 1]
+
+        groups = self.groups() if wanted is None else sorted(set(map(group_of, wanted)))
+        return set(chain.from_iterable(each(here, groups)))
 
     def fetch(self, other: Shelf) -> int:
         """Copy here what another shelf has more, verified; returns how many files that was."""
@@ -94,7 +119,7 @@ class Shelf:
         return sum(each(lambda group: self._fetch_group(other, group, store), other.groups()))
 
     def damaged(self) -> list[str]:
-        """The paths in the storage whose content does not match their name."""
+        """The paths in the storage of what is no plain, whole and readable file of its key."""
         return [path for paths in each(self._damaged, self.groups()) for path in paths]
 
     def groups(self) -> list[str]:
@@ -103,21 +128,45 @@ class Shelf:
 
     def files(self, group: str) -> list[str]:
         """The paths in the storage of a folder's files, in order of their keys."""
-        folder = f"{self.folder}/{group}"
-        paths = [f"{folder}/{name}" for name in self.storage.names(folder) if self._name.fullmatch(name)]
-        return sorted(paths, key=lambda path: (self.key(path), path))
+        return self._in_order(group, self.storage.names(f"{self.folder}/{group}"))
 
     def key(self, path: str) -> str:
         """The key of a file, given its path in the storage."""
         return path[path.rindex("/") + 1 : -len(self.suffix) - 17]
 
-    def read(self, path: str) -> bytes | None:
-        """The content of a file if it matches its name. Raises FileNotFoundError when it is not there any more."""
-        data = self.storage.read(path)
-        return data if path.endswith(f"-{_digest(data)}{self.suffix}") else None
-
-    def _versions(self, key: str) -> list[str]:
+    def versions(self, key: str) -> list[str]:
+        """The paths in the storage of a key's files, by name."""
         return [path for path in self.files(group_of(key)) if self.key(path) == key]
+
+    def read(self, path: str) -> bytes | None:
+        """The content of a file, None when it is damaged. Raises as `parsed` does."""
+
+        def checked(shown: str, data: bytes) -> bytes:
+            self.check(shown, data)
+            return data
+
+        return self.parsed(path, checked)
+
+    def parsed(self, path: str, parse: Callable[[str, bytes], T]) -> T | None:
+        """What `parse`, which may raise as `check` does, makes of a file's content; None when it is damaged.
+
+        Raises FileNotFoundError when the file is not there any more, InputError when another version of lip wrote it.
+        """
+        data = self.storage.read(path)
+        shown = self.storage.shown(path)
+        if path == self._path(self.key(path), data):
+            return _tried(parse, shown, data)
+        if path.endswith(f"-{hashlib.sha256(data).hexdigest()[:16]}{self.suffix}"):  # as schema 1 named files
+            _tried(self.check, shown, data)
+        return None
+
+    def _path(self, key: str, data: bytes) -> str:
+        digest = hashlib.sha256(f"{self.folder}/{key}\0".encode() + data).hexdigest()[:16]
+        return f"{self.folder}/{group_of(key)}/{key}-{digest}{self.suffix}"
+
+    def _in_order(self, group: str, names: Iterable[str]) -> list[str]:
+        paths = [f"{self.folder}/{group}/{name}" for name in names if self._name.fullmatch(name)]
+        return sorted(paths, key=lambda path: (self.key(path), path))
 
     def _sound(self, path: str) -> bool:
         try:
@@ -146,7 +195,8 @@ class Shelf:
         return copied
 
     def _damaged(self, group: str) -> list[str]:
-        return [path for path in self.files(group) if not self._sound(path)]
+        strange = self._in_order(group, self.storage.strange(f"{self.folder}/{group}"))
+        return sorted([path for path in self.files(group) if not self._sound(path)] + strange)
 
 
 def group_of(key: str) -> str:
@@ -162,5 +212,10 @@ def each(work: Callable[[str], T], groups: Iterable[str]) -> list[T]:
         return list(pool.map(work, groups))
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+def _tried(parse: Callable[[str, bytes], T], shown: str, data: bytes) -> T | None:
+    try:
+        return parse(shown, data)
+    except (InputError, MemoryError):
+        raise
+    except Exception:  # parsers meet damage with anything from ArrowInvalid to RecursionError
+        return None

@@ -71,11 +71,15 @@ class Storage:
 
     def names(self, folder: str = "") -> list[str]:
         """The names of the files in a folder, sorted; none where there is no such folder."""
-        return self._list(folder, FileType.File)
+        return self._list(folder, {FileType.File})
 
     def folders(self, folder: str = "") -> list[str]:
         """The names of the folders in a folder, sorted."""
-        return self._list(folder, FileType.Directory)
+        return self._list(folder, {FileType.Directory})
+
+    def strange(self, folder: str) -> list[str]:
+        """The names of what is no plain file in a folder, such as folders and pipes, sorted."""
+        return self._list(folder, {FileType.Directory, FileType.Unknown})
 
     def remove(self, path: str) -> None:
         """Delete a file; nothing happens when it is not there."""
@@ -100,13 +104,13 @@ class Storage:
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root
 
-    def _list(self, folder: str, kind: FileType) -> list[str]:
+    def _list(self, folder: str, kinds: set[FileType]) -> list[str]:
         try:
             with _answering():
                 found = self._fs.get_file_info(FileSelector(self._at(folder), allow_not_found=True))
         except NotADirectoryError:
             return []
-        return sorted(info.base_name for info in found if info.type == kind)
+        return sorted(info.base_name for info in found if info.type in kinds)
 
 
 @contextmanager
@@ -153,6 +157,8 @@ def write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if path.is_dir():  # which nothing can replace; whoever made it finds it beside
+            path.rename(path.with_name(f".{uuid.uuid4().hex}"))
         os.replace(temporary, path)
     finally:
         with suppress(OSError):

@@ -9,6 +9,7 @@
 
 The ledger is the truth: what is to be run is what is planned less what is published here. A fit's row is written
 last, so a fit that is there is there with all that belongs to it. Many rows can be folded into few files (`compact`).
+Every file says the version of the schema that wrote it; what is not of ours is refused (InputError), by every reader.
 Importing this needs neither torch nor ray.
 """
 
@@ -24,11 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lip.ledger.blobs import Shelf
 from lip.ledger.filesystem import Storage
-from lip.ledger.schema import COLUMNS, FITS, POINTS, VERSION
-from lip.ledger.tables import Rows, aligned, to_parquet
+from lip.ledger.schema import COLUMNS, FITS, POINTS, VERSION, require_version
+from lip.ledger.tables import Rows, check_types, filled, to_parquet
 from lip.masks import PRUNED_PER_ROUND, Mask
 
 if TYPE_CHECKING:
@@ -49,12 +51,12 @@ class Ledger:
 
     def __init__(self, storage: str | Path) -> None:
         self.storage = Storage(storage)
-        self._fits = Rows(Shelf(self.storage, "fits", ".parquet"))
-        self._tickets = Shelf(self.storage, "tickets", ".safetensors")
-        self._weights = Shelf(self.storage, "weights", ".safetensors")
-        self._outputs = Shelf(self.storage, "outputs", ".safetensors")
-        self._sweeps = Shelf(self.storage, "sweeps", ".parquet")
-        self._failures = Shelf(self.storage, "failures", ".json")
+        self._fits = Rows(self.storage, "fits")
+        self._tickets = Shelf(self.storage, "tickets", ".safetensors", _check_ticket)
+        self._weights = Shelf(self.storage, "weights", ".safetensors", _check_tensors)
+        self._outputs = Shelf(self.storage, "outputs", ".safetensors", _check_outputs)
+        self._sweeps = Shelf(self.storage, "sweeps", ".parquet", _points)
+        self._failures = Shelf(self.storage, "failures", ".json", _cause)
 
     @property
     def url(self) -> str:
@@ -93,15 +95,20 @@ class Ledger:
     def publish(
         self, fit: Fit, mask: Mask, trained: Outcome, ticket: Mask | None, started: datetime, outputs: bool = False
     ) -> None:
-        """Write a finished fit, its row last. Raises OSError when the disk refuses; nothing is half there then."""
+        """Write a finished fit, its row last. Raises OSError when the disk refuses; nothing is half there then.
+
+        Where another has published it meanwhile, its ticket and weights stay, for others may build on them already.
+        """
         from safetensors import numpy, torch
 
-        if ticket is not None:
-            self._tickets.put(fit.id, ticket.to_bytes())
-        if fit.yields_weights:
-            self._weights.put(fit.id, torch.save(trained.weights))
+        first = fit not in self
+        if first and ticket is not None:
+            self._tickets.put(fit.id, ticket.to_bytes(_METADATA))
+        if first and fit.yields_weights:
+            self._weights.put(fit.id, torch.save(trained.weights, _METADATA))
         if outputs:
-            self._outputs.put(fit.id, numpy.save({name: to_8_bit(x) for name, x in trained.outputs.items()}))
+            images = {name: to_8_bit(x) for name, x in trained.outputs.items()}
+            self._outputs.put(fit.id, numpy.save(images, _METADATA))
         table = pa.Table.from_pylist([_row(fit, mask, trained, started)], schema=FITS)
         self._fits.put(fit.id, table)
 
@@ -148,15 +155,16 @@ class Ledger:
     def record_sweep(self, name: str, profile: str, points: list[dict[str, Any]]) -> None:
         """Write down which fits a sweep consists of, one point per trajectory and round (see `schema.POINTS`)."""
         rows = [{"sweep": name, "profile": profile, **point} for point in points]
-        self._sweeps.put(f"{name}.{profile}", to_parquet(pa.Table.from_pylist(rows, schema=POINTS)))
+        table = pa.Table.from_pylist(rows, schema=POINTS).replace_schema_metadata(_METADATA)
+        self._sweeps.put(f"{name}.{profile}", to_parquet(table))
 
     def sweeps(self) -> pa.Table:
         """The points of all sweeps recorded here."""
-        return pa.concat_tables([POINTS.empty_table(), *(aligned(data, POINTS) for _, data in self._sweeps.items())])
+        return pa.concat_tables([POINTS.empty_table(), *(_points("", data) for _, data in self._sweeps.items())])
 
     def record_failure(self, trajectory: str, cause: str) -> None:
         """Write down why a trajectory (by id) could not be finished."""
-        self._failures.put(trajectory, json.dumps({"cause": cause, "when": time.time()}).encode())
+        self._failures.put(trajectory, json.dumps({"cause": cause, "when": time.time(), "schema": VERSION}).encode())
 
     def clear_failure(self, trajectory: str) -> None:
         """Forget the failure of a trajectory that has been finished after all."""
@@ -164,7 +172,7 @@ class Ledger:
 
     def failures(self) -> dict[str, str]:
         """Why trajectories could not be finished, by their id."""
-        return {key: json.loads(data)["cause"] for key, data in self._failures.items()}
+        return {key: _cause("", data) for key, data in self._failures.items()}
 
     def compact(self) -> tuple[int, int]:
         """Fold the files of many rows into few; returns how many there were, and how many are left."""
@@ -178,8 +186,21 @@ class Ledger:
         )
 
     def damaged(self) -> list[str]:
-        """Paths of files whose content does not match the hash in their name; their fits count as not published."""
+        """Paths of what is no whole and readable file of the key in its name; its fits count as not published."""
         return [self.storage.shown(path) for shelf in self._shelves for path in shelf.damaged()]
+
+    def conflicts(self, among: Iterable[str] | None = None) -> dict[str, list[str]]:
+        """The fits, of all or of these ids, that were published with differing results, and what differs.
+
+        That is columns of their rows, or "tickets", "weights", "outputs". All are kept. The row of the fit that was
+        finished first is the one that is read, and of other files the first by name.
+        """
+        among = None if among is None else set(among)
+        found = self._fits.conflicts(among)
+        for shelf in (self._tickets, self._weights, self._outputs):
+            for key in shelf.several(among):
+                found.setdefault(key, []).append(shelf.folder)
+        return dict(sorted(found.items()))
 
     @property
     def _shelves(self) -> tuple[Shelf, ...]:
@@ -199,7 +220,7 @@ def _row(fit: Fit, mask: Mask, trained: Outcome, started: datetime) -> dict[str,
         **fit.schedule.columns(),
         "id": fit.id,
         "schema": VERSION,
-        "spec": json.dumps(fit.canonical(), sort_keys=True),
+        "spec": fit.canonical_text,
         "image": joined(fit.pictures),
         "task": fit.task.kind,
         "hole": " ".join(picture.name for picture in fit.task.pictures) or None,
@@ -232,8 +253,7 @@ def _row(fit: Fit, mask: Mask, trained: Outcome, started: datetime) -> dict[str,
         "seconds": trained.seconds,
         "cpu_seconds": trained.cpu_seconds,
         "steps_per_second": fit.schedule.steps / trained.seconds,
-        **environment.columns(trained.device),
-        "backend": trained.backend,
+        **environment.columns(trained.device, trained.backend),
         "layer_name": [layer.name for layer in mask.layers],
         "layer_size": [layer.size for layer in mask.layers],
         "layer_kept": mask.kept_per_layer,
@@ -250,6 +270,42 @@ def _asked(place: Place) -> float | None:
 def to_8_bit(image: np.ndarray) -> np.ndarray:
     """A (channels, height, width) image in [0, 1] as uint8 (height, width, channels)."""
     return np.ascontiguousarray(np.rint(image.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0))
+
+
+_METADATA = {"schema": str(VERSION)}
+
+
+def _check_tensors(path: str, data: bytes) -> None:
+    from safetensors import deserialize
+
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    require_version(int(header.get("__metadata__", {}).get("schema", 1)), path)
+    deserialize(data)
+
+
+def _check_ticket(path: str, data: bytes) -> None:
+    _check_tensors(path, data)
+    Mask.from_bytes(data)
+
+
+def _check_outputs(path: str, data: bytes) -> None:
+    from safetensors.numpy import load
+
+    _check_tensors(path, data)
+    load(data)
+
+
+def _points(path: str, data: bytes) -> pa.Table:
+    table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+    require_version(int((table.schema.metadata or {}).get(b"schema", 1)), path)
+    check_types(table.schema, POINTS)
+    return filled(table, POINTS)
+
+
+def _cause(path: str, data: bytes) -> str:
+    failure = json.loads(data)
+    require_version(failure.get("schema", 1), path)
+    return str(failure["cause"])
 
 
 def _found(data: bytes | None, fit: Fit, what: str) -> bytes:

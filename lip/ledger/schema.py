@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-VERSION = 1
+from lip.errors import InputError
+
+VERSION = 2
+"""Version of all files of a ledger. Raise it when what they say changes its meaning; an added column does not."""
 
 WHICH = {
     "peak": "oracle: best of all steps against the clean image",
@@ -128,7 +131,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "stalled": (_bool, "more than 5 % of its steps were undone: it hardly left the weights it started from"),
     "diverged": (_bool, "the loss was not finite towards the end"),
     # provenance
-    "started": (pa.timestamp("s", tz="UTC"), "when training began"),
+    "started": (pa.timestamp("ms", tz="UTC"), "when training began"),
     "seconds": (_float, "training time with its records"),
     "cpu_seconds": (_float, "CPU time of the process, all threads, in these seconds; null in older rows"),
     "steps_per_second": (_float, ""),
@@ -140,11 +143,19 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
         _text,
         "dense: PyTorch alone; numba: compiled modules that leave out pruned weights; captured: a CUDA graph",
     ),
+    "kernels": (_text, "backend numba: hash of the kernels' sources and of what compiled them, CPU features included"),
     "host": (_text, "machine"),
+    "cpu": (_text, "model of the CPU"),
     "version_lip": (_text, ""),
     "version_python": (_text, ""),
     "version_torch": (_text, ""),
+    "version_numpy": (_text, ""),
+    "version_numba": (_text, "null: not installed"),
+    "version_cuda": (_text, "that PyTorch is built for; null: none"),
+    "version_cudnn": (_text, "that PyTorch uses; null: none"),
     "code": (_text, "hash of lip's sources"),
+    "commit": (_text, "git commit of the checkout that lip was imported from; null: it was none"),
+    "dirty": (_bool, "whether lip's sources differed from that commit"),
     # the curve and the layers: lists of one length
     "curve_step": (pa.list_(pa.int32()), "sampled steps"),
     **{
@@ -157,6 +168,12 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
 }
 
 FITS = pa.schema([pa.field(name, kind) for name, (kind, _) in COLUMNS.items()])
+
+_NAMES = list(COLUMNS)
+PROVENANCE = _NAMES[_NAMES.index("started") : _NAMES.index("curve_step")]
+"""How a fit was computed: what may differ between two rows of one fit."""
+RESULTS = [name for name in _NAMES if name not in PROVENANCE]
+"""What a fit is and gave: two rows of one fit that differ here are in conflict."""
 
 POINTS = pa.schema(
     [
@@ -183,3 +200,10 @@ POINTS = pa.schema(
 null where the masks come from the image and task themselves. `compat` names what is done as the released code does,
 joined by +; null for nothing. `round` is null at a level between two rounds.
 """
+
+
+def require_version(found: int, path: str) -> None:
+    """Raise InputError for a file that was written by another version."""
+    if found != VERSION:
+        age, remedy = ("a newer", "upgrade lip") if found > VERSION else ("an older", "name an empty storage")
+        raise InputError(f"{path} was written by {age} lip (schema {found}, this one reads {VERSION}); {remedy}")

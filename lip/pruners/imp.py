@@ -45,7 +45,7 @@ class Imp(Pruner):
     def source(self) -> Fit:
         return self.trained
 
-    def mask(self, problem: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
         assert ticket is not None, "IMP is handed its source's ticket"
         ticket = ticket.onto(problem.layers)
         return ticket.unmasked_first() if self.unmasked_first else ticket

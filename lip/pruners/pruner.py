@@ -53,7 +53,7 @@ class Pruner(Recipe):
     """Prune a network that stands at theta_0."""
 
     @abstractmethod
-    def mask(self, problem: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
         """Build the mask; `ticket` is that of the recipe's source, if it has one."""
 
 
@@ -82,5 +82,5 @@ class AtInitialisation(Pruner):
     def scores(self, problem: Prunable) -> Tensor:
         """One score per prunable weight, flat, in module order."""
 
-    def mask(self, problem: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
         return Mask.keep_largest(problem.layers, self.scores(problem).cpu().numpy(), self.kept(problem))

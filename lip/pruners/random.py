@@ -32,10 +32,10 @@ class Random(AtInitialisation):
         total = sum(layer.size for layer in problem.layers)
         return torch.rand(total, generator=problem.stream("random pruning"), dtype=torch.float64)
 
-    def mask(self, problem: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
         if self.random_double or self.unmasked_first:
             return self._as_released(problem)
-        return super().mask(problem, ticket)
+        return super().build(problem, ticket)
 
     def _as_released(self, problem: Prunable) -> Mask:
         import torch

@@ -35,11 +35,11 @@ class Shuffled(Pruner):
     def source(self) -> Spec | None:
         return self.of.source
 
-    def mask(self, problem: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
         import torch
 
         draw = problem.stream("shuffled pruning")
-        given = self.of.mask(problem, ticket)
+        given = self.of.build(problem, ticket)
         ranks = [torch.randperm(layer.size, generator=draw).numpy() for layer in given.layers]
         kept = [rank < count for rank, count in zip(ranks, given.kept_per_layer, strict=True)]
         return Mask(given.layers, np.concatenate(kept))

@@ -32,7 +32,7 @@ class Synflow(AtInitialisation):
     def scores(self, problem: Prunable) -> Tensor:
         return Flow(problem).scores(Mask.dense(problem.layers))
 
-    def mask(self, problem: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
         flow = Flow(problem)
         mask = Mask.dense(problem.layers)
         for kept in cuts(mask.kept, self.kept(problem)):

@@ -50,11 +50,21 @@ class Spec(BaseModel):
     @cached_property
     def id(self) -> str:
         """16 hex digits; equal for equal requests, on every machine and in every release."""
-        return hashlib.sha256(_JSON.encode(self.canonical()).encode()).hexdigest()[:16]
+        return id_of(self.canonical_text)
+
+    @property
+    def canonical_text(self) -> str:
+        """The canonical form as JSON, of which the id is the hash."""
+        return _JSON.encode(self.canonical())
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked anew (`model_copy` would keep the old id)."""
         return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
+
+
+def id_of(text: str) -> str:
+    """The id of the spec whose canonical form is this text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @cache

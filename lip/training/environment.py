@@ -3,21 +3,74 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import resource
+import subprocess
 import sys
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
 
 
 @cache
 def code() -> str:
     """12 hex digits over the sources of this package: tells which code made a row, installed from git or not."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+@cache
+def checkout() -> tuple[str | None, bool | None]:
+    """Return the git commit of the checkout that holds this package, and whether the package differs from it.
+
+    None and None where there is no checkout, or no git.
+    """
+    try:
+        _git("ls-files", "--error-unmatch", "__init__.py")  # not so in the repository around a virtual environment
+        return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain", "."))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def _git(*arguments: str) -> str:
+    """Ask git in this package, without locks, hooks and what the caller's GIT_* variables would change."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
+    asked = subprocess.run(command, cwd=PACKAGE, env=environment, capture_output=True, check=True, timeout=10)
+    return asked.stdout.decode(errors="replace").strip()
+
+
+@cache
+def cpu() -> str:
+    """Return the model name of the CPU, or its architecture where the system tells no name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+@cache
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def kernels(backend: str) -> str | None:
+    """Return the hash of the compiled kernels and what compiled them; None for a backend without kernels."""
+    if backend != "numba":
+        return None
+    from lip.fast.compilation import HASH
+
+    return HASH
 
 
 def begin(device: str) -> None:
@@ -28,7 +81,7 @@ def begin(device: str) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
-def columns(device: str) -> dict[str, object]:
+def columns(device: str, backend: str) -> dict[str, object]:
     """The environment columns of a row; peak memory is that of the process, or of the fit on a CUDA device."""
     import torch
 
@@ -39,14 +92,25 @@ def columns(device: str) -> dict[str, object]:
     else:
         unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes where Linux counts kilobytes
         device_name, peak = device, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    cudnn = torch.backends.cudnn.version()
+    commit, dirty = checkout()
     return {
         "device": device_name,
         "threads": torch.get_num_threads(),
+        "backend": backend,
+        "kernels": kernels(backend),
         "host": platform.node(),
+        "cpu": cpu(),
         "peak_memory_mb": peak,
         "device_memory_mb": total,
         "version_lip": version("lottery-image-priors"),
         "version_python": platform.python_version(),
         "version_torch": torch.__version__,
+        "version_numpy": _version("numpy"),
+        "version_numba": _version("numba"),
+        "version_cuda": torch.version.cuda,
+        "version_cudnn": None if cudnn is None else str(cudnn),
         "code": code(),
+        "commit": commit,
+        "dirty": dirty,
     }

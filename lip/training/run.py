@@ -72,7 +72,7 @@ def build_mask(fit: Fit, model: Problem, ledger: Ledger) -> Mask:
     if isinstance(fit.mask, Dense):
         return Mask.dense(model.layers)
     assert isinstance(fit.mask, Pruner)
-    return fit.mask.mask(model, ledger.ticket(fit.mask_source) if fit.mask_source else None)
+    return fit.mask.build(model, ledger.ticket(fit.mask_source) if fit.mask_source else None)
 
 
 def next_mask(fit: Fit, mask: Mask, result: Outcome) -> Mask | None:

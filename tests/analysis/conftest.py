@@ -17,9 +17,10 @@ import pytest
 from lip.ledger.blobs import Shelf
 from lip.ledger.filesystem import Storage
 from lip.ledger.ledger import Ledger
-from lip.ledger.schema import FITS, SCORES
+from lip.ledger.schema import FITS, SCORES, VERSION
 from lip.masks import kept_after
 from lip.priors import GENERATORS
+from lip.specs.spec import id_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,8 +62,14 @@ def trajectory(
     ]
 
 
+SPECS: dict[str, str] = {}
+"""What invented ids are the hashes of."""
+
+
 def _id(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
+    text = json.dumps({"name": name})
+    SPECS[id_of(text)] = text
+    return id_of(text)
 
 
 def row(point: dict[str, Any], psnr: float, **values: Any) -> dict[str, Any]:
@@ -72,8 +79,8 @@ def row(point: dict[str, Any], psnr: float, **values: Any) -> dict[str, Any]:
     kept = round(size * 0.8**k)
     return {
         "id": point["fit"],
-        "schema": 1,
-        "spec": "{}",
+        "schema": VERSION,
+        "spec": SPECS.get(point["fit"]),
         "image": point["image"],
         "pixels": "0" * 16,
         "image_height": 64,
@@ -117,6 +124,7 @@ class Invented:
     """A ledger filled by hand."""
 
     trajectory = staticmethod(trajectory)
+    id = staticmethod(_id)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -229,7 +237,8 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Frames:
         rows.append(row_of(fit, draw))
         if fit.id in sweep.outputs:
             image = draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-            shelf.put(fit.id, save({name: image for name in (*SCORES, "step_2_ema", "step_30_ema")}))
+            images = {name: image for name in (*SCORES, "step_2_ema", "step_30_ema")}
+            shelf.put(fit.id, save(images, {"schema": str(VERSION)}))
     ledger = Ledger(folder)
     ledger.record_sweep("paper", "smoke", plan.points())
     buffer = io.BytesIO()
@@ -263,7 +272,7 @@ def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
         psnr,
         **{f"psnr_{score}": psnr if scored else None for score in SCORES},
         **{f"step_{score}": 60 for score in SCORES},
-        spec=json.dumps(fit.canonical()),
+        spec=fit.canonical_text,
         **of_curves,
         accuracy_peak=accuracy,
         accuracy_last=accuracy,

@@ -56,7 +56,7 @@ def test_levels_and_what_is_done_as_released_disturb_no_round(invented):
     plain = pruners(invented, "imp", rounds=3)
     other = [
         [
-            {**point, **change, "trajectory": point["trajectory"] + name, "fit": name * 8 + point["fit"][8:]}
+            {**point, **change, "trajectory": point["trajectory"] + name, "fit": invented.id(name + point["fit"])}
             for point in part
         ]
         for part in plain
@@ -184,7 +184,14 @@ def test_psnr_is_that_of_the_output_which_the_published_protocol_reports(invente
     """The averaged one for denoising, the output itself for super-resolution."""
     plain = pruners(invented, "imp", rounds=6, images=("cat",))
     enlarged = [
-        [{**point, "task": "superres", "trajectory": f"{point['trajectory']}-x4", "fit": f"{point['fit'][:-2]}x4"}]
+        [
+            {
+                **point,
+                "task": "superres",
+                "trajectory": f"{point['trajectory']}-x4",
+                "fit": invented.id(f"{point['fit']}x4"),
+            }
+        ]
         for part in plain
         for point in part
     ]
@@ -419,7 +426,11 @@ def test_errors_of_generators_are_judged_against_the_dense_one(invented):
     def points(task, pruner, seed):
         tuned = {"task": task, "source_task": "generate", "source_image": "faces"}
         return [
-            {**point, **tuned, "fit": f"{task}-{pruner if point['round'] else 'dense'}-{seed}-{point['round']}"}
+            {
+                **point,
+                **tuned,
+                "fit": invented.id(f"{task}-{pruner if point['round'] else 'dense'}-{seed}-{point['round']}"),
+            }
             for point in invented.trajectory(pruner=pruner, seed=seed, rounds=6)
         ]
 

@@ -20,7 +20,7 @@ from lip.data.library import Album
 from lip.ledger.ledger import Ledger
 from lip.specs.request import trajectory_of
 from lip.training.restore import Restoration, train
-from lip.training.run import publish
+from lip.training.run import build_mask, publish
 
 ROUNDS = (0, 5, 10, 14)
 
@@ -39,8 +39,7 @@ def main(seeds: int) -> None:
             for k in ROUNDS:
                 (dense,) = ledger.fits(ids=[fits[k].id]).to_pylist()
                 problem = Restoration(fits[k], album.pixels)
-                source = fits[k].mask.source
-                mask = fits[k].mask.mask(problem, ledger.ticket(source) if source else None)
+                mask = build_mask(fits[k], problem, ledger)
                 compiled = train(problem, mask, backend="numba").scores
                 for which in ("peak_ema", "last_ema"):
                     found = compiled[which].psnr - dense[f"psnr_{which}"]

@@ -24,7 +24,7 @@ def test_grasp_scores_as_published(arrays) -> None:
 @pytest.mark.parametrize("round", [1, 5, 10, 14])
 def test_grasp_keeps_the_weights_that_are_kept_as_published(arrays, round: int) -> None:
     """But for the one at the published threshold, which is kept there beyond the number asked for."""
-    mask = PRUNERS["grasp"].at(round, None).mask(arrays.problem(16, 16), None)
+    mask = PRUNERS["grasp"].at(round, None).build(arrays.problem(16, 16), None)
     published = arrays.mask(f"mask{round}")
     assert (mask.kept, published.sum()) == (arrays[f"kept{round}"], mask.kept + 1)
     assert not (mask.bits & ~published).any()

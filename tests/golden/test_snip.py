@@ -21,6 +21,6 @@ def test_snip_scores_as_published(arrays) -> None:
 
 @pytest.mark.parametrize("round", [1, 5, 10, 14])
 def test_snip_keeps_the_weights_that_are_kept_as_published(arrays, round: int) -> None:
-    mask = PRUNERS["snip"].at(round, None).mask(arrays.problem(16, 16), None)
+    mask = PRUNERS["snip"].at(round, None).build(arrays.problem(16, 16), None)
     assert mask.kept == arrays[f"kept{round}"]
     assert np.array_equal(mask.bits, arrays.mask(f"mask{round}"))

@@ -23,7 +23,7 @@ from lip.specs.trajectory import Origin, Trajectory
 from lip.tasks.classify import Classify
 from lip.tasks.denoise import Denoise
 from lip.training.classify import Classification
-from lip.training.run import publish
+from lip.training.run import build_mask, publish
 
 SMALL = Hourglass(width=8, scales=2)
 CIFAR = DataSet(name="c", pixels="0" * 16, height=50, width=50, channels=3, classes=10, train=50_000, test=10_000)
@@ -159,7 +159,7 @@ def test_counts_are_exact_and_the_pruned_stay_zero_for_every_pruner(pruner: str,
         for source in each.sources:
             publish(source, IMAGES, ledger)
         concrete = problem(each)
-        mask = each.mask.mask(concrete, ledger.ticket(each.mask.source) if each.mask.source else None)
+        mask = build_mask(each, concrete, ledger)
         assert mask.kept == kept_after(concrete.prunable_count, round)
         trained = concrete.train(mask)
         assert (trained.prunable[~mask.bits] == 0).all()

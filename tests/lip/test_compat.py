@@ -89,10 +89,10 @@ def test_the_true_sparsities_of_released_random_pruning_are_those_measured_of_it
     measured = {1: 35, 2: 58, 3: 73, 4: 82, 5: 88, 6: 92, 7: 94, 8: 96, 10: 97.2, 13: 98.0, 16: 98.25}
     problem = tiny.problem(prior=Hourglass(scales=5), picture=_large(tiny))
     for rounds in (1, 3, 6, 10, 16):
-        mask = Random(rounds=rounds, random_double=True, unmasked_first=True).mask(problem, None)
+        mask = Random(rounds=rounds, random_double=True, unmasked_first=True).build(problem, None)
         assert 100 * mask.sparsity == pytest.approx(measured[rounds], abs=0.5)
         assert mask.kept_per_layer[:2] == [128, 36_864]
-    double = Random(rounds=2, random_double=True).mask(problem, None)
+    double = Random(rounds=2, random_double=True).build(problem, None)
     assert double.sparsity == pytest.approx(1 - 0.64**2, abs=1e-3)
 
 

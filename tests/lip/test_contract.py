@@ -18,6 +18,7 @@ from lip.specs.trajectory import Trajectory
 from lip.training.model import Problem
 from lip.training.record import Trained
 from lip.training.restore import train
+from lip.training.run import build_mask
 
 SMALL: dict[str, Prior] = {
     "decoder": Decoder(width=8, scales=2),
@@ -53,7 +54,7 @@ def mask_of(fit: Fit, tiny, ledger: Ledger) -> tuple[Problem, Mask]:
     for source in fit.sources:
         tiny.publish(source, ledger)
     problem = tiny.problem(fit)
-    return problem, fit.mask.mask(problem, ledger.ticket(fit.mask.source) if fit.mask.source else None)
+    return problem, build_mask(fit, problem, ledger)
 
 
 def test_counts_are_exact_rounds_nested_and_seeds_repeatable(made: Trajectory, tiny, ledger: Ledger) -> None:

@@ -347,7 +347,7 @@ def test_pruned_transposed_weights_stay_exactly_zero(tiny, number: int) -> None:
 @pytest.mark.parametrize("pruner", ["snip", "grasp", "synflow", "layerwise"])
 def test_pruners_at_initialisation_work_on_it(tiny, pruner: str) -> None:
     fit = tiny.trajectory(pruner=pruner, rounds=2, prior=small("86 11/11")).fits[2]
-    mask = fit.mask.mask(tiny.problem(fit), None)
+    mask = fit.mask.build(tiny.problem(fit), None)
     assert mask.sparsity == pytest.approx(0.36, abs=1e-4)
 
 

@@ -28,7 +28,7 @@ def test_a_fit_in_double_precision_has_the_same_draws_and_no_single_precision_te
 @pytest.mark.parametrize("pruner", ["snip", "grasp", "magnitude", "synflow", "random"])
 def test_every_pruner_scores_in_double_precision(tiny, pruner: str) -> None:
     fits = [tiny.fit(precision=name, mask=PRUNERS[pruner].at(3, None)) for name in ("float32", "float64")]
-    single, double = (fit.mask.mask(tiny.problem(fit), None) for fit in fits)
+    single, double = (fit.mask.build(tiny.problem(fit), None) for fit in fits)
     assert single.kept == double.kept
     assert (single.bits != double.bits).mean() < 0.01, "but for near ties"
 

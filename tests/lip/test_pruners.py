@@ -16,7 +16,7 @@ from lip.pruners import PRUNERS
 from lip.pruners.imp import cut
 from lip.pruners.oes import divergence
 from lip.pruners.synflow import Flow, cuts
-from lip.specs.recipe import Dense
+from lip.training.run import build_mask
 
 
 @pytest.fixture(params=PRUNERS)
@@ -40,7 +40,7 @@ def masks(tiny):
         for fit in fits:
             problem = tiny.problem(fit)
             ticket = next_ticket(found[-1], random) if fit.mask.source else None
-            found.append(fit.mask.mask(problem, ticket))
+            found.append(fit.mask.build(problem, ticket))
             assert found[-1].layers == problem.layers
         return found
 
@@ -54,7 +54,7 @@ def test_what_is_drawn_for_an_id_stays_what_it_was(tiny, pruner: str, drawn: str
     """Another stream, or another order of draws, would give published ids another meaning."""
     options = (("counts_of", "random"),) if pruner == "shuffled" else ()
     _, fit = tiny.trajectory(pruner=pruner, rounds=1, options=options).fits
-    mask = fit.mask.mask(tiny.problem(fit), None)
+    mask = fit.mask.build(tiny.problem(fit), None)
     assert hashlib.sha256(np.packbits(mask.bits).tobytes()).hexdigest()[:8] == drawn
 
 
@@ -68,9 +68,9 @@ def test_a_recipe_knows_its_round(tiny, pruner: str) -> None:
     assert [fit.mask.kind for fit in fits] == ["dense", pruner, pruner, pruner]
 
 
-def test_dense_keeps_everything(tiny) -> None:
+def test_dense_keeps_everything(tiny, ledger) -> None:
     problem = tiny.problem()
-    assert Dense().mask(problem, None) == Mask.dense(problem.layers)
+    assert build_mask(tiny.fit(), problem, ledger) == Mask.dense(problem.layers)
 
 
 def test_random_takes_the_same_share_of_every_layer(masks) -> None:
@@ -108,7 +108,7 @@ def test_imp_uses_the_ticket_it_is_handed(tiny) -> None:
     fit = tiny.trajectory().fits[1]
     problem = tiny.problem(fit)
     ticket = Mask.keep_largest(problem.layers, np.arange(int(problem.prunable.sum())), 100)
-    assert fit.mask.mask(problem, ticket) is ticket
+    assert fit.mask.build(problem, ticket) is ticket
 
 
 def test_snip_keeps_the_weights_whose_masking_moves_the_loss_most(tiny) -> None:
@@ -125,14 +125,14 @@ def test_snip_keeps_the_weights_whose_masking_moves_the_loss_most(tiny) -> None:
 
     ours = problem.theta.detach()[problem.prunable] * problem.gradient("snip")
     assert torch.allclose(ours, flat[problem.prunable], rtol=1e-4, atol=1e-9)
-    scores, kept = flat[problem.prunable].abs().numpy(), fit.mask.mask(problem, None).bits
+    scores, kept = flat[problem.prunable].abs().numpy(), fit.mask.build(problem, None).bits
     assert scores[kept].min() >= scores[~kept].max() * (1 - 1e-4)
     assert scores[kept].min() > 1.05 * np.median(scores)
 
 
 def test_snip_leaves_no_trace_in_the_problem(tiny) -> None:
     problem, untouched = tiny.problem(), tiny.problem()
-    PRUNERS["snip"](rounds=1).mask(problem, None)
+    PRUNERS["snip"](rounds=1).build(problem, None)
     assert all(torch.equal(value, untouched.weights()[name]) for name, value in problem.weights().items())
     assert problem.slope.count_nonzero() == 0
     assert all(p.grad.count_nonzero() == 0 for p in problem.net.parameters())
@@ -149,7 +149,7 @@ def test_shuffled_keeps_the_counts_of_imp_and_nothing_else(tiny) -> None:
     fit = tiny.trajectory(pruner="shuffled").fits[1]
     problem = tiny.problem(fit)
     ticket = Mask.keep_largest(problem.layers, np.arange(int(problem.prunable.sum())), 700)
-    mask = fit.mask.mask(problem, ticket)
+    mask = fit.mask.build(problem, ticket)
     assert mask.kept_per_layer == ticket.kept_per_layer
     assert mask != ticket
 
@@ -163,7 +163,7 @@ def test_shuffled_masks_come_from_the_tickets_of_imp(tiny) -> None:
 def test_magnitude_keeps_the_largest_weights_of_theta_0(tiny) -> None:
     fit = tiny.trajectory(pruner="magnitude", rounds=3).fits[3]
     problem = tiny.problem(fit)
-    sizes, kept = problem.theta.detach()[problem.prunable].abs().numpy(), fit.mask.mask(problem, None).bits
+    sizes, kept = problem.theta.detach()[problem.prunable].abs().numpy(), fit.mask.build(problem, None).bits
     assert sizes[kept].min() >= sizes[~kept].max()
 
 
@@ -191,7 +191,7 @@ def test_grasp_scores_by_the_change_of_the_gradient_norm(tiny) -> None:
     fresh = tiny.problem()
     assert (fresh.curvature("grasp").double() * along).sum() == pytest.approx(float(expected), rel=1e-3)
     recipe = PRUNERS["grasp"](rounds=3)
-    scores, kept = recipe.scores(fresh).numpy(), recipe.mask(fresh, None).bits
+    scores, kept = recipe.scores(fresh).numpy(), recipe.build(fresh, None).bits
     assert scores[kept].min() >= scores[~kept].max(), "the largest -theta * H g go, the signed score counts"
     assert scores[~kept].max() < 0 < scores.max()
 
@@ -199,7 +199,7 @@ def test_grasp_scores_by_the_change_of_the_gradient_norm(tiny) -> None:
 @pytest.mark.parametrize("pruner", ["grasp", "oes", "synflow"])
 def test_scoring_leaves_no_trace_in_the_problem(tiny, pruner: str) -> None:
     problem, untouched = tiny.problem(), tiny.problem()
-    PRUNERS[pruner](rounds=1).mask(problem, None)
+    PRUNERS[pruner](rounds=1).build(problem, None)
     assert all(torch.equal(value, untouched.weights()[name]) for name, value in problem.weights().items())
     assert problem.slope.count_nonzero() == 0
 
@@ -227,7 +227,7 @@ def test_synflow_is_conserved(tiny) -> None:
 def test_synflow_never_empties_a_layer_while_others_have_weights_to_give(tiny) -> None:
     """What SynFlow is for: iterating with conserved scores avoids layer collapse, where one shot would not."""
     fit = tiny.trajectory(pruner="synflow", rounds=14, prior=Hourglass(width=8, scales=2, skip=0)).fits[14]
-    mask = fit.mask.mask(tiny.problem(fit), None)
+    mask = fit.mask.build(tiny.problem(fit), None)
     assert mask.kept == kept_after(mask.bits.size, 14)
     assert min(mask.kept_per_layer) > 0
 
@@ -238,7 +238,7 @@ def test_oes_learns_masks_under_which_theta_0_is_closer_to_the_observation_than_
         quick = (("search", 8),) if pruner == "oes" else ()
         fit = tiny.trajectory(pruner=pruner, rounds=2, steps=60, options=quick).fits[2]
         problem = tiny.problem(fit)
-        problem.theta.data.mul_(problem.spread(fit.mask.mask(problem, None)))
+        problem.theta.data.mul_(problem.spread(fit.mask.build(problem, None)))
         with torch.no_grad():
             losses[pruner] = problem.loss(problem.net(problem.code)).item()
     assert losses["oes"] < 0.8 * losses["random"]
@@ -274,7 +274,7 @@ def test_synflow_cuts_in_a_hundred_steps_of_one_rate(tiny, monkeypatch: pytest.M
     largest = Mask.keep_largest
     monkeypatch.setattr(Mask, "keep_largest", lambda *given: asked.append(given[-1]) or largest(*given))
     problem = tiny.problem()
-    mask = PRUNERS["synflow"](rounds=5).mask(problem, None)
+    mask = PRUNERS["synflow"](rounds=5).build(problem, None)
     total = problem.prunable_count
     assert asked == [ceil(total * (mask.kept / total) ** (t / 100) - 1e-6) for t in range(1, 101)]
 

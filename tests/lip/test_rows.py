@@ -3,27 +3,61 @@
 from __future__ import annotations
 
 import io
+import json
+from collections import defaultdict
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lip.ledger.blobs import Shelf
+from lip.errors import InputError
 from lip.ledger.filesystem import Storage
+from lip.ledger.schema import FITS, VERSION
 from lip.ledger.tables import Rows, to_parquet
+from lip.specs.spec import id_of
 
-SCHEMA = pa.schema([("id", pa.string()), ("value", pa.int64())])
-IDS = [f"{group}{number}" for group in ("aa", "ab", "b0") for number in range(4)]
+SCHEMA = pa.schema([FITS.field("id"), FITS.field("backtracks")])
+
+
+def _specs() -> dict[str, str]:
+    """By id, specs whose ids begin in three ways, five of each."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for number in count():
+        text = json.dumps({"seed": number})
+        group = found[id_of(text)[:2]]
+        if len(group) < 5:
+            group[id_of(text)] = text
+        if all(len(found[name]) == 5 for name in ("aa", "ab", "b0")):
+            return {key: text for name in ("aa", "ab", "b0") for key, text in sorted(found[name].items())}
+    raise AssertionError
+
+
+SPECS = _specs()
+NAMES = {f"{key[:2]}{place % 5}": key for place, key in enumerate(SPECS)}
+"""Short names: the group and a number, of which 4 is not filled."""
+IDS = [key for name, key in NAMES.items() if not name.endswith("4")]
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Rows:
-    return Rows(Shelf(Storage(tmp_path), "rows", ".parquet"))
+    return Rows(Storage(tmp_path), "rows")
 
 
-def put(rows: Rows, key: str, value: int) -> None:
-    rows.put(key, pa.table({"id": [key], "value": [value]}, SCHEMA))
+def row(key: str, value: int, **others: object) -> dict[str, object]:
+    known = {"id": key, "schema": VERSION, "spec": SPECS.get(key), "backtracks": value}
+    return {**known, "started": NOON, "seconds": 1.0, **others}
+
+
+def table(*rows: dict[str, object]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), FITS)
+
+
+def put(rows: Rows, key: str, value: int, **others: object) -> None:
+    rows.put(key, table(row(key, value, **others)))
 
 
 def fill(rows: Rows) -> dict[str, int]:
@@ -33,13 +67,13 @@ def fill(rows: Rows) -> dict[str, int]:
 
 
 def read(rows: Rows) -> dict[str, int]:
-    table = rows.read(SCHEMA)
-    assert table["id"].to_pylist() == sorted(table["id"].to_pylist())
-    return dict(zip(table["id"].to_pylist(), table["value"].to_pylist(), strict=True))
+    found = rows.read(SCHEMA)
+    assert found["id"].to_pylist() == sorted(found["id"].to_pylist())
+    return dict(zip(found["id"].to_pylist(), found["backtracks"].to_pylist(), strict=True))
 
 
 def files(rows: Rows) -> list[Path]:
-    return sorted(path for path in rows.shelf.storage.folder.rglob("*") if path.is_file())
+    return sorted(path for path in (rows.shelf.storage.folder / "rows").rglob("*") if path.is_file())
 
 
 def test_folded_rows_are_read_as_before(rows: Rows) -> None:
@@ -47,57 +81,62 @@ def test_folded_rows_are_read_as_before(rows: Rows) -> None:
     assert rows.compact() == (12, 3)
     assert len(files(rows)) == 3
     assert read(rows) == values
-    assert rows.read(SCHEMA, ["ab2", "zz9", "aa1"]).to_pydict() == {"id": ["aa1", "ab2"], "value": [1, 6]}
+    asked = [NAMES["ab2"], "zz9", NAMES["aa1"]]
+    assert rows.read(SCHEMA, asked).to_pydict() == {"id": [NAMES["aa1"], NAMES["ab2"]], "backtracks": [1, 6]}
     for verified in (False, True):
-        assert rows.keys([*IDS, "zz9", "aa9"], verified) == set(IDS)
+        assert rows.keys([*IDS, "zz9", NAMES["aa4"]], verified) == set(IDS)
 
 
 def test_readers_see_packs_and_single_rows_and_folding_again_takes_both(rows: Rows) -> None:
     values = fill(rows)
     rows.compact()
-    for key, value in (("aa9", 99), ("aa1", 42)):
-        put(rows, key, value)
-        values[key] = value
-    assert read(rows) == values, "and a row published again counts instead of the folded one"
+    put(rows, NAMES["aa4"], 99)
+    put(rows, NAMES["aa1"], 1, seconds=5.0)
+    values[NAMES["aa4"]] = 99
+    assert read(rows) == values
     assert rows.compact() == (5, 3)
+    assert rows.read(pa.schema([FITS.field("seconds")]), [NAMES["aa1"]]).to_pydict() == {"seconds": [1.0]}
     assert read(rows) == values
     assert rows.compact() == (3, 3), "nothing is left to do"
 
 
 def test_columns_that_this_version_does_not_know_are_kept(rows: Rows) -> None:
-    put(rows, "aa0", 0)
-    rows.put("aa1", pa.table({"id": ["aa1"], "added_later": ["x"]}))
+    keys = [NAMES["aa0"], NAMES["aa1"]]
+    put(rows, keys[0], 0)
+    rows.put(keys[1], table(row(keys[1], 1)).append_column("added_later", pa.array(["x"])))
     rows.compact()
-    assert pq.read_table(io.BytesIO(files(rows)[0].read_bytes())).to_pydict() == {
-        "id": ["aa0", "aa1"],
-        "value": [0, None],
+    found = pq.read_table(io.BytesIO(files(rows)[0].read_bytes()))
+    assert found.select(["id", "backtracks", "added_later"]).to_pydict() == {
+        "id": keys,
+        "backtracks": [0, 1],
         "added_later": [None, "x"],
     }
 
 
 def test_damage_is_neither_read_nor_folded_nor_deleted(rows: Rows) -> None:
     values = fill(rows)
-    hurt = next(path for path in files(rows) if path.name.startswith("ab1"))
+    hurt = next(path for path in files(rows) if path.name.startswith(NAMES["ab1"]))
     hurt.write_bytes(hurt.read_bytes()[:-1])
-    del values["ab1"]
+    del values[NAMES["ab1"]]
     assert read(rows) == values
     assert rows.compact() == (12, 4)
     assert read(rows) == values
     assert hurt in files(rows)
     assert rows.shelf.damaged() == [str(hurt.relative_to(rows.shelf.storage.folder))]
-    pack = next(path for path in files(rows) if path.name.startswith("b0"))
+    pack = next(path for path in files(rows) if path.name.startswith("b0."))
     data = bytearray(pack.read_bytes())
     data[100] ^= 1
     pack.write_bytes(data)
-    assert rows.keys(IDS, verified=False) == {"ab1", *values} - {"b00", "b01", "b02", "b03"}
-    assert rows.keys(IDS, verified=True) == values.keys() - {"b00", "b01", "b02", "b03"}
+    lost = {key for key in IDS if key.startswith("b0")}
+    assert rows.keys(IDS, verified=False) == {NAMES["ab1"], *values} - lost
+    assert rows.keys(IDS, verified=True) == values.keys() - lost
 
 
 def test_a_reader_that_listed_before_the_folding_finds_the_rows_after_it(
     rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = fill(rows)
-    other = Rows(Shelf(rows.shelf.storage, "rows", ".parquet"))
+    other = Rows(rows.shelf.storage, "rows")
     list_files = rows.shelf.files
 
     def folded_just_after(group: str) -> list[str]:
@@ -117,24 +156,24 @@ def test_files_that_vanish_one_by_one_while_they_are_read_are_found_in_the_pack(
     monkeypatch.setattr(Storage, "remove", lambda *_: None)
     rows.compact()
     monkeypatch.undo()
-    read_file = rows.shelf.read
+    read_file = rows.shelf.storage.read
 
-    def just_deleted(path: str) -> bytes | None:
+    def just_deleted(path: str) -> bytes:
         if ".pack-" not in path:
             raise FileNotFoundError(path)
         return read_file(path)
 
-    monkeypatch.setattr(rows.shelf, "read", just_deleted)
+    monkeypatch.setattr(rows.shelf.storage, "read", just_deleted)
     assert read(rows) == values
 
 
 def test_what_cannot_be_found_again_is_never_taken_for_not_there(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(rows)
 
-    def vanishes(path: str) -> bytes | None:
+    def vanishes(path: str) -> bytes:
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr(rows.shelf, "read", vanishes)
+    monkeypatch.setattr(rows.shelf.storage, "read", vanishes)
     with pytest.raises(FileNotFoundError, match="vanish"):
         rows.read(SCHEMA)
 
@@ -142,13 +181,13 @@ def test_what_cannot_be_found_again_is_never_taken_for_not_there(rows: Rows, mon
 @pytest.mark.parametrize("moment", ["before the pack is written", "after the pack is written"])
 def test_two_that_fold_at_once_lose_nothing(rows: Rows, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     """The other one also folds a row that was published after the first had read."""
-    values = fill(rows) | {"aa9": 99}
-    other = Rows(Shelf(rows.shelf.storage, "rows", ".parquet"))
+    values = fill(rows) | {NAMES["aa4"]: 99}
+    other = Rows(rows.shelf.storage, "rows")
     add = rows.shelf.add
 
     def interrupted(key: str, data: bytes) -> str:
         path = add(key, data) if moment.startswith("after") else None
-        put(other, "aa9", 99)
+        put(other, NAMES["aa4"], 99)
         other.compact()
         return path or add(key, data)
 
@@ -181,9 +220,107 @@ def test_a_full_disk_or_a_pack_that_does_not_read_back_deletes_nothing(
         assert read(rows) == values
 
 
-def test_a_pack_is_one_parquet_file_with_its_rows_in_order(rows: Rows) -> None:
+def test_a_pack_is_one_parquet_file_with_its_rows_in_order(rows: Rows, tmp_path: Path) -> None:
     fill(rows)
     rows.compact()
-    table = pa.concat_tables(pq.read_table(io.BytesIO(path.read_bytes())) for path in files(rows))
-    assert table["id"].to_pylist() == sorted(IDS)
-    assert to_parquet(table.slice(0, 4)) == files(rows)[0].read_bytes(), "the same rows have the same name"
+    whole = pa.concat_tables(pq.read_table(io.BytesIO(path.read_bytes())) for path in files(rows))
+    assert whole["id"].to_pylist() == sorted(IDS)
+    other = Rows(Storage(tmp_path / "other"), "rows")
+    for value, key in reversed(list(enumerate(IDS))):
+        put(other, key, value)
+    other.compact()
+    assert [path.name for path in files(other)] == [path.name for path in files(rows)], "the same rows, the same name"
+
+
+# What cannot be a row of its key
+
+
+def damaged(rows: Rows) -> list[str]:
+    return [Path(path).name[:16] for path in rows.shelf.damaged()]
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_row_under_the_name_of_another_is_not_believed(rows: Rows, folded: bool) -> None:
+    """Its own hash is right, whether it was moved there or written there."""
+    one, two = NAMES["aa0"], NAMES["aa1"]
+    put(rows, two, 2)
+    (path,) = files(rows)
+    path.rename(path.with_name(path.name.replace(two, one)))
+    assert (read(rows), damaged(rows)) == ({}, [one])
+    rows.shelf.add("aa.pack" if folded else one, to_parquet(table(row(two, 2, id=one))))
+    assert read(rows) == {}
+    assert len(damaged(rows)) == 2
+    put(rows, one, 1)
+    assert read(rows) == {one: 1}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"junk",
+        to_parquet(pa.table({"id": [NAMES["aa0"]], "spec": [SPECS[NAMES["aa0"]]], "schema": ["two"]})),
+        to_parquet(pa.table({"id": [NAMES["aa0"]]})),
+        to_parquet(table()),
+    ],
+    ids=["empty", "no parquet", "a column of another type", "no spec", "no row"],
+)
+def test_what_has_the_right_hash_and_cannot_be_parsed_is_damaged(rows: Rows, data: bytes) -> None:
+    key = NAMES["aa0"]
+    rows.shelf.add(key, data)
+    put(rows, NAMES["aa1"], 1)
+    assert read(rows) == {NAMES["aa1"]: 1}
+    assert rows.keys([key], verified=True) == set()
+    assert damaged(rows) == [key]
+    assert rows.compact() == (2, 2), "it is kept as it is"
+    put(rows, key, 7)
+    assert read(rows)[key] == 7
+    assert damaged(rows) == []
+
+
+def test_a_folder_in_place_of_a_file_is_listed_and_passed_over(rows: Rows) -> None:
+    fill(rows)
+    (rows.shelf.storage.folder / "rows" / "aa" / f"{NAMES['aa4']}-{'0' * 16}.parquet").mkdir()
+    assert set(read(rows)) == set(IDS)
+    assert damaged(rows) == [NAMES["aa4"]]
+
+
+@pytest.mark.parametrize(("version", "words"), [(VERSION + 97, "newer"), (VERSION - 1, "older")])
+def test_another_version_of_the_schema_is_announced_and_kept(rows: Rows, version: int, words: str) -> None:
+    fill(rows)
+    put(rows, NAMES["aa4"], 1, schema=version)
+    (strange,) = [path for path in files(rows) if path.name.startswith(NAMES["aa4"])]
+    for reader in (lambda: read(rows), rows.compact):
+        with pytest.raises(InputError, match=rf"was written by an? {words} lip \(schema {version}, this one reads"):
+            reader()
+    assert strange in files(rows)
+
+
+# Two rows of one fit
+
+
+def test_rows_that_differ_only_in_how_they_were_computed_are_no_conflict(rows: Rows) -> None:
+    key = NAMES["aa0"]
+    for seconds, host in ((1.0, "a"), (2.0, "b")):
+        rows.shelf.add(key, to_parquet(table(row(key, 3, seconds=seconds, host=host))))
+    assert rows.conflicts() == {}
+    assert rows.compact() == (2, 1)
+    assert read(rows) == {key: 3}
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_rows_with_other_results_are_a_conflict_and_both_are_kept(rows: Rows, folded: bool) -> None:
+    """What was finished first counts, whatever the hashes are."""
+    key = NAMES["aa0"]
+    for value, minute in ((97, 5), (20, 1), (99, 3)):
+        put(rows, key, value, started=NOON.replace(minute=minute))
+    if folded:
+        assert rows.compact() == (3, 1)
+        assert rows.compact() == (1, 1)
+    assert rows.conflicts() == {key: ["backtracks"]}
+    assert rows.conflicts([NAMES["aa1"]]) == {}
+    assert read(rows) == {key: 20}
+    (pack, *others) = files(rows)
+    assert len(others) == (0 if folded else 2)
+    if folded:
+        assert sorted(pq.read_table(pack)["backtracks"].to_pylist()) == [20, 97, 99]

@@ -30,7 +30,7 @@ def damaged(shelf: Shelf) -> list[Path]:
 def test_what_is_put_is_got_until_it_is_removed(shelf: Shelf) -> None:
     assert shelf.get("key") is None
     path = put(shelf, "key", b"data")
-    assert path == shelf.storage.folder / "shelf" / "ke" / "key-3a6eb0790f39ac87.bin"  # sha256 of b"data"
+    assert path == shelf.storage.folder / "shelf" / "ke" / "key-0307911a325b6de4.bin"  # sha256 of b"shelf/key\0data"
     assert path.read_bytes() == shelf.get("key") == b"data"
     shelf.remove("key")
     assert shelf.get("key") is None
@@ -43,11 +43,11 @@ def test_no_data_are_data_too(shelf: Shelf) -> None:
 
 
 def test_a_key_is_not_taken_for_one_that_begins_like_it(shelf: Shelf) -> None:
-    shelf.put("key-3a6eb0790f39ac87", b"long")
+    shelf.put("key-0307911a325b6de4", b"long")
     assert shelf.get("key") is None
     shelf.put("key", b"short")
     shelf.remove("key")
-    assert shelf.get("key-3a6eb0790f39ac87") == b"long"
+    assert shelf.get("key-0307911a325b6de4") == b"long"
 
 
 def test_items_come_in_order_of_their_keys(shelf: Shelf) -> None:
@@ -182,7 +182,51 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_unseen_until_then(
 
 def test_other_files_in_the_folder_are_nobodys_business(shelf: Shelf) -> None:
     path = put(shelf, "key", b"data")
-    for name in (".DS_Store", "notes.txt", "key.bin", f".{'0' * 32}", "key-3a6eb0790f39ac87.json"):
+    for name in (".DS_Store", "notes.txt", "key.bin", f".{'0' * 32}", "key-0307911a325b6de4.json"):
         path.with_name(name).write_bytes(b"other")
     assert list(shelf.items()) == [("key", b"data")]
     assert damaged(shelf) == []
+
+
+def test_a_file_under_the_name_of_another_key_is_damaged(shelf: Shelf) -> None:
+    """A ticket moved to another fit, for one: its content is whole, and not what the key stands for."""
+    path = put(shelf, "key", b"data")
+    path.rename(path.with_name(path.name.replace("key", "kex")))
+    assert shelf.get("kex") is None
+    assert len(shelf.damaged()) == 1
+    shelf.put("kex", b"own")
+    assert shelf.get("kex") == b"own"
+    assert shelf.damaged() == []
+
+
+def test_a_file_of_another_folder_is_damaged(shelf: Shelf) -> None:
+    other = Shelf(shelf.storage, "other", ".bin")
+    path = put(shelf, "key", b"data")
+    (path.parents[2] / "other" / "ke").mkdir(parents=True)
+    path.rename(path.parents[2] / "other" / "ke" / path.name)
+    assert other.get("key") is None
+    assert len(other.damaged()) == 1
+
+
+def test_what_cannot_be_parsed_is_damaged_however_its_parser_fails(tmp_path: Path) -> None:
+    def fails(path: str, data: bytes) -> None:
+        if data == b"bad":
+            raise RecursionError
+
+    shelf = Shelf(Storage(tmp_path), "shelf", ".bin", fails)
+    shelf.add("key", b"bad")
+    assert shelf.get("key") is None
+    shelf.add("key", b"good")
+    assert shelf.get("key") == b"good"
+    assert len(shelf.damaged()) == 1
+
+
+def test_several_whole_files_of_a_key_are_told_and_damaged_ones_do_not_count(shelf: Shelf) -> None:
+    shelf.add("one", b"data")
+    for data in (b"data", b"other"):
+        shelf.add("two", data)
+    shelf.add("six", b"data")
+    path = put(shelf, "six", b"x")
+    path.write_bytes(b"y")
+    assert shelf.several() == {"two"}
+    assert shelf.several(["one", "six"]) == set()

@@ -23,14 +23,12 @@ import psutil
 import pytest
 
 from lip.ledger.ledger import Ledger
-from lip.ledger.schema import FITS
+from lip.ledger.schema import RESULTS
 from sweeps.plan import Plan
 from sweeps.spec import read
 
 pytestmark = [pytest.mark.chaos, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
-MEASURED = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb", "host", "code"]
-"""Columns that two runs of one fit need not share."""
 WAIT = 600
 ENVIRONMENT = os.environ | {"COLUMNS": "200", "RAY_AUTH_MODE": "disabled"}
 
@@ -82,7 +80,7 @@ def wait_for_fits(storage: Path, count: int) -> None:
 
 
 def results(storage: Path) -> list[dict[str, object]]:
-    return Ledger(storage).fits([name for name in FITS.names if name not in MEASURED]).to_pylist()
+    return Ledger(storage).fits(RESULTS).to_pylist()
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ import pytest
 import yaml
 
 from lip.ledger.ledger import Ledger
-from lip.ledger.schema import FITS
+from lip.ledger.schema import RESULTS
 
 TOP = Path(__file__).parents[2]
 NAMESPACES = ["unshare", "-n", "-m", "-p", "-u", "--fork", "--kill-child", "--mount-proc"]
@@ -46,8 +46,6 @@ REFUSED = {
 }
 """What nodes cannot do, and what is said about it."""
 NEEDED = all(map(shutil.which, ("unshare", "sshd", "rsync"))) and all(map(find_spec, ("moto", "boto3", "aiohttp")))
-MEASURED = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb", "host", "code"]
-"""Columns that two runs of one fit need not share."""
 
 
 @pytest.mark.chaos
@@ -69,7 +67,7 @@ def test_readme_brings_a_cluster_up_runs_a_sweep_on_it_and_takes_it_down(tmp_pat
     assert done.returncode == 0
     there, undisturbed = Ledger(tmp_path / "results"), Ledger(tmp_path / "undisturbed")
     assert set(there.fits(["host"])["host"].to_pylist()) == {"host2", "host3"}, "both workers, and never the head"
-    columns = [name for name in FITS.names if name not in MEASURED]
+    columns = RESULTS
     assert there.fits(columns).to_pylist() == undisturbed.fits(columns).to_pylist()
     assert there.damaged() == []
 

@@ -15,16 +15,13 @@ import pyarrow.compute as pc
 import pytest
 
 from lip.ledger.ledger import Ledger
-from lip.ledger.schema import FITS
+from lip.ledger.schema import RESULTS
 from sweeps.spec import read
 
 Write = Callable[..., str]
 
 COUNTS = "16 results from 14 fits: 13 of their own (3 results share another's), 1 extra run to rewind to"
 DONE = "16 of 16 results published, 14 of 14 fits"
-
-MEASURED = ["started", "seconds", "cpu_seconds", "steps_per_second", "peak_memory_mb", "host"]
-"""Columns that two runs of one fit need not share."""
 
 
 def start(*arguments: str, columns: int = 200) -> subprocess.Popen[str]:
@@ -53,7 +50,7 @@ def wait_for_fits(folder: Path, count: int) -> None:
 
 
 def results(storage: Path) -> list[dict[str, object]]:
-    return Ledger(storage).fits([name for name in FITS.names if name not in MEASURED]).to_pylist()
+    return Ledger(storage).fits(RESULTS).to_pylist()
 
 
 @pytest.fixture(scope="module")

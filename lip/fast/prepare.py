@@ -1,0 +1,45 @@
+"""See to it that every kernel is compiled and loaded before a fit begins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from lip.errors import InputError
+from lip.fast import accelerate  # noqa: F401  # with it every module that has kernels
+from lip.fast.compilation import COMPLETE, FOLDER, KERNELS
+
+
+def load() -> None:
+    """Load every kernel; compile those that the folder lacks."""
+    for kernel, types in KERNELS:
+        kernel.compile(types)
+
+
+def prepare() -> None:
+    """Load every kernel, compiled by a process of its own if need be, which one line on stderr announces.
+
+    Raises InputError when the folder cannot be written, which numba asks for even to load, when the compilation fails
+    and when a file there is damaged.
+    """
+    try:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        writable = os.access(FOLDER, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise InputError(f"kernels cannot be kept in {FOLDER}; set NUMBA_CACHE_DIR to a folder that can be written")
+    if not COMPLETE.exists():
+        print("compiling kernels, once for this machine: about half a minute", file=sys.stderr, flush=True)
+        code = "from lip.fast import prepare; prepare.load(); prepare.COMPLETE.touch()"
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "0"}
+        done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise InputError(f"kernels cannot be compiled: {(done.stderr.strip() or 'killed').splitlines()[-1]}")
+    try:
+        load()
+    except Exception as error:  # of many kinds: numba unpickles the files
+        raise InputError(
+            f"kernels in {FOLDER} cannot be loaded ({type(error).__name__}); delete that folder"
+        ) from error
