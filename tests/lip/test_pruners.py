@@ -15,6 +15,7 @@ from lip.priors import Hourglass
 from lip.pruners import PRUNERS
 from lip.pruners.imp import cut
 from lip.pruners.oes import divergence
+from lip.pruners.pruner import Pruner
 from lip.pruners.synflow import Flow, cuts
 from lip.training.run import build_mask
 
@@ -40,7 +41,8 @@ def masks(tiny):
         for fit in fits:
             problem = tiny.problem(fit)
             ticket = next_ticket(found[-1], random) if fit.mask.source else None
-            found.append(fit.mask.build(problem, ticket))
+            recipe = fit.mask
+            found.append(recipe.build(problem, ticket) if isinstance(recipe, Pruner) else Mask.dense(problem.layers))
             assert found[-1].layers == problem.layers
         return found
 
