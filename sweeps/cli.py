@@ -84,7 +84,7 @@ def plan(
         if layers:
             _say(f"masks taken from another network leave whole: {', '.join(layers)}")
     _say(f"{len(made.sweep.trajectories)} trajectories, {made.counts}")
-    console.print(f"{made.counts.progress}, [bold]{len(made.missing)} fits to do[/]", highlight=False)
+    console.print(f"{made.counts.progress}, [bold]{len(made.missing)} to do[/]", highlight=False)
     if made.missing:
         _say(str(estimate(made, ledger, slots or _slots(), gpus, price)))
 
@@ -131,7 +131,7 @@ def run(
         by_memory = share(made, ledger) if gpus is None else 1
         with connected(Resources(address, slots, cpus, gpus, by_memory, backend), made, ledger) as resources:
             ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
-            _say(f"{made.counts.progress}, {len(made.missing)} fits to do; results in {ledger.storage.shown()}")
+            _say(f"{made.counts.progress}, {len(made.missing)} to do; results in {ledger.storage.shown()}")
             if resources.gpus:
                 _say(f"{resources.gpus:g} of a GPU per trial")
             if address == "local":
@@ -144,7 +144,7 @@ def run(
         left = len(made.missing) - len(ledger.published(made.missing.values(), True, made.sweep.outputs))
         if left:
             remedy = "`python -m sweeps status` says why" if progress.failures else "the same command goes on"
-            console.print(f"[red]{left} fits are still to do[/]; {remedy}")
+            console.print(f"[red]{left} still to do[/]; {remedy}")
             raise typer.Exit(1 if progress.failures else 130)
         made.refresh(ledger)
     else:
