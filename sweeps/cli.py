@@ -84,7 +84,7 @@ def plan(
         if layers:
             _say(f"masks taken from another network leave whole: {', '.join(layers)}")
     _say(f"{len(made.sweep.trajectories)} trajectories, {made.counts}")
-    console.print(f"{made.counts.progress}, [bold]{len(made.missing)} fits to do[/]", highlight=False)
+    console.print(f"{made.counts.progress}, [bold]{len(made.missing)} to do[/]", highlight=False)
     if made.missing:
         _say(str(estimate(made, ledger, slots or _slots(), gpus, price)))
 
@@ -131,7 +131,7 @@ def run(
         by_memory = share(made, ledger) if gpus is None else 1
         with connected(Resources(address, slots, cpus, gpus, by_memory, backend), made, ledger) as resources:
             ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
-            _say(f"{made.counts.progress}, {len(made.missing)} fits to do; results in {ledger.storage.shown()}")
+            _say(f"{made.counts.progress}, {len(made.missing)} to do; results in {ledger.storage.shown()}")
             if resources.gpus:
                 _say(f"{resources.gpus:g} of a GPU per trial")
             if address == "local":
@@ -144,7 +144,7 @@ def run(
         left = len(made.missing) - len(ledger.published(made.missing.values(), True, made.sweep.outputs))
         if left:
             remedy = "`python -m sweeps status` says why" if progress.failures else "the same command goes on"
-            console.print(f"[red]{left} fits are still to do[/]; {remedy}")
+            console.print(f"[red]{left} still to do[/]; {remedy}")
             raise typer.Exit(1 if progress.failures else 130)
         made.refresh(ledger)
     else:
@@ -206,7 +206,8 @@ def status(
     while True:
         found = standings(made, ledger)
         if json:
-            print(dumps(as_json(made, ledger, found)), flush=True)
+            faults = {} if watch else {"damaged": ledger.damaged(), "conflicts": ledger.conflicts()}
+            print(dumps(as_json(made, ledger, found) | faults), flush=True)
         else:
             _show_standings(made, [one for one in found if not watch or one.state in ("running", "failed")])
             _say(str(made.counts))
@@ -256,6 +257,7 @@ def show(
         except OSError as error:
             raise InputError(f"--csv {csv} cannot be written ({error}); choose another file") from error
         _say(f"{len(frame)} rows in {csv}")
+        _warn_of_conflicts(ledger, made.published)
         return
     shown = axes(frame)
     names = [name.replace("_", " ") for name in shown.columns]  # so that a narrow terminal breaks them between words
@@ -265,6 +267,7 @@ def show(
     console.print(table)
     _say(str(made.counts))
     _say(made.counts.progress)
+    _warn_of_conflicts(ledger, made.published)
 
 
 def _planned(spec, profile, storage, data, only, verified=False):  # type: ignore[no-untyped-def]  # the options above
@@ -296,9 +299,14 @@ def _say_what_is_replaced(made, profile) -> None:  # type: ignore[no-untyped-def
 def _warn_of_damage(ledger) -> None:  # type: ignore[no-untyped-def]
     for path in ledger.damaged():
         console.print(f"[yellow]damaged and ignored:[/] {escape(path)}", highlight=False)
-    for fit, differing in ledger.conflicts().items():
-        said = f"fit {fit} was published with differing {', '.join(differing)}; the first to be finished is read"
-        console.print(f"[yellow]conflict:[/] {said}", highlight=False)
+    _warn_of_conflicts(ledger)
+
+
+def _warn_of_conflicts(ledger, among=None) -> None:  # type: ignore[no-untyped-def]
+    for fit, differing in ledger.conflicts(among).items():
+        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        said = f"fit {fit} was published with differing {', '.join(differing[:3])}{more}; the first finished is used"
+        console.print(f"[yellow]conflict:[/] {said}, all are kept", highlight=False)
 
 
 def _shown(value: object) -> str:

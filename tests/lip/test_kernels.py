@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lip.fast import compilation
-from lip.fast.compilation import HASH, KERNELS
+from lip.fast.compilation import HASH
 from lip.ledger.ledger import Ledger
 from lip.ledger.schema import RESULTS
 
@@ -99,7 +99,7 @@ def cold(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
 def test_a_cold_process_compiles_before_its_fits_in_a_process_of_its_own(cold) -> None:
     told, rows, stderr = cold
     assert stderr == "compiling kernels, once for this machine: about half a minute\n"
-    assert told["loaded"] == len(KERNELS) == 15
+    assert told["loaded"] == 15
     assert told["compiled in fits"] == 0
     assert [row["kernels"] for row in rows] == [HASH, HASH]
 
@@ -114,9 +114,7 @@ def test_an_interrupted_compilation_is_finished_to_the_same_bits(cold, folder: P
     """numba's index names a file before it is written."""
     half = shutil.copytree(folder / "cache", folder / "half")
     (half / f"kernels-{HASH}" / "complete").unlink()
-    for name in ("spread", "forward"):
-        for path in half.rglob(f"*.{name}-*.nbc"):
-            path.unlink()
+    next(half.rglob("*.spread-*.nbc")).unlink()
     told, rows, stderr = trained(folder / "finished", half)
     assert (told, rows) == cold[:2]
     assert stderr.startswith("compiling kernels, once")

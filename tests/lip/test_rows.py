@@ -278,6 +278,42 @@ def test_what_has_the_right_hash_and_cannot_be_parsed_is_damaged(rows: Rows, dat
     assert damaged(rows) == []
 
 
+ONE, TWO = NAMES["aa0"], NAMES["aa1"]
+MISFITS = {
+    "another fit's row": table(row(TWO, 2)),
+    "another spec": table(row(ONE, 2, spec=SPECS[TWO])),
+    "another text of its spec": table(row(ONE, 2, spec=f"{SPECS[ONE]} ")),
+    "no version": table(row(ONE, 2, schema=None)),
+    "another fit's row beside": table(row(ONE, 2), row(TWO, 2)),
+    "numbers as text": table(row(ONE, 2)).drop_columns(["seed"]).append_column("seed", pa.array(["1"])),
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS.values(), ids=MISFITS.keys())
+def test_a_row_that_is_not_its_fits_is_damaged_and_made_again(rows: Rows, misfit: pa.Table) -> None:
+    rows.shelf.add(ONE, to_parquet(misfit))
+    put(rows, NAMES["ab0"], 3)
+    assert read(rows) == {NAMES["ab0"]: 3}
+    assert rows.keys([ONE, TWO], verified=True) == set()
+    assert damaged(rows) == [ONE]
+    put(rows, ONE, 1)
+    assert read(rows) == {ONE: 1, NAMES["ab0"]: 3}
+    assert damaged(rows) == []
+
+
+def test_a_pack_is_believed_in_its_own_folder_and_only_whole(rows: Rows) -> None:
+    fill(rows)
+    rows.compact()
+    aa, ab, b0 = files(rows)
+    swapped = rows.shelf.add("ab.pack", aa.read_bytes())
+    ab.unlink()
+    moved = b0.rename(aa.with_name(b0.name))
+    one, two = NAMES["b00"], NAMES["b01"]
+    edited = rows.shelf.add("b0.pack", to_parquet(table(row(one, 8), row(two, 9, spec=SPECS[one]))))
+    assert set(read(rows)) == {NAMES[f"aa{number}"] for number in range(4)}
+    assert {Path(path).name for path in rows.shelf.damaged()} == {Path(path).name for path in (swapped, moved, edited)}
+
+
 def test_a_folder_in_place_of_a_file_is_listed_and_passed_over(rows: Rows) -> None:
     fill(rows)
     (rows.shelf.storage.folder / "rows" / "aa" / f"{NAMES['aa4']}-{'0' * 16}.parquet").mkdir()
@@ -306,6 +342,37 @@ def test_rows_that_differ_only_in_how_they_were_computed_are_no_conflict(rows: R
     assert rows.conflicts() == {}
     assert rows.compact() == (2, 1)
     assert read(rows) == {key: 3}
+
+
+def test_what_is_not_a_number_equals_itself(rows: Rows) -> None:
+    for seconds in (1.0, 2.0):
+        results = {"psnr_last": float("nan"), "curve_psnr": [1.0, float("nan")]}
+        rows.shelf.add(ONE, to_parquet(table(row(ONE, 3, seconds=seconds, **results))))
+    assert len(files(rows)) == 2
+    assert rows.conflicts() == {}
+    assert rows.compact() == (2, 1)
+
+
+def test_publishing_again_replaces_equal_results_and_stands_beside_others(rows: Rows) -> None:
+    for value, seconds in ((3, 1.0), (3, 2.0), (4, 3.0), (4, 4.0)):
+        put(rows, ONE, value, seconds=seconds)
+    assert len(files(rows)) == 2
+    assert rows.conflicts() == {ONE: ["backtracks"]}
+    rows.compact()
+    put(rows, ONE, 5, seconds=0.5)
+    assert read(rows) == {ONE: 5}
+    assert rows.read(SCHEMA, [ONE])["backtracks"].to_pylist() == [5]
+    assert rows.conflicts() == {ONE: ["backtracks"]}
+
+
+def test_rows_finished_at_one_moment_give_one_row_that_folding_does_not_change(rows: Rows) -> None:
+    """Only by somebody's hand: five of them, of which four are edited copies."""
+    for value in range(5):
+        rows.shelf.add(ONE, to_parquet(table(row(ONE, value))))
+    before = read(rows)
+    assert rows.compact() == (5, 1)
+    assert read(rows) == before
+    assert rows.conflicts() == {ONE: ["backtracks"]}
 
 
 @pytest.mark.parametrize("folded", [False, True])

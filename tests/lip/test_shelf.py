@@ -1,11 +1,13 @@
 """Files are whole and verified or not there, whatever happens to the process or the disk."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from lip.errors import InputError
 from lip.ledger.blobs import Shelf
 from lip.ledger.filesystem import Storage
 
@@ -230,3 +232,63 @@ def test_several_whole_files_of_a_key_are_told_and_damaged_ones_do_not_count(she
     path.write_bytes(b"y")
     assert shelf.several() == {"two"}
     assert shelf.several(["one", "six"]) == set()
+
+
+def refuse_newer(path: str, data: bytes) -> None:
+    if data == b"newer":
+        raise InputError(f"{path} is newer")
+
+
+def test_what_another_version_wrote_ends_every_reader(tmp_path: Path) -> None:
+    shelf = Shelf(Storage(tmp_path), "shelf", ".bin", refuse_newer)
+    path = put(shelf, "key", b"newer")
+    fresh = Shelf(Storage(tmp_path / "there"), "shelf", ".bin")
+    for read in (
+        lambda: shelf.get("key"),
+        lambda: list(shelf.items()),
+        lambda: shelf.keys(["key"], verified=True),
+        shelf.damaged,
+        lambda: fresh.fetch(shelf),
+    ):
+        with pytest.raises(InputError, match=f"^{path} is newer$"):
+            read()
+    assert path.read_bytes() == b"newer"
+
+
+def test_a_file_named_as_the_first_schema_did_is_shown_to_the_check_but_never_believed(tmp_path: Path) -> None:
+    """Its hash is that of its content alone, so it may be any key's."""
+    shelf = Shelf(Storage(tmp_path), "shelf", ".bin", refuse_newer)
+    folder = tmp_path / "shelf" / "ke"
+    folder.mkdir(parents=True)
+    path = folder / f"key-{hashlib.sha256(b'data').hexdigest()[:16]}.bin"
+    path.write_bytes(b"data")
+    assert shelf.get("key") is None
+    assert damaged(shelf) == [path]
+    path.unlink()
+    path = folder / f"key-{hashlib.sha256(b'newer').hexdigest()[:16]}.bin"
+    path.write_bytes(b"newer")
+    with pytest.raises(InputError, match="is newer"):
+        shelf.get("key")
+
+
+@pytest.mark.parametrize("kind", ["folder", "full folder", "pipe", "loop", "dangling link"])
+def test_what_is_no_file_is_not_opened_and_gives_way(shelf: Shelf, kind: str) -> None:
+    path = put(shelf, "key", b"data")
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif "folder" in kind:
+        path.mkdir()
+        if kind == "full folder":
+            (path / "mine.txt").write_text("precious")
+    else:
+        path.symlink_to(path.name if kind == "loop" else "nowhere")
+    assert shelf.get("key") is None
+    assert list(shelf.items()) == []
+    assert shelf.keys(["key"], verified=True) == set()
+    assert damaged(shelf) == ([] if kind in ("loop", "dangling link") else [path])
+    shelf.put("key", b"data")
+    assert shelf.get("key") == b"data"
+    assert damaged(shelf) == []
+    if kind == "full folder":
+        assert [file.read_text() for file in path.parent.rglob("mine.txt")] == ["precious"]

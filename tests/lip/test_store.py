@@ -1,10 +1,12 @@
 """The ledger believes nothing it cannot verify, and its rows say what the fits were."""
 
+import hashlib
 import io
 import json
 import os
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -337,6 +339,178 @@ def test_damage_is_listed_wherever_it_is(ledger: Ledger, publish, dense: Fit) ->
     assert set(ledger.damaged()) == set(map(str, paths))
     assert not ledger.has_outputs(dense)
     assert (ledger.fits().num_rows, ledger.sweeps().num_rows, ledger.failures()) == (0, 0, {})
+
+
+def fill(ledger: Ledger, publish: Callable[..., None], fit: Fit, key: str = "demo") -> None:
+    """One file on every shelf, but two rows."""
+    publish(fit, ledger, outputs=True)
+    publish(fit.replace(keeps_weights=True), ledger)
+    ledger.record_sweep(key, "smoke", [point(round=0, fit=fit.id)])
+    ledger.record_failure(key, "cause")
+
+
+def shelf_of(ledger: Ledger, folder: str) -> Shelf:
+    return next(shelf for shelf in ledger._shelves if shelf.folder == folder)
+
+
+def file_of(ledger: Ledger, folder: str, fit: Fit) -> Path:
+    """The file on a shelf, that of the fit where there are two."""
+    paths = [path for path in (ledger.root / folder).rglob("*") if path.is_file()]
+    return next((path for path in paths if path.name.startswith(fit.id)), paths[0])
+
+
+READERS: dict[str, Callable[[Ledger, Fit], object]] = {
+    "fits": lambda ledger, fit: ledger.fits(["id"], [fit.id]).num_rows,
+    "tickets": lambda ledger, fit: ledger.ticket(fit).bits.size,
+    "weights": lambda ledger, fit: ledger.weights(fit.replace(keeps_weights=True)),
+    "outputs": lambda ledger, fit: ledger.images(fit.id),
+    "sweeps": lambda ledger, fit: ledger.sweeps().num_rows,
+    "failures": lambda ledger, fit: ledger.failures(),
+}
+"""What reads each shelf: it gives nothing, or raises LookupError, where the file is damaged."""
+
+
+def safetensors(header: bytes) -> bytes:
+    return len(header).to_bytes(8, "little") + header
+
+
+def labelled(version: str, **columns: list[object]) -> bytes:
+    return to_parquet(pa.table(columns).replace_schema_metadata({"schema": version}))
+
+
+UNREADABLE = {
+    ".json": [b"{", b"[]", b"7", b"\xff", b'{"schema": 2}', b'{"schema": "2", "cause": ""}', b"[" * 10**5],
+    ".safetensors": [
+        safetensors(b"[]"),
+        safetensors(b"{}")[:4],
+        safetensors(b'{"__metadata__": {"schema": "two"}}'),
+        safetensors(b'{"__metadata__": {"schema": "2"}, "x": {"dtype": "U8", "shape": [9], "data_offsets": [0, 9]}}'),
+    ],
+    ".parquet": [b"PAR1PAR1", labelled("2", id=["x"], seed=["text"]), labelled("two", id=["x"], seed=[1])],
+}
+"""No file of its kind, or one with something else in it."""
+
+
+@pytest.mark.parametrize("folder", SHELVES)
+def test_what_cannot_belong_to_its_key_is_damaged_and_made_again(
+    ledger: Ledger, publish, dense: Fit, tmp_path: Path, folder: str
+) -> None:
+    """Another key's file, what nobody can read though its hash is right, nothing at all, and what is no file."""
+    there = Ledger(tmp_path / "there")
+    fill(ledger, publish, dense)
+    fill(there, publish, dense.replace(seed=1), "other")
+    foreign = file_of(there, folder, dense.replace(seed=1))
+    shelf = shelf_of(ledger, folder)
+
+    def swap(path: Path) -> Path:
+        copy = path.with_name(shelf.key(str(path)) + foreign.name[-17 - len(shelf.suffix) :])
+        copy.write_bytes(foreign.read_bytes())
+        return copy
+
+    def make_folder(path: Path) -> Path:
+        path.mkdir()
+        return path
+
+    def write(data: bytes) -> Callable[[Path], Path]:
+        return lambda path: ledger.root / shelf.add(shelf.key(str(path)), data)
+
+    for break_it in (swap, make_folder, *map(write, [b"", b"junk", *UNREADABLE[shelf.suffix]])):
+        path = file_of(ledger, folder, dense)
+        path.unlink()
+        hurt = break_it(path)
+        assert ledger.damaged() == [str(hurt)]
+        with suppress(LookupError):
+            assert not READERS[folder](ledger, dense)
+        fill(ledger, publish, dense)
+        if hurt.is_dir():
+            hurt.rmdir()  # as its owner would, where the new file has another name
+        assert ledger.damaged() == []
+        assert READERS[folder](ledger, dense)
+        assert ledger.conflicts() == {}
+
+
+def relabelled(path: Path, version: int) -> bytes:
+    """The content of a file as if another version of lip had written it."""
+    data = path.read_bytes()
+    if path.suffix == ".json":
+        return json.dumps(json.loads(data) | {"schema": version}).encode()
+    if path.suffix == ".safetensors":
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length])
+        header["__metadata__"]["schema"] = str(version)
+        return safetensors(json.dumps(header).encode()) + data[8 + length :]
+    table = pq.read_table(io.BytesIO(data))
+    if "schema" in table.column_names:
+        return to_parquet(table.set_column(table.column_names.index("schema"), "schema", pa.array([version])))
+    return to_parquet(table.replace_schema_metadata({"schema": str(version)}))
+
+
+@pytest.mark.parametrize("folder", SHELVES)
+@pytest.mark.parametrize(("version", "said"), [(99, "a newer"), (1, "an older")])
+def test_what_another_version_wrote_is_said_in_one_sentence_and_stays(
+    ledger: Ledger, publish, dense: Fit, tmp_path: Path, folder: str, version: int, said: str
+) -> None:
+    fill(ledger, publish, dense)
+    path = file_of(ledger, folder, dense)
+    shelf, data = shelf_of(ledger, folder), relabelled(path, version)
+    path.unlink()
+    path = ledger.root / shelf.add(shelf.key(str(path)), data)
+    fits = [dense, dense.replace(keeps_weights=True)]
+    uses: list[Callable[[], object]] = [
+        lambda: READERS[folder](ledger, dense),
+        ledger.damaged,
+        lambda: Ledger(tmp_path / "here").fetch(ledger),
+    ]
+    if folder not in ("sweeps", "failures"):
+        uses.append(lambda: ledger.published(fits, True, [dense.id]))
+    for use in uses:
+        with pytest.raises(
+            InputError, match=rf"^{path} was written by {said} lip \(schema {version}, this one reads 2\)"
+        ):
+            use()
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("folder", SHELVES)
+def test_a_ledger_of_the_first_schema_is_refused_by_all_that_read_it(
+    ledger: Ledger, publish, dense: Fit, folder: str
+) -> None:
+    """There, a file's name had the hash of its content alone, and only rows said a version."""
+    fill(ledger, publish, dense)
+    path = file_of(ledger, folder, dense)
+    data = relabelled(path, 1).replace(b'"schema": "1"', b'"format": "1"').replace(b', "schema": 1', b"")
+    path.unlink()
+    suffix = shelf_of(ledger, folder).suffix
+    key, digest = path.name[: -17 - len(suffix)], hashlib.sha256(data).hexdigest()[:16]
+    path = path.with_name(f"{key}-{digest}{suffix}")
+    path.write_bytes(data)
+    for use in (lambda: READERS[folder](ledger, dense), ledger.damaged):
+        with pytest.raises(InputError, match=rf"^{path} was written by an older lip .*; name an empty storage$"):
+            use()
+
+
+def test_who_publishes_second_leaves_ticket_and_weights_and_is_told_of(
+    ledger: Ledger, publish, tiny, dense: Fit, mask: Mask, trained: Trained
+) -> None:
+    """Two kinds of node at one fit: others may have been trained from the first ticket already."""
+    publish(dense)
+    other = train(tiny.problem(dense.replace(seed=1)), mask)
+    ledger.publish(dense, mask, other, Mask.dense(mask.layers), NOON.replace(hour=11), outputs=True)
+    assert ledger.ticket(dense) == mask
+    conflict = ledger.conflicts()
+    assert conflict == ledger.conflicts([dense.id])
+    assert ledger.conflicts([]) == {}
+    assert list(conflict) == [dense.id]
+    assert {"psnr_last", "loss", "curve_loss"} <= set(conflict[dense.id])
+    assert not {"started", "seconds", "id", "spec", "layer_kept"} & set(conflict[dense.id])
+    ledger.compact()
+    assert ledger.conflicts() == conflict
+
+
+def test_tickets_that_differ_are_told_too(ledger: Ledger, publish, dense: Fit, mask: Mask) -> None:
+    publish(dense)
+    ledger._tickets.add(dense.id, Mask.dense(mask.layers).to_bytes({"schema": "2"}))
+    assert ledger.conflicts() == {dense.id: ["tickets"]}
 
 
 def test_nothing_is_unpickled_on_reading(ledger: Ledger, publish, dense: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
