@@ -1,9 +1,10 @@
-"""The README tells the truth: its links lead somewhere, its commands exist, its examples work."""
+"""The READMEs tell the truth: their links lead somewhere, their commands exist, their examples work."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ from lip.training.run import build_model
 from sweeps import spec
 
 TOP = Path(__file__).parents[1]
-README = (TOP / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+DOCUMENTS = ["README.md", "sweeps/README.md", "lip/README.md", "lip/fast/README.md", "analysis/README.md"]
+DOCUMENTS += ["analysis/RESULTS.md", "tests/golden/README.md", "CONTRIBUTING.md"]
+TEXTS = {document: (TOP / document).read_text() for document in DOCUMENTS}
+BLOCKS = [block for text in TEXTS.values() for block in re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)]
 
 
 def block(language: str, holding: str) -> str:
@@ -28,18 +31,19 @@ def block(language: str, holding: str) -> str:
     return found
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_to_files(document: str) -> None:
-    text = (TOP / document).read_text()
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-        assert (TOP / target).exists(), target
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", TEXTS[document]):
+        assert (TOP / document).parent.joinpath(target).exists(), target
 
 
+def test_the_readme_is_read_in_minutes() -> None:
+    assert len(TEXTS["README.md"].encode()) <= 8192
+
+
+TYPED = re.compile(r"python -m ((?:sweeps|analysis|lip) .*?)(?= && |'$|`|$)", re.MULTILINE)
 COMMANDS = sorted(
-    {
-        re.sub(r"\s+#.*", "", command).strip(" `'")
-        for command in re.findall(r"python -m ((?:sweeps|analysis|lip) .*?)(?= && |'$|`|$)", README, re.MULTILINE)
-    }
+    {re.sub(r"\s+#.*", "", command).strip(" `'") for text in TEXTS.values() for command in TYPED.findall(text)}
 )
 
 
@@ -55,7 +59,7 @@ def test_commands_are_understood(command: str) -> None:
 
 def test_every_shipped_sweep_and_profile_is_named() -> None:
     for name in [*(path.stem for path in spec.SPECS.glob("*.yaml")), *spec.PROFILES]:
-        assert f"`{name}`" in README
+        assert f"`{name}`" in TEXTS["README.md"]
 
 
 def test_the_example_sweep_is_well_formed(tmp_path: Path) -> None:
@@ -64,6 +68,14 @@ def test_the_example_sweep_is_well_formed(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(example))
     assert len(spec.read(str(path)).trajectories) == 9
+
+
+def test_the_python_example_restores_a_photograph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "example.py").write_text(block("python", "from lip import Album"))
+    names = runpy.run_path("example.py")
+    assert names["restored"].shape == (32, 32, 3)
+    assert (tmp_path / "restored" / "fits").is_dir()
 
 
 def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

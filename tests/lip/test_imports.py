@@ -37,11 +37,8 @@ def test_fits_are_planned_without_torch() -> None:
 
 def test_results_are_read_without_torch() -> None:
     """pyarrow may load pandas for itself."""
-    assert loaded("import lip.ledger.ledger; lip.ledger.ledger.Ledger('nowhere').fits()") <= {
-        "numpy",
-        "pyarrow",
-        "pandas",
-    }
+    reading = "import lip.ledger.ledger; lip.ledger.ledger.Ledger('nowhere').fits()"
+    assert loaded(reading) <= {"numpy", "pyarrow", "pandas", "pydantic"}
 
 
 @pytest.mark.parametrize("name", lip.__all__)
@@ -59,13 +56,69 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         _ = lip.nothing
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
-def test_no_source_imports_ray_or_pandas_or_the_packages_above(source: Path) -> None:
+def imports() -> dict[str, set[str]]:
+    """The modules that each module imports, anywhere in it: within functions and for annotations too."""
+    top = Path(lip.__file__).parents[1]
+    modules = {
+        ".".join(path.relative_to(top).with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES
+    }
+    found: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{module}: imports are absolute"
+                full = {f"{node.module}.{alias.name}" for alias in node.names}
+                names |= {name if name in modules else str(node.module) for name in full}
+        found[module] = names - {module}
+    return found
+
+
+FLOORS = [
+    ["lip.errors", "lip.masks", "lip.training.metrics"],
+    ["lip.specs.spec", "lip.specs.picture", "lip.specs.released", "lip.specs.schedule", "lip.specs.target"],
+    ["lip.specs.recipe", "lip.networks"],
+    ["lip.priors"],
+    ["lip.tasks"],
+    ["lip.specs.fit"],
+    ["lip.pruners"],
+    ["lip.specs.trajectory", "lip.data"],
+    ["lip.specs.request"],
+    ["lip.fast"],
+    ["lip.training.result", "lip.training.environment"],
+    ["lip.ledger"],
+    ["lip.training"],
+    ["lip.terminal", "lip.bench"],
+    ["lip.cli"],
+    ["lip", "lip.__main__"],
+]
+"""Rooms and files from the ground up. A module imports from its own floor and from those below."""
+
+
+def floor(module: str) -> int:
+    """The floor of the longest name in FLOORS that the module stands under."""
+    known = {name: level for level, names in enumerate(FLOORS) for name in names}
+    while module not in known:
+        module = module.rpartition(".")[0]
+    return known[module]
+
+
+def test_no_import_points_up() -> None:
+    found = {(module, name) for module, names in imports().items() for name in names if name.startswith("lip")}
+    assert {(module, name) for module, name in found if floor(name) > floor(module)} == set()
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    rest = imports()
+    while leaves := {module for module, names in rest.items() if not names & rest.keys()}:
+        rest = {module: names for module, names in rest.items() if module not in leaves}
+    assert set(rest) == set()
+
+
+def test_no_source_imports_ray_or_pandas_or_the_packages_above() -> None:
     """Anywhere, so that lip runs where Ray does not, and sweeps and analysis build on it and not it on them."""
-    imported = set()
-    for node in ast.walk(ast.parse(source.read_text())):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            imported.add(node.module.split(".")[0])
-    assert not imported & {"ray", "pandas", "seaborn", "matplotlib", "pickle", "sweeps", "analysis"}
+    roots = {module: {name.split(".")[0] for name in names} for module, names in imports().items()}
+    banned = {"ray", "pandas", "seaborn", "matplotlib", "pickle", "sweeps", "analysis"}
+    assert {module: names & banned for module, names in roots.items() if names & banned} == {}
