@@ -18,10 +18,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import llvmlite
 import numba
 import pooch
 from numba import float32, int64, njit
@@ -29,14 +29,14 @@ from numba.core.registry import cpu_target
 
 from lip.errors import InputError
 
-config: Any = numba.config
+config: Any = numba.config  # its attributes are set as it is imported
 
 NUMBER, COUNT = float32, int64
 VECTOR, INDICES = float32[::1], int64[::1]
 ARRAY3, ARRAY4, ARRAY6 = float32[:, :, ::1], float32[:, :, :, ::1], float32[:, :, :, :, :, ::1]
 
 # Sums may be reordered and fused with products; nan and infinity stay what they are.
-FLAGS: dict[str, Any] = {"fastmath": {"reassoc", "nsz", "contract"}, "error_model": "numpy"}
+FLAGS: Any = {"fastmath": {"reassoc", "nsz", "contract"}, "error_model": "numpy"}
 
 KERNELS: list[tuple[Any, tuple[Any, ...]]] = []
 """Every kernel with the types of its arguments."""
@@ -47,7 +47,7 @@ inlined = njit(inline="always")
 def _hash() -> str:
     settings = [getattr(config, name) for name in ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK")]
     cpu = cpu_target.target_context.codegen().magic_tuple()  # its name and features, by which numba compiles
-    versions = numba.__version__, llvmlite.__version__, sys.version_info[:2]
+    versions = version("numba"), version("llvmlite"), sys.version_info[:2]
     digest = hashlib.sha256(repr((versions, cpu, settings)).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
@@ -103,10 +103,13 @@ def prepare() -> None:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "0"}
         done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True)
         if done.returncode:
-            raise InputError(f"kernels cannot be compiled: {(done.stderr.strip() or 'killed').splitlines()[-1]}")
+            raise _unusable((done.stderr.strip() or "killed").splitlines()[-1])
     try:
         load()
     except Exception as error:  # of many kinds: numba unpickles the files
-        raise InputError(
-            f"kernels in {FOLDER} cannot be loaded ({type(error).__name__}); delete that folder"
-        ) from error
+        raise _unusable(f"{type(error).__name__}: {error}".partition("\n")[0]) from error
+
+
+def _unusable(reason: str) -> InputError:
+    remedy = "delete that folder or set NUMBA_CACHE_DIR to another"
+    return InputError(f"kernels cannot be compiled to and loaded from {FOLDER} ({reason}); {remedy}")
