@@ -16,23 +16,23 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import llvmlite
 import numba
 import pooch
 from numba import float32, int64, njit
 from numba.core.registry import cpu_target
 
-config: Any = numba.config
+config: Any = numba.config  # its attributes are set as it is imported
 
 NUMBER, COUNT = float32, int64
 VECTOR, INDICES = float32[::1], int64[::1]
 ARRAY3, ARRAY4, ARRAY6 = float32[:, :, ::1], float32[:, :, :, ::1], float32[:, :, :, :, :, ::1]
 
 # Sums may be reordered and fused with products; nan and infinity stay what they are.
-FLAGS: dict[str, Any] = {"fastmath": {"reassoc", "nsz", "contract"}, "error_model": "numpy"}
+FLAGS: Any = {"fastmath": {"reassoc", "nsz", "contract"}, "error_model": "numpy"}
 
 KERNELS: list[tuple[Any, tuple[Any, ...]]] = []
 """Every kernel with the types of its arguments."""
@@ -43,7 +43,7 @@ inlined = njit(inline="always")
 def _hash() -> str:
     settings = [getattr(config, name) for name in ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK")]
     cpu = cpu_target.target_context.codegen().magic_tuple()  # its name and features, by which numba compiles
-    versions = numba.__version__, llvmlite.__version__, sys.version_info[:2]
+    versions = version("numba"), version("llvmlite"), sys.version_info[:2]
     digest = hashlib.sha256(repr((versions, cpu, settings)).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())

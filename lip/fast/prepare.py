@@ -36,10 +36,13 @@ def prepare() -> None:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "0"}
         done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True)
         if done.returncode:
-            raise InputError(f"kernels cannot be compiled: {(done.stderr.strip() or 'killed').splitlines()[-1]}")
+            raise _unusable((done.stderr.strip() or "killed").splitlines()[-1])
     try:
         load()
     except Exception as error:  # of many kinds: numba unpickles the files
-        raise InputError(
-            f"kernels in {FOLDER} cannot be loaded ({type(error).__name__}); delete that folder"
-        ) from error
+        raise _unusable(f"{type(error).__name__}: {error}".partition("\n")[0]) from error
+
+
+def _unusable(reason: str) -> InputError:
+    remedy = "delete that folder or set NUMBA_CACHE_DIR to another"
+    return InputError(f"kernels cannot be compiled to and loaded from {FOLDER} ({reason}); {remedy}")

@@ -20,7 +20,7 @@ from lip.specs.spec import id_of
 
 _PACK = ".pack"
 _ID = pa.schema([FITS.field("id")])
-_ALWAYS = {"id", "schema", "spec", "started", "seconds"}
+_PROOF = pa.schema([FITS.field(name) for name in ("id", "schema", "spec", "started", "seconds")])
 """Columns that are read with any others: they prove a row, and put several of one fit in order."""
 
 
@@ -36,7 +36,7 @@ class Rows:
     """
 
     def __init__(self, storage: Storage, folder: str) -> None:
-        self.shelf = Shelf(storage, folder, ".parquet", partial(self._parse, columns=_ID))
+        self.shelf = Shelf(storage, folder, ".parquet", partial(self._parse, schema=_PROOF))
 
     def put(self, key: str, row: pa.Table) -> None:
         """Publish a row, in place of what is damaged or has the same results, and beside what has others."""
@@ -44,7 +44,7 @@ class Rows:
         path = self.shelf.add(key, to_parquet(row))
         for old in before:
             with suppress(FileNotFoundError):
-                there = self.shelf.parsed(old, partial(self._parse, columns=FITS))
+                there = self.shelf.parsed(old, partial(self._parse, schema=FITS))
                 if old != path and (there is None or _results(there) == _results(row)):
                     self.shelf.storage.remove(old)
 
@@ -119,13 +119,14 @@ class Rows:
 
     def _look(self, group: str, wanted: set[str] | None, columns: pa.Schema) -> tuple[pa.Table, set[str]]:
         """The rows, and the keys of files that vanished after they were listed and whose rows are in no listed pack."""
-        tables = [_with_proof(columns).empty_table()]
+        schema = pa.unify_schemas([_PROOF, columns])
+        tables = [schema.empty_table()]
         gone: set[str] = set()
         for path in self._files(group):
             if wanted is not None and not (self._is_pack(path) or self.shelf.key(path) in wanted):
                 continue
             try:
-                table = self.shelf.parsed(path, partial(self._parse, columns=columns))
+                table = self.shelf.parsed(path, partial(self._parse, schema=schema))
             except FileNotFoundError:
                 gone.add(self.shelf.key(path))
                 continue
@@ -135,10 +136,10 @@ class Rows:
         table = _in_order(pa.concat_tables(tables))
         return table, gone.difference(table["id"].to_pylist())
 
-    def _parse(self, path: str, data: bytes, columns: pa.Schema) -> pa.Table:
-        """Columns of the rows of a file, with those that are always read. Raises as `Shelf.check` does."""
+    def _parse(self, path: str, data: bytes, schema: pa.Schema) -> pa.Table:
+        """Columns of the rows of a file, those of _PROOF among them. Raises as `Shelf.check` does."""
         file = pq.ParquetFile(pa.BufferReader(data))
-        own, schema = file.schema_arrow, _with_proof(columns)
+        own = file.schema_arrow
         wanted = set(schema.names)  # of a schema it is a list, made anew at every look
         table = file.read(columns=[name for name in own.names if name in wanted], use_threads=False)
         for version in set(table["schema"].to_pylist()):
@@ -186,7 +187,7 @@ class Rows:
         whole = _distinct(_in_order(whole)).combine_chunks()
         pack = self.shelf.add(f"{group}{_PACK}", to_parquet(whole))
         try:
-            back = self.shelf.parsed(pack, partial(self._parse, columns=_ID))
+            back = self.shelf.parsed(pack, partial(self._parse, schema=_PROOF))
         except FileNotFoundError:  # another has folded it meanwhile, and all else with it
             return len(files), 1
         if back is None or back["id"].to_pylist() != whole["id"].to_pylist():
@@ -194,11 +195,6 @@ class Rows:
         for path in tables.keys() - {pack}:
             self.shelf.storage.remove(path)
         return len(files), len(files) - len(tables) + 1
-
-
-def _with_proof(columns: pa.Schema) -> pa.Schema:
-    names = _ALWAYS.union(columns.names)
-    return pa.schema([field for field in FITS if field.name in names])
 
 
 def _in_order(table: pa.Table) -> pa.Table:

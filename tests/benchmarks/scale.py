@@ -48,15 +48,15 @@ def planning(folder: Path) -> None:
     )
     plan = Plan(read(path))
     ledger = Ledger(folder / "results")
-    (row,) = _trained(plan, ledger)
+    row, ticket = _trained(plan, ledger)
     fits = [fit for fit in plan.fits.values()]
     for count in (len(fits) // 2, len(fits)):
         ledger = Ledger(folder / f"results-{count}")
         groups = defaultdict(list)
         for fit in fits[:count]:
-            groups[fit.id[:2]].append({**row, "id": fit.id, "seed": fit.seed})
+            groups[fit.id[:2]].append({**row, "id": fit.id, "spec": fit.canonical_text, "seed": fit.seed})
             if fit.yields_ticket:
-                ledger._tickets.add(fit.id, b"a ticket")
+                ledger._tickets.add(fit.id, ticket)
         for group, rows in groups.items():
             table = pa.Table.from_pylist(sorted(rows, key=lambda row: row["id"]), schema=_schema())
             ledger._fits.shelf.add(f"{group}.pack", to_parquet(table))
@@ -81,14 +81,17 @@ def _report(what: str, command: str, path: str, ledger: Ledger, *options: str) -
     print(" ", said[-1][:160])
 
 
-def _trained(plan: Plan, ledger: Ledger) -> list[dict[str, object]]:
-    """Train one fit of the plan and publish it."""
+def _trained(plan: Plan, ledger: Ledger) -> tuple[dict[str, object], bytes]:
+    """Train one fit of the plan and publish it; returns its row and its ticket."""
     torch.set_num_threads(1)
     fit = next(iter(plan.fits.values()))
     problem = build_model(fit, plan.sweep.pixels)
     mask = Mask.dense(problem.layers)
     ledger.publish(fit, mask, train(problem, mask), mask, datetime.now(UTC))
-    return ledger.fits().to_pylist()
+    (row,) = ledger.fits().to_pylist()
+    ticket = ledger._tickets.get(fit.id)
+    assert ticket
+    return row, ticket
 
 
 def _schema() -> pa.Schema:
@@ -103,10 +106,11 @@ def idle(folder: Path, count: int = 1000) -> None:
 
     plan = Plan(read(spec(folder, {"pruner": ["random"]}, TINY | {"rounds": 0, "seeds": count})))
     ledger = Ledger(folder / "results")
-    (row,) = _trained(plan, ledger)
+    row, ticket = _trained(plan, ledger)
     for fit in plan.fits.values():
-        ledger._tickets.add(fit.id, b"a ticket")
-        ledger._fits.put(fit.id, pa.Table.from_pylist([{**row, "id": fit.id}], schema=_schema()))
+        ledger._tickets.add(fit.id, ticket)
+        own = {**row, "id": fit.id, "spec": fit.canonical_text}
+        ledger._fits.put(fit.id, pa.Table.from_pylist([own], schema=_schema()))
     with connected(Resources(slots=2), plan, ledger) as resources:
         for turn in ("with the start of two processes", "again"):
             started = time.perf_counter()

@@ -351,6 +351,7 @@ def test_what_is_not_a_number_equals_itself(rows: Rows) -> None:
     assert len(files(rows)) == 2
     assert rows.conflicts() == {}
     assert rows.compact() == (2, 1)
+    assert pq.read_table(files(rows)[0])["seconds"].to_pylist() == [1.0]
 
 
 def test_publishing_again_replaces_equal_results_and_stands_beside_others(rows: Rows) -> None:

@@ -386,7 +386,7 @@ UNREADABLE = {
         safetensors(b'{"__metadata__": {"schema": "two"}}'),
         safetensors(b'{"__metadata__": {"schema": "2"}, "x": {"dtype": "U8", "shape": [9], "data_offsets": [0, 9]}}'),
     ],
-    ".parquet": [b"PAR1PAR1", labelled("2", id=["x"], seed=["text"]), labelled("two", id=["x"], seed=[1])],
+    ".parquet": [b"PAR1PAR1", labelled("2", id=["x"], seed=["1"]), labelled("two", id=["x"], seed=[1])],
 }
 """No file of its kind, or one with something else in it."""
 
@@ -427,6 +427,18 @@ def test_what_cannot_belong_to_its_key_is_damaged_and_made_again(
         assert ledger.damaged() == []
         assert READERS[folder](ledger, dense)
         assert ledger.conflicts() == {}
+
+
+def test_tensors_that_are_no_mask_are_no_ticket(ledger: Ledger, publish, dense: Fit) -> None:
+    from safetensors.numpy import save
+
+    publish(dense)
+    only(ledger.root / "tickets").unlink()
+    ledger._tickets.add(dense.id, save({"x": np.zeros(3)}, {"schema": str(VERSION)}))
+    assert ledger.damaged() == [str(only(ledger.root / "tickets"))]
+    assert dense not in ledger
+    with pytest.raises(LookupError, match="missing or damaged"):
+        ledger.ticket(dense)
 
 
 def relabelled(path: Path, version: int) -> bytes:
