@@ -119,11 +119,15 @@ class Mask:
     __hash__ = None  # type: ignore[assignment]  # equal masks are rare; nobody should key by a megabyte
 
     def to_bytes(self, metadata: Mapping[str, str] = {}) -> bytes:
-        """The mask as a safetensors file: packed bits, with the layers they belong to, and further metadata."""
+        """The mask as a safetensors file: packed bits, with the layers they belong to as JSON, and metadata.
+
+        The layers are a tensor, because several entries of metadata are written in a random order: equal masks would be
+        files of different content.
+        """
         from safetensors.numpy import save
 
-        layers = json.dumps([[layer.name, list(layer.shape)] for layer in self.layers])
-        return save({"bits": np.packbits(self.bits)}, metadata={"layers": layers, **metadata})
+        layers = json.dumps([[layer.name, list(layer.shape)] for layer in self.layers]).encode()
+        return save({"bits": np.packbits(self.bits), "layers": np.frombuffer(layers, np.uint8)}, dict(metadata))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Mask:
@@ -131,11 +135,10 @@ class Mask:
         from safetensors import SafetensorError, deserialize
 
         try:
-            header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-            layers = tuple(
-                Layer(str(name), tuple(map(int, shape))) for name, shape in json.loads(header["__metadata__"]["layers"])
-            )
-            packed = np.frombuffer(dict(deserialize(data))["bits"]["data"], np.uint8)
+            tensors = dict(deserialize(data))
+            listed = json.loads(bytes(tensors["layers"]["data"]))
+            layers = tuple(Layer(str(name), tuple(map(int, shape))) for name, shape in listed)
+            packed = np.frombuffer(tensors["bits"]["data"], np.uint8)
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a mask: {error}") from error
         total = sum(layer.size for layer in layers)
