@@ -245,7 +245,7 @@ def show(
     """Print the published results of a sweep, only the columns that vary."""
     from sweeps.results import axes, rows
 
-    made, ledger = _planned(spec, profile, storage, data, only)
+    made, ledger = _planned(spec, profile, storage, data, only, verified=True)
     frame = rows(made, ledger)
     if frame.empty:
         raise InputError(
