@@ -118,17 +118,17 @@ class Frames:
 
     @property
     def planned(self) -> int:
-        """How many distinct fits the sweep's trajectories consist of."""
+        """Count the distinct fits of the sweep's trajectories."""
         return self.points["fit"].nunique()
 
     @property
     def missing(self) -> int:
-        """How many of these are not published."""
+        """Count those that are not published."""
         return self.points.loc[~self.points["published"], "fit"].nunique()
 
     @property
     def progress(self) -> str:
-        """What of the sweep is published, in the words of `python -m sweeps`."""
+        """Say how much of the sweep is published, in the words of `python -m sweeps`."""
         results = self.points.drop_duplicates(["trajectory", "fit"])
         return (
             f"{results['published'].sum():,} of {len(results):,} results published,"
@@ -137,11 +137,11 @@ class Frames:
 
     @property
     def command(self) -> str:
-        """What runs the fits that are missing."""
+        """Return the command that runs the missing fits."""
         return self.command_for(shlex.quote(self.file) if self.file else self.sweep)
 
     def command_for(self, sweep: str | None) -> str:
-        """What runs a sweep with this profile into this results folder."""
+        """Return the command that runs a sweep with this profile into this results folder."""
         return run_command(str(sweep), self.profile, self.storage)
 
     def part(self, experiment: str) -> Frames:
@@ -190,7 +190,7 @@ def _flattened(lists: pa.ListArray, like: pa.ListArray) -> pa.Array:
 
 
 def run_command(sweep: str, profile: str | None, storage: Path) -> str:
-    """What runs a sweep, quoted for a shell as it is given, into a results folder."""
+    """Return the command that runs a sweep, quoted for a shell as it is given, into a results folder."""
     sized = f" --profile {profile}" if profile else ""
     elsewhere = storage.absolute() != Path("results").absolute()
     return f"python -m sweeps run {sweep}{sized}" + (f" --storage {shlex.quote(str(storage))}" if elsewhere else "")
@@ -211,7 +211,7 @@ def recorded(storage: str | Path | None = None) -> pd.DataFrame:
 
 
 def load(storage: str | Path | None = None, sweep: str | None = None, profile: str | None = None) -> Frames:
-    """What is published of a sweep, given by name or file, or without one every fit there is.
+    """Load what is published of a sweep, given by name or file; without one, every fit there is.
 
     The profile may be left out when the sweep was run with only one. Raises InputError for a folder, sweep or
     profile that is not there, and when several profiles are: results of different sizes are never averaged.

@@ -55,7 +55,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Style:
-    """How a line looks everywhere: colour and marker always go together."""
+    """A line's look: colour and marker always go together."""
 
     color: str
     marker: str
@@ -407,7 +407,7 @@ def stop_panels(rows: pd.DataFrame, picks: pd.Series) -> Figure:
 
 
 def has_pictures(figure: Figure) -> bool:
-    """Whether a figure shows pictures rather than lines."""
+    """Tell whether a figure shows pictures rather than lines."""
     return any(ax.images for ax in figure.axes)
 
 

@@ -205,7 +205,7 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame, tables: dict[
 
 
 def provenance(frames: Frames) -> dict[str, str]:
-    """What the results rest on: a few words for each question."""
+    """Describe what the results rest on: a few words for each question."""
     fits = frames.fits.drop_duplicates("fit")
     if fits.empty:
         return {"results": frames.progress}
@@ -249,7 +249,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 def tally(verdicts: list[Verdict]) -> str:
-    """As in `2 hold, 1 does not hold`; with no claim, that it is shown."""
+    """Count verdicts, as in `2 hold, 1 does not hold`; with no claim, that it is shown."""
     counts = {word: sum(verdict.verdict == word for verdict in verdicts) for word in MARKS}
     words = {HOLDS: "hold" if counts[HOLDS] != 1 else "holds", FAILS: "do not hold" if counts[FAILS] != 1 else FAILS}
     return ", ".join(f"{count} {words.get(word, word)}" for word, count in counts.items() if count) or "shown"

@@ -29,7 +29,7 @@ HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not enough data"
 
 @dataclass(frozen=True)
 class Region:
-    """Where the mean effect lies if a claim holds; the limits belong to it unless it is `open`."""
+    """The values of a mean effect if a claim holds; the limits belong to it unless it is `open`."""
 
     low: float = -inf
     high: float = inf
@@ -39,7 +39,7 @@ class Region:
         return self.low < effect < self.high if self.open else self.low <= effect <= self.high
 
     def __str__(self) -> str:
-        """As in `> 0`, `≥ -0.1` or `-0.1 to 0.1`."""
+        """Print it as in `> 0`, `≥ -0.1` or `-0.1 to 0.1`."""
         if isfinite(self.low) and isfinite(self.high):
             return f"{self.low:g} to {self.high:g}"
         return (
@@ -49,7 +49,7 @@ class Region:
         )
 
     def is_crossed_by(self, low: float, high: float) -> bool:
-        """Whether one of the limits lies inside an interval."""
+        """Tell whether one of the limits lies inside an interval."""
         return low < self.low < high or low < self.high < high
 
 
@@ -78,7 +78,7 @@ class Claim:
 
     @property
     def threshold(self) -> str:
-        """As in `≥ -0.1 dB`."""
+        """Print it as in `≥ -0.1 dB`."""
         return f"{self.region} {self.unit}"
 
 
@@ -106,7 +106,7 @@ class Verdict:
     """p adjusted for the false discovery rate among all verdicts of a report."""
 
     def __str__(self) -> str:
-        """As in `+0.12 dB [-0.03, +0.27], n = 10: holds`."""
+        """Print it as in `+0.12 dB [-0.03, +0.27], n = 10: holds`."""
         return f"{self.measured}: {self.verdict}"
 
     @property
@@ -128,7 +128,7 @@ class Verdict:
 
     @property
     def confirmed(self) -> bool:
-        """Whether it holds and the test, with false discoveries controlled, says so too."""
+        """Tell whether it holds and the test, with false discoveries controlled, says so too."""
         return self.verdict == HOLDS and self.q <= FALSE_DISCOVERIES
 
 
@@ -169,7 +169,7 @@ def interval(values: pd.Series) -> tuple[float, float, float]:
 
 
 def p_value(values: pd.Series, region: Region) -> float:
-    """How likely values as far inside a region would be if their mean lay outside it; nan with fewer than two."""
+    """Return the probability of values as far inside a region if their mean lay outside; nan with fewer than two."""
     n = len(values)
     if n < 2:
         return nan

@@ -7,29 +7,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lip.data.library import Album
+    from lip.data.library import InputLibrary
     from lip.ledger.ledger import Ledger
     from lip.masks import Mask
     from lip.specs.fit import Fit
-    from lip.specs.request import trajectory_of
+    from lip.specs.request import parse_trajectory
     from lip.specs.trajectory import Trajectory
-    from lip.training.model import Problem
+    from lip.training.model import Model
     from lip.training.restore import train
-    from lip.training.run import publish
+    from lip.training.run import run_fit
 
 _HOMES = {
-    "Album": "lip.data.library",
+    "InputLibrary": "lip.data.library",
     "Fit": "lip.specs.fit",
     "Ledger": "lip.ledger.ledger",
     "Mask": "lip.masks",
-    "Problem": "lip.training.model",
+    "Model": "lip.training.model",
     "Trajectory": "lip.specs.trajectory",
-    "publish": "lip.training.run",
+    "run_fit": "lip.training.run",
     "train": "lip.training.restore",
-    "trajectory_of": "lip.specs.request",
+    "parse_trajectory": "lip.specs.request",
 }
 
-__all__ = ["Album", "Fit", "Ledger", "Mask", "Problem", "Trajectory", "publish", "train", "trajectory_of"]
+__all__ = ["Fit", "InputLibrary", "Ledger", "Mask", "Model", "Trajectory", "parse_trajectory", "run_fit", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a training step costs on this machine, by sparsity: a loop as the paper's code has it, a plain one, and ours.
+"""Time a training step by sparsity: a loop as the paper's code has it, a plain one, and ours.
 
 The reference loop is our own re-creation of the work that the released code does beside training: two PSNRs by
 scikit-image and a copy of all parameters at every step. The plain loop does nothing but train. Both train the dense
@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lip.data.library import Album
+from lip.data.library import InputLibrary
 from lip.fast.accelerate import output_pixels
 from lip.ledger.ledger import Ledger
 from lip.masks import Mask
-from lip.specs.request import trajectory_of
+from lip.specs.request import parse_trajectory
 from lip.training.restore import Restoration, train
-from lip.training.run import publish
+from lip.training.run import run_fit
 
 LOOPS = ("reference", "plain", "ours")
 ROUNDS = (0, 5, 10, 15)
@@ -43,7 +43,7 @@ class Timing:
 
 
 def gain(there: list[float], ours: list[float]) -> float:
-    """How many times faster ours is: the median over turns, for a machine's speed wanders."""
+    """Return how many times faster ours is: the median over turns, for a machine's speed wanders."""
     return median(a / b for a, b in zip(there, ours, strict=True))
 
 
@@ -52,50 +52,50 @@ def timings(
 ) -> Iterator[Timing]:
     """Time the loops on one thread, in turns. The masks come from the ledger, and are put there if need be."""
     torch.set_num_threads(1)
-    album, net = Album(), {"image": "astronaut", "width": width}
-    imp = trajectory_of({**net, "size": MASK_SIZE, "steps": imp_steps, "rounds": max(ROUNDS)}, album, "bench")
-    fit = trajectory_of({**net, "size": size, "steps": steps}, album, "bench").fits[0]
+    album, net = InputLibrary(), {"image": "astronaut", "width": width}
+    imp = parse_trajectory({**net, "size": MASK_SIZE, "steps": imp_steps, "rounds": max(ROUNDS)}, album, "bench")
+    fit = parse_trajectory({**net, "size": size, "steps": steps}, album, "bench").fits[0]
     loops: dict[str, Callable[[Restoration, Mask], float]] = {
         "reference": reference,
         "plain": plain,
-        "ours": lambda problem, mask: ours(problem, mask, backend),
+        "ours": lambda model, mask: ours(model, mask, backend),
     }
     for k in ROUNDS:
-        problem = Restoration(fit, album.pixels)
-        mask = Mask.dense(problem.layers)
+        model = Restoration(fit, album.pixels)
+        mask = Mask.dense(model.layers)
         if k:
             source = imp.fits[k - 1]
-            publish(source, album.pixels, ledger, backend=backend)
+            run_fit(source, album.pixels, ledger, backend=backend)
             mask = ledger.ticket(source)
         seconds: dict[str, list[float]] = {name: [] for name in loops}
         for _ in range(1 + turns):
             for name, loop in loops.items():
                 seconds[name].append(loop(Restoration(fit, album.pixels), mask))
         warm = {name: values[1:] for name, values in seconds.items()}
-        yield Timing(k, mask.sparsity, products(problem, mask), warm)
+        yield Timing(k, mask.sparsity, products(model, mask), warm)
 
 
-def ours(problem: Restoration, mask: Mask, backend: str) -> float:
+def ours(model: Restoration, mask: Mask, backend: str) -> float:
     """Seconds a step of our loop; as in the others the first does not count, which lays out what all others find."""
     seen: list[tuple[int, float]] = []
-    train(problem, mask, watch=lambda step, _: seen.append((step, time.perf_counter())), backend=backend)
+    train(model, mask, watch=lambda step, _: seen.append((step, time.perf_counter())), backend=backend)
     (first, began), (last, ended) = seen[0], seen[-1]
     return (ended - began) / (last - first)
 
 
-def plain(problem: Restoration, mask: Mask, watch: Callable[[Tensor], None] | None = None) -> float:
+def plain(model: Restoration, mask: Mask, watch: Callable[[Tensor], None] | None = None) -> float:
     """Seconds a step of the plain loop; `watch` is shown every output."""
-    parameters = list(problem.net.parameters())
-    parts = problem.spread(mask).split([p.numel() for p in parameters])
-    adam = torch.optim.Adam(parameters, lr=problem.schedule.lr)
-    jitter = problem.stream("jitter")
-    for step in range(problem.schedule.steps):
+    parameters = list(model.net.parameters())
+    parts = model.spread(mask).split([p.numel() for p in parameters])
+    adam = torch.optim.Adam(parameters, lr=model.schedule.lr)
+    jitter = model.stream("jitter")
+    for step in range(model.schedule.steps):
         if step == 1:
             started = time.perf_counter()
         for p, part in zip(parameters, parts, strict=True):
             p.data.mul_(part.view_as(p))
-        output = problem.net(problem.jittered(jitter))
-        problem.loss(output).backward()
+        output = model.net(model.jittered(jitter))
+        model.loss(output).backward()
         if watch:
             watch(output.detach())
         adam.step()
@@ -103,25 +103,25 @@ def plain(problem: Restoration, mask: Mask, watch: Callable[[Tensor], None] | No
     return (time.perf_counter() - started) / step
 
 
-def reference(problem: Restoration, mask: Mask) -> float:
+def reference(model: Restoration, mask: Mask) -> float:
     """Seconds a step of the reference loop."""
     from skimage.metrics import peak_signal_noise_ratio
 
-    noisy, clean = problem.observation[0].numpy(), problem.clean[0].numpy()
+    noisy, clean = model.observation[0].numpy(), model.clean[0].numpy()
     copies: list[Tensor] = []
 
     def watch(output: Tensor) -> None:
         for image in (noisy, clean):
             peak_signal_noise_ratio(image, output[0].numpy(), data_range=1.0)
-        copies[:] = [p.detach().clone() for p in problem.net.parameters()]
+        copies[:] = [p.detach().clone() for p in model.net.parameters()]
 
-    return plain(problem, mask, watch)
+    return plain(model, mask, watch)
 
 
-def products(problem: Restoration, mask: Mask) -> int:
+def products(model: Restoration, mask: Mask) -> int:
     """See `Timing`: each kept weight once per output pixel, forward and in the gradients of weights and of inputs."""
-    pixels = output_pixels(problem.net, problem.code)
-    in_order = [pixels[module] for module in problem.net.modules() if module in pixels]
+    pixels = output_pixels(model.net, model.code)
+    in_order = [pixels[module] for module in model.net.modules() if module in pixels]
     return 3 * sum(kept * n for kept, n in zip(mask.kept_per_layer, in_order, strict=True))
 
 

@@ -79,9 +79,9 @@ def fit(
     Writes the clean and the degraded image and, per round, the averaged output of the last step: none of it chosen
     by looking at the clean image. The same command again computes only what is missing.
     """
-    from lip.data.library import Album
+    from lip.data.library import InputLibrary
     from lip.ledger.ledger import Ledger
-    from lip.specs.request import trajectory_of
+    from lip.specs.request import parse_trajectory
     from lip.tasks import TASKS
     from lip.tasks.denoise import Denoise
 
@@ -93,8 +93,8 @@ def fit(
     values[task.key] = image
     if not values.keys() & {"rounds", "sparsities", "parameters"}:
         values["rounds"] = 0
-    album = Album(data)
-    chosen = trajectory_of(values, album, "fit")
+    album = InputLibrary(data)
+    chosen = parse_trajectory(values, album, "fit")
     ledger = Ledger(out or Path(Path(image).stem))
     if Path(image).is_file() and Path(image).resolve().parent == ledger.root.resolve():
         raise InputError(f"--out: what is written to {ledger.root} could replace {image} there; name another folder")
@@ -191,21 +191,21 @@ def search_prior(
     """
     import torch
 
-    from lip.data.library import Album
+    from lip.data.library import InputLibrary
     from lip.ledger.ledger import Ledger
-    from lip.specs.request import Point, trajectory_of
+    from lip.specs.request import Request, parse_trajectory
     from lip.training.search import check, nas, search
 
     given = dict(terminal.pair(text) for text in more or [])
     for key in given:
-        if key == "net" or (key in Point.model_fields and key not in ("task", "mask", "schedule")):
+        if key == "net" or (key in Request.model_fields and key not in ("task", "mask", "schedule")):
             raise InputError(f"--set {key}: a search is of dense fits, with options of its own; remove it")
     if width is not None:
         given["width"] = width
     any_net = f"0 {'/'.join(['0' * scales] * scales)}"  # says how many scales there are; each candidate has its own
     values = {"image": image, "prior": "nas", "net": any_net, "seed": seed, "size": size, "steps": steps, **given}
-    album = Album(data)
-    model = trajectory_of(values, album, "search").fits[0]
+    album = InputLibrary(data)
+    model = parse_trajectory(values, album, "search").fits[0]
     check(model, album.pixels, candidates, fits, metric)
     ledger = Ledger(out or Path(Path(image).stem))
     _check_device(device)
@@ -262,7 +262,7 @@ def _run(
     import torch
     from PIL import Image
 
-    from lip.training.run import publish
+    from lip.training.run import run_fit
 
     def save(name: str, image: np.ndarray) -> None:
         Image.fromarray(image.squeeze()).save(ledger.root / f"{name}.png")
@@ -273,7 +273,7 @@ def _run(
     with _progress() as bars:
         watch = _watch(bars, lambda fit: f"{fit.mask}" + ", to rewind to" * fit.keeps_weights)
         for fit in chosen.fits:
-            publish(fit, pixels, ledger, device, watch, outputs=True, backend=backend)
+            run_fit(fit, pixels, ledger, device, watch, outputs=True, backend=backend)
             name = str(fit.mask).replace(" ", "-") if fit.mask.round is None else f"round-{fit.mask.round:02}"
             if "last_ema" in (restored := ledger.outputs(fit)):
                 save(name, restored["last_ema"])
@@ -287,13 +287,13 @@ def _given(chosen: Trajectory, pixels: dict[str, np.ndarray]) -> dict[str, np.nd
     from lip.training.restore import Restoration
     from lip.training.run import build_model
 
-    problem = build_model(chosen.fits[0], pixels)
+    model = build_model(chosen.fits[0], pixels)
     given: dict[str, np.ndarray] = {}
-    if isinstance(problem, Restoration):
-        if problem.task.has_reference:
+    if isinstance(model, Restoration):
+        if model.task.has_reference:
             given["clean"] = pixels[chosen.picture.pixels]
-        if problem.observation.dim() == 4:  # measurements are no image
-            given["degraded"] = to_8_bit(problem.observation[0].nan_to_num(0).numpy())
+        if model.observation.dim() == 4:  # measurements are no image
+            given["degraded"] = to_8_bit(model.observation[0].nan_to_num(0).numpy())
     return given
 
 

@@ -1,4 +1,4 @@
-"""What the three command lines share."""
+"""Share small things between the three command lines."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def pair(text: str) -> tuple[str, Any]:
 
 
 def outcome(row: Mapping[str, Any]) -> str:
-    """How a fit came out, given the columns OUTCOME of its row, as rich markup."""
+    """Describe how a fit came out, as rich markup; `row` has the columns OUTCOME."""
     if row["accuracy_last"] is not None:
         said = f"accuracy: last {row['accuracy_last']:.1%}  oracle peak {row['accuracy_peak']:.1%}"
     elif row["step_stop_ema"] is None:

@@ -200,11 +200,11 @@ def status(
 
     Once, all files are verified; --watch goes by their names, and shows what runs or has failed.
     """
-    from sweeps.status import as_json, counts, standings
+    from sweeps.status import as_json, counts, statuses
 
     made, ledger = _planned(spec, profile, storage, data, only, verified=not watch)
     while True:
-        found = standings(made, ledger)
+        found = statuses(made, ledger)
         if json:
             faults = {} if watch else {"damaged": ledger.damaged(), "conflicts": ledger.conflicts()}
             print(dumps(as_json(made, ledger, found) | faults), flush=True)

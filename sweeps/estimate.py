@@ -1,4 +1,4 @@
-"""What the missing fits will cost, by published fits or by a count of work. Nothing is trained for it.
+"""Estimate the cost of missing fits, by published fits or by a count of work. Nothing is trained for it.
 
 A step is taken to last as long as `nominal` says, times how much longer published fits have lasted than that: those of
 its own size if there are any, else those of other sizes, else a matrix product.
@@ -28,8 +28,8 @@ from lip.specs.fit import Fit
 from lip.specs.picture import Picture
 from lip.specs.recipe import Recipe
 from lip.training.cost import Work, forward_work, step_work
-from sweeps.control import part_of
 from sweeps.plan import Plan
+from sweeps.scheduler import part_of
 
 OF_THIS_SWEEP = 20
 """Published fits of the sweep that are looked at per size."""
@@ -65,7 +65,7 @@ OF_SIZE = ["task", "image_height", "image_width", "channels", "train_images"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the missing fits of a plan will cost."""
+    """The cost of a plan's missing fits."""
 
     cpu_hours: float
     gpu_hours: float
@@ -199,7 +199,7 @@ def _search(recipe: Recipe) -> int:
 
 
 def _backend(fit: Fit) -> str:
-    """What a fit is computed by on a CPU where nothing else is asked for."""
+    """Return the backend of a fit on a CPU where none is asked for."""
     restored = fit.task.key == "image" and fit.prior.trains
     return "numba" if restored and find_spec("numba") else "dense"
 
@@ -216,7 +216,7 @@ def _speed(rows: list[dict[str, Any]], work: Work) -> tuple[str, str, float, str
 
 
 def _other_speed(measured: Mapping[Size, list[dict[str, Any]]]) -> tuple[float, str] | None:
-    """How many times `nominal` restorations of other sizes have taken on CPUs, and by what: here, else elsewhere."""
+    """Compare published restorations of other sizes on CPUs with `nominal`: here, else elsewhere."""
     sizes = {size: [(row, work) for row in rows if (work := _work_of(row))] for size, rows in measured.items()}
     for where, hosts in (("on this machine", {platform.node()}), ("on other machines", None)):
         found = [[pair for pair in pairs if hosts is None or pair[0]["host"] in hosts] for pairs in sizes.values()]
@@ -228,7 +228,7 @@ def _other_speed(measured: Mapping[Size, list[dict[str, Any]]]) -> tuple[float, 
 
 
 def _product_speed() -> tuple[float, str]:
-    """How many times `nominal` by the speed of a matrix product on a core of this machine."""
+    """Compare the speed of a matrix product on a core of this machine with `nominal`."""
     import torch
 
     torch.set_num_threads(1)
@@ -243,7 +243,7 @@ def _product_speed() -> tuple[float, str]:
 
 
 def _slower(row: Mapping[str, Any], work: Work) -> float:
-    """How many times `nominal` the steps of a published fit have taken: CPU seconds of a CPU, seconds of a GPU."""
+    """Compare a published fit's steps with `nominal`: CPU seconds of a CPU, seconds of a GPU."""
     seconds = row["cpu_seconds"] if row["device"] == "cpu" else row["seconds"]
     return seconds / row["steps"] / nominal(work, 1 - row["sparsity"], row["backend"])
 

@@ -48,10 +48,10 @@ from lip.fast.precision import require  # noqa: E402
 from lip.ledger.ledger import Ledger  # noqa: E402
 from lip.specs.fit import Fit  # noqa: E402
 from lip.specs.schedule import Training  # noqa: E402
-from lip.training.run import publish  # noqa: E402
-from sweeps.control import Control  # noqa: E402
+from lip.training.run import run_fit  # noqa: E402
 from sweeps.plan import Plan  # noqa: E402
 from sweeps.progress import SHOWN, Progress, preceded  # noqa: E402
+from sweeps.scheduler import Scheduler  # noqa: E402
 
 SECONDS_BETWEEN_REPORTS = 1.0
 PATIENCE = 600.0
@@ -68,8 +68,10 @@ PENDING_ON_A_CLUSTER = 64
 
 @dataclass(frozen=True)
 class Resources:
-    """Where to run. `cpus` and `gpus` are per trial; `slots` limits the trials at a time on this machine, and on a
-    cluster those that wait for nodes.
+    """The resources of a run.
+
+    `cpus` and `gpus` are per trial; `slots` limits the trials at a time on this machine, and on a cluster those that
+    wait for nodes.
 
     `gpus` None means `share` if a node of the cluster has any, else none. `backend` (`lip.fast.backend`) is chosen
     where the trial runs.
@@ -150,7 +152,7 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress
     todo = plan.todo()
     work = {key: pickle.dumps(fits) for key, fits in todo.items()}  # Ray hands every trial a copy of all of it
     needs = {key: [fit.id for fit in todo[key]] for key in progress.order()}
-    control = Control(needs, progress, resources.gpus or 0.0)
+    control = Scheduler(needs, progress, resources.gpus or 0.0)
     shared = {
         "pixels": plan.sweep.pixels,
         "outputs": plan.sweep.outputs,
@@ -175,7 +177,7 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, progress: Progress
                 storage_path=scratch,
                 verbose=0,
                 callbacks=[_Follow(control, progress)],
-                failure_config=tune.FailureConfig(max_failures=0),  # what is tried again is for `Control` to say
+                failure_config=tune.FailureConfig(max_failures=0),  # what is tried again is for `Scheduler` to say
             ),
         ).fit()
     finally:
@@ -213,7 +215,7 @@ def addable() -> list[dict[str, float]]:
 
 
 def _holds(shape: dict[str, float], resources: Resources) -> bool:
-    """Whether a trial finds room on a node."""
+    """Tell whether a trial fits on a node."""
     return shape.get("CPU", 0) >= resources.cpus and shape.get("GPU", 0) >= (resources.gpus or 0)
 
 
@@ -317,7 +319,7 @@ class _Disposable:
 class _FromControl(_Disposable, Searcher):
     """Hands Tune the next trajectory that can start. How they end is heard by `_Follow`, which is told the reason."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Scheduler) -> None:
         super().__init__()
         self.control = control
 
@@ -340,7 +342,7 @@ class _FromControl(_Disposable, Searcher):
 class _Follow(_Disposable, tune.Callback):
     """Passes on to control and display what trials report and how they end."""
 
-    def __init__(self, control: Control, progress: Progress) -> None:
+    def __init__(self, control: Scheduler, progress: Progress) -> None:
         self.control = control
         self.progress = progress
         self.dead = _dead_nodes()
@@ -380,7 +382,7 @@ class _Follow(_Disposable, tune.Callback):
         self.progress.ended(key)
 
     def _lost_a_node(self) -> bool:
-        """Whether a node has gone just now."""
+        """Tell whether a node has gone just now."""
         if (dead := _dead_nodes()) - self.dead:
             self.dead, self.lost_at = dead, time.monotonic()
         return _just_now(self.lost_at)
@@ -446,7 +448,7 @@ def _publish(
     while True:
         _wait_for(ledger, sign)
         try:
-            trained = publish(fit, pixels, ledger, device, _report_now_and_then, outputs, backend)
+            trained = run_fit(fit, pixels, ledger, device, _report_now_and_then, outputs, backend)
         except (OSError, LookupError):
             if _there(ledger, sign):
                 raise

@@ -19,7 +19,7 @@ EXTRA = ("to rewind to", "of generators", "to take masks from")
 
 @dataclass(frozen=True)
 class Counts:
-    """What a sweep asks for and what it takes: the numbers that every command prints, in these words."""
+    """The numbers of a sweep that every command prints, in these words."""
 
     results: int
     """What is asked for: one for each trajectory and round."""
@@ -49,7 +49,7 @@ class Counts:
 
     @property
     def progress(self) -> str:
-        """What of it is published."""
+        """Say how much of it is published."""
         return f"{self.published_results} of {self.results} results published, {self.published} of {self.fits} fits"
 
 
@@ -75,7 +75,7 @@ class Plan:
 
     @cached_property
     def needs(self) -> dict[str, list[Fit]]:
-        """What each trajectory (by id) needs, in order, with what its own fits build on."""
+        """List the fits that each trajectory (by id) needs, in order, dependencies included."""
         return {trajectory.id: needed(trajectory) for trajectory in self.sweep.trajectories}
 
     @cached_property
@@ -90,7 +90,7 @@ class Plan:
 
     @property
     def counts(self) -> Counts:
-        """What is asked for, what it takes and what of it is published."""
+        """Count what is asked for, what it takes and how much of it is published."""
         results = [fit.id for trajectory in self.sweep.trajectories for fit in trajectory.fits]
         own = set(results)
         purposes = Counter(_purpose(fit) for key, fit in self.fits.items() if key not in own)
@@ -99,7 +99,7 @@ class Plan:
         return Counts(len(results), len(own), extra, len(self.published), done)
 
     def todo(self) -> dict[str, list[Fit]]:
-        """What each unfinished trajectory (by id) still needs, in order: first what others wait for too."""
+        """List the fits that each unfinished trajectory (by id) still needs: first those that others wait for."""
         rest = {key: [fit for fit in fits if fit.id in self.missing] for key, fits in self.needs.items()}
         users = Counter(fit.id for fits in rest.values() for fit in fits)
         return {key: sorted(fits, key=lambda fit: users[fit.id] == 1) for key, fits in rest.items() if fits}
@@ -142,7 +142,7 @@ def needed(trajectory: Trajectory) -> list[Fit]:
 
 
 def _purpose(fit: Fit) -> str:
-    """What a fit is for that is no result."""
+    """Say what a fit is for that is no result."""
     rewound, generator, masks = EXTRA
     return generator if fit.task.kind == "generate" else rewound if fit.keeps_weights else masks
 

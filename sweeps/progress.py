@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs: one line per finished round, and below it bars that move."""
+"""Show a running sweep: one line per finished round, and below it bars that move."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def running(ledger: Ledger, sweep: Sweep) -> dict[str, str]:
 
 
 def preceded(ledger: Ledger, sign: str, key: str) -> bool:
-    """Whether a living run of the same sweep that comes before the one of this sign is at a trajectory."""
+    """Tell whether a living run of the same sweep, earlier by name, is working at a trajectory."""
     others: dict[str, tuple[float, dict[str, str]]] = {}
     with suppress(OSError):  # of a storage that is away
         others = _signs_of(ledger, sign[: sign.rindex("-") + 1])
@@ -211,7 +211,7 @@ def _signs_of(ledger: Ledger, beginning: str) -> dict[str, tuple[float, dict[str
 
 
 def _killed(sign: dict[str, Any]) -> bool:
-    """Whether the run was one of this machine, and its process is gone without having taken its sign away."""
+    """Tell whether a run of this machine is gone without having taken its sign away."""
     if sign.get("host") != platform.node():
         return False
     try:
@@ -222,5 +222,5 @@ def _killed(sign: dict[str, Any]) -> bool:
 
 
 def _signs(sweep: Sweep) -> str:
-    """How the names of all signs of life of a sweep begin: one per run."""
+    """Return how the names of a sweep's signs of life begin: one per run."""
     return f".running-{sweep.name}.{sweep.profile}-"

@@ -1,4 +1,4 @@
-"""Which trajectory may start next, so that no fit is made twice and none waits in a slot. Knows nothing of ray."""
+"""Order trajectories so that no fit is made twice and none waits in a slot. Knows nothing of ray."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Queue:
         self._ready = [(rank, key) for key, rank in self._rank.items() if not self._blocked[key]]  # sorted: a heap
 
     def __bool__(self) -> bool:
-        """Whether anything is still to be started."""
+        """Tell whether anything is still to be started."""
         return bool(self._waiting)
 
     def next(self, now: float = inf) -> str | None:

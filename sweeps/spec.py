@@ -29,10 +29,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lip.data import images
-from lip.data.library import Album
+from lip.data.library import InputLibrary
 from lip.errors import InputError, explained, location, nearest
 from lip.priors import GENERATORS
-from lip.specs.request import trajectory_of
+from lip.specs.request import parse_trajectory
 from lip.specs.trajectory import Trajectory
 from sweeps.profiles import PROFILES, Profile
 
@@ -43,7 +43,7 @@ MOST_POINTS = 200_000
 
 
 class Part(BaseModel):
-    """What a part of a sweep adds to the whole."""
+    """A part of a sweep: what it adds to the whole."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -51,8 +51,8 @@ class Part(BaseModel):
     grid: dict[str, list[Any]] = {}
 
 
-class Adjusted(Profile):
-    """What a sweep changes in a profile."""
+class ProfileOverride(Profile):
+    """A sweep's own changes to a profile."""
 
     instead: dict[str, dict[Any, Any]] = Field(default_factory=dict)
     """By key, what stands in place of a value of the file: {"image": {"astronaut": "cbm3d/F16"}}. Within a list, a list
@@ -60,7 +60,7 @@ class Adjusted(Profile):
 
 
 class SweepFile(BaseModel):
-    """What stands in a sweep file."""
+    """The content of a sweep file."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -74,7 +74,7 @@ class SweepFile(BaseModel):
     """Sweeps that belong to this one: names of shipped ones, or files beside it."""
     outputs: bool = False
     """Whether the restored images of its fits are kept."""
-    profiles: dict[str, Adjusted] = {}
+    profiles: dict[str, ProfileOverride] = {}
 
 
 class Member(NamedTuple):
@@ -129,7 +129,7 @@ def read(
     chosen = profile or file.profile
     if chosen not in PROFILES:
         raise InputError(f"there is no profile {chosen!r}; {nearest(chosen, list(PROFILES))}")
-    album = Album(data)
+    album = InputLibrary(data)
     members: dict[tuple[str, str, str], Member] = {}
     picked: dict[str, Trajectory] = {}
     outputs: set[str] = set()
@@ -141,7 +141,7 @@ def read(
             new_and_old = replaced.setdefault(size, ([], []))
             for known, value in zip(new_and_old, (values[size], old), strict=True):
                 known += [] if str(value) in known else [str(value)]
-        made = trajectory_of(values, album, str(where))
+        made = parse_trajectory(values, album, str(where))
         key = (experiment.name, made.id, made.picture.name)  # sets share photographs, under names of their own
         if key in members and olds:
             continue  # of an axis of sizes, a profile that is named leaves one
@@ -256,7 +256,7 @@ def _points(
 
     `named`: the user asks for the profile. `over`: sizes that an including file says.
     """
-    adjusted = file.profiles.get(profile, Adjusted())
+    adjusted = file.profiles.get(profile, ProfileOverride())
     over = _set(adjusted) | over
     usual = _set(PROFILES[profile])
     for part in file.parts if not file.include or file.fixed or file.grid or file.parts != [Part()] else []:
@@ -339,7 +339,7 @@ def _names(path: Path, key: str, value: Any, data: Path | None) -> list[Any]:
 
 
 def _has(values: Mapping[str, Any], size: str) -> bool:
-    """Whether a point has a size for a profile to set.
+    """Tell whether a point has a size for a profile to set.
 
     Networks besides the hourglass are compared by theirs; levels, and no rounds at all, stand instead of rounds.
     """

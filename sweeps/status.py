@@ -1,4 +1,4 @@
-"""How a sweep stands: what is done, running, failed with cause, or waiting."""
+"""Report a sweep's state: what is done, running, failed with cause, or waiting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATES = ("done", "running", "failed", "waiting")
 
 
 @dataclass(frozen=True)
-class Standing:
+class TrajectoryStatus:
     """One trajectory: how many of its results are published, its state, and where it is at or why it failed."""
 
     label: str
@@ -24,7 +24,7 @@ class Standing:
     said: str
 
 
-def standings(plan: Plan, ledger: Ledger) -> list[Standing]:
+def statuses(plan: Plan, ledger: Ledger) -> list[TrajectoryStatus]:
     """Every trajectory of a plan as it stands in the ledger."""
     todo, failures, alive = plan.todo(), ledger.failures(), running(ledger, plan.sweep)
     found = []
@@ -39,17 +39,17 @@ def standings(plan: Plan, ledger: Ledger) -> list[Standing]:
         else:
             state, said = "waiting", ""
         published = sum(fit.id in plan.published for fit in trajectory.fits)
-        found.append(Standing(label(trajectory), published, len(trajectory.fits), state, said))
+        found.append(TrajectoryStatus(label(trajectory), published, len(trajectory.fits), state, said))
     return found
 
 
-def counts(found: list[Standing]) -> dict[str, int]:
-    """How many trajectories are in each state."""
+def counts(found: list[TrajectoryStatus]) -> dict[str, int]:
+    """Count the trajectories in each state."""
     counted = Counter(one.state for one in found)
     return {state: counted[state] for state in STATES}
 
 
-def as_json(plan: Plan, ledger: Ledger, found: list[Standing]) -> dict[str, Any]:
+def as_json(plan: Plan, ledger: Ledger, found: list[TrajectoryStatus]) -> dict[str, Any]:
     """The same for programs."""
     return {
         "sweep": plan.sweep.name,

@@ -72,15 +72,15 @@ def test_the_example_sweep_is_well_formed(tmp_path: Path) -> None:
 
 def test_the_python_example_restores_a_photograph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "example.py").write_text(block("python", "from lip import Album"))
+    (tmp_path / "example.py").write_text(block("python", "from lip import InputLibrary"))
     names = runpy.run_path("example.py")
     assert names["restored"].shape == (32, 32, 3)
     assert (tmp_path / "restored" / "fits").is_dir()
 
 
 def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lip.data.library import Album
-    from lip.specs.request import trajectory_of
+    from lip.data.library import InputLibrary
+    from lip.specs.request import parse_trajectory
 
     module = tmp_path / "smallest.py"
     imports = "from lip.pruners.pruner import AtInitialisation\n\n"
@@ -92,11 +92,11 @@ def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     found.loader.exec_module(loaded)
     monkeypatch.setitem(PRUNERS, "smallest", loaded.Smallest)
 
-    album = Album()
+    album = InputLibrary()
     values = {"image": "camera", "size": 16, "scales": 2, "width": 4, "pruner": "smallest", "rounds": 2}
-    fit = trajectory_of(values, album, "test").fits[2]
-    problem = build_model(fit, album.pixels)
-    mask = fit.mask.build(problem, None)
-    sizes = problem.theta.detach()[problem.prunable].abs()
+    fit = parse_trajectory(values, album, "test").fits[2]
+    model = build_model(fit, album.pixels)
+    mask = fit.mask.build(model, None)
+    sizes = model.theta.detach()[model.prunable].abs()
     assert sizes[torch.tensor(mask.bits)].max() <= sizes[~torch.tensor(mask.bits)].min()
     assert fit.mask.round == 2

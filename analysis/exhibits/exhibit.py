@@ -1,4 +1,4 @@
-"""What an exhibit is, and what exhibits have in common."""
+"""The exhibit, and helpers that exhibits share."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Absent:
 
     @property
     def verdict(self) -> dict[str, str]:
-        """Of nothing."""
+        """There is none: nothing was measured."""
         return {}
 
 
@@ -123,7 +123,7 @@ def lacking(
     what: str,
     apart: Iterable[str] = (),
 ) -> Absent | None:
-    """What stops an exhibit, if anything: `needed` marks, among rows with axes, those it cannot do without.
+    """Return what stops an exhibit, if anything; `needed` marks the rows that it cannot do without.
 
     Of the tasks it needs, rows of one point may differ in no setting but those that the exhibit keeps `apart`. Raises
     InputError for frames that were loaded without a sweep.
@@ -151,7 +151,7 @@ def lacking(
 
 
 def gap(frames: Frames) -> str:
-    """What of these fits is missing, and the command that publishes it; empty for nothing."""
+    """Say which fits are missing, and the command that publishes them; empty for none."""
     if not frames.missing:
         return ""
     return f"{frames.missing} of {plural(frames.planned, 'fit')} missing; to publish them: {frames.command}"
@@ -187,7 +187,7 @@ def verdicts(
 
 
 def faults(fits: pd.DataFrame, judged: pd.DataFrame) -> list[str]:
-    """How many fits did not train as meant, and what becomes of them, in words for a verdict.
+    """Count the fits that did not train as meant, and say what becomes of them.
 
     Of an exhibit's `fits`, those left out, for what they are paired with is left out too; of the judged ones, all.
     """
@@ -244,7 +244,7 @@ def caption(frames: Frames, fits: pd.DataFrame, *sentences: str) -> str:
 
 
 def psnr_notes(fits: pd.DataFrame, dots: bool = False) -> str:
-    """How to read PSNR panels, of lines or of dots, and what is unusual in them."""
+    """Explain PSNR panels, of lines or of dots, and what is unusual in them."""
     distinct = fits.drop_duplicates("fit")
     marked = {name: count for name in FAULTS if (count := int(distinct[name].sum()))}
     lost = sum(int((~np.isfinite(published(distinct, output))).sum()) for output in OUTPUTS)
@@ -264,7 +264,7 @@ def psnr_notes(fits: pd.DataFrame, dots: bool = False) -> str:
 
 
 def reported(fits: pd.DataFrame) -> str:
-    """Which output the PSNR is of, by task: what the task's published protocol reports."""
+    """Say by task which output the PSNR is of: what the task's published protocol reports."""
     tasks = sorted(fits["task"].unique())
     averaged, raw = (" and ".join(task for task in tasks if averages(task) == wanted) for wanted in (True, False))
     if not raw:
@@ -275,14 +275,14 @@ def reported(fits: pd.DataFrame) -> str:
 
 
 def unlike(fits: pd.DataFrame, image: str) -> str:
-    """What to bear in mind where the paper's numbers beside ours are of another image; empty where they are not."""
+    """Warn where the paper's numbers beside ours are of another image; empty where they are not."""
     if fits["image"].str.contains(image).all():
         return ""
     return f"The paper's numbers are of {image}, at full size: compare differences from the dense prior only."
 
 
 def alone(ours: pd.Series) -> str:
-    """What to bear in mind where nothing of ours stands beside the paper's numbers; empty where something does."""
+    """Warn where nothing of ours stands beside the paper's numbers; empty where something does."""
     if ours.notna().any():
         return ""
     return "None of these images is one of the paper's, so that its numbers stand alone: the profile paper has them."
@@ -298,7 +298,7 @@ def beside(rows: list[dict[str, object]], paper: str = "paper (dB)", ours: str =
 
 
 def plural(count: int, noun: str) -> str:
-    """As in `1 seed`, `3 seeds`."""
+    """Print a count with its noun, as in `1 seed`, `3 seeds`."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 

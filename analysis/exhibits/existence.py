@@ -120,7 +120,7 @@ def _beats(frames: Frames, every: pd.DataFrame, name: str, rival: str) -> list[V
 
 
 def _reach_beside(tickets: pd.DataFrame) -> pd.DataFrame:
-    """How far tickets match, in percent: the paper's and ours by output, mean over images and seeds."""
+    """Compare how far tickets match, in percent: the paper's and ours by output, mean over images and seeds."""
     rows = []
     for output, title in OUTPUTS.items():
         means = of(tickets, output).groupby("round")["minus_dense"].mean().dropna()

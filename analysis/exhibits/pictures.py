@@ -27,7 +27,7 @@ def restored(frames: Frames, fits: pd.DataFrame) -> list[Restored]:
 
 
 def not_kept(frames: Frames, name: str, title: str) -> Absent:
-    """What to say when none are."""
+    """Return the reason to show when none are."""
     return Absent(name, title, "no restored images are kept of its fits", frames.command_for(name))
 
 

@@ -46,7 +46,7 @@ def published(fits: pd.DataFrame, output: str) -> pd.Series:
 
 
 def averages(task: str) -> bool:
-    """Whether the published protocol of a task reports averaged outputs."""
+    """Tell whether the published protocol of a task reports averaged outputs."""
     return TASKS[task].reports_average
 
 

@@ -82,7 +82,7 @@ def unpacked(data: np.ndarray) -> dict[str, Tensor]:
 
 
 def part(weights: Mapping[str, Value], name: str) -> dict[str, Value]:
-    """What a checkpoint has of one network, under the names it has there; empty if that is nothing."""
+    """Select one network's weights from a checkpoint, under the names it has there; may be empty."""
     return {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(f"{name}.")}
 
 
@@ -154,7 +154,7 @@ def _named(content: object, name: str) -> dict[str, Tensor]:
 
 
 def _plain(value: Tensor) -> bool:
-    """Whether all values are there, numbers each in a place of its own: a file of bytes can claim terabytes."""
+    """Tell whether every value has a place of its own in the file: a few bytes can claim terabytes."""
     import torch
 
     numbers = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64)

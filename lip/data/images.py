@@ -54,7 +54,7 @@ class _Member(NamedTuple):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Where a data folder may hold it, the preferred place first: several sources are BMP, most copies PNG."""
+        """List where a data folder may hold it, the preferred place first: several sources are BMP, most copies PNG."""
         stem = f"{self.set}/{self.name}"
         return tuple(dict.fromkeys((f"{stem}.png", f"{stem}{Path(self.path).suffix}")))
 
@@ -238,7 +238,7 @@ def _download(member: _Member, target: Path) -> Path:
 
 
 def _has_pixels(path: Path, sha256: str) -> bool:
-    """Of the decoded pixels, not the bytes: the table was made from lossless PNG copies of BMP sources."""
+    """Verify the decoded pixels, not the bytes: the table was made from lossless PNG copies of BMP sources."""
     try:
         return _digest(decode(path)[0]) == sha256
     except InputError:  # not an image at all, such as the sign-in page of a network

@@ -15,7 +15,7 @@ from lip.errors import InputError
 from lip.specs.picture import DataSet, HalfPixel, Picture
 
 
-class Album:
+class InputLibrary:
     """Photographs, each loaded and prepared once. `data` is the folder of the standard sets."""
 
     def __init__(self, data: Path | None = None) -> None:
@@ -90,7 +90,7 @@ class Album:
 
     @property
     def notes(self) -> list[str]:
-        """What was done to images and data sets, for the user to know."""
+        """Tell what was done to images and data sets, for the user to know."""
         loaded: list[images.Image | datasets.Data] = [*self._images.values(), *self._sets.values()]
         return list(dict.fromkeys(f"{one.name}: {note}" for one in loaded for note in one.notes))
 

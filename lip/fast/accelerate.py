@@ -16,8 +16,8 @@ from lip.fast.chain import Chain, Stage, join
 from lip.fast.dense_conv import DenseConv
 from lip.fast.norm import LeakyNorm
 from lip.fast.sparse_conv import SparseConv, supports
-from lip.fast.upsample import Double, doubles
-from lip.fast.upsampled_conv import DoubledUp
+from lip.fast.upsample import Upsample2x, doubles
+from lip.fast.upsampled_conv import UpsampledUp
 from lip.networks.encoder_decoder import Network, Up
 
 CONVS = nn.Conv2d | nn.ConvTranspose2d
@@ -43,7 +43,7 @@ def accelerate(net: Network, code: Tensor, kept: Tensor) -> Tensor:
             mask, channels = masks[conv.weight], conv.out_channels
             kept_taps = int(mask.view_as(conv.weight)[:, -channels:].sum())
             sparse = is_faster(kept_taps, (9 * channels, channels, 1, 1), small)
-            setattr(parent, name, DoubledUp(up, mask.view_as(conv.weight), sparse))
+            setattr(parent, name, UpsampledUp(up, mask.view_as(conv.weight), sparse))
             there[conv.weight] = mask
     for parent, name, conv in _children(net, CONVS):
         mask = masks[conv.weight]
@@ -55,13 +55,13 @@ def accelerate(net: Network, code: Tensor, kept: Tensor) -> Tensor:
     _fuse(net)
     for parent, name, module in _children(net, nn.Upsample):
         if doubles(module):
-            setattr(parent, name, Double())
+            setattr(parent, name, Upsample2x())
     _join(net)
     return torch.cat([there[parameter] for parameter in parameters])
 
 
 def is_faster(kept: int, shape: Sequence[int], pixels: int) -> bool:
-    """Whether a step over the kept weights of a layer is faster than one over all, at so many output pixels.
+    """Tell whether a step over a layer's kept weights is faster than one over all, at so many output pixels.
 
     Both costs in multiplications of the dense one, as measured on an AMD EPYC (Zen 4) for 1x1 and 3x3 layers of 3 to
     132 channels at 2 to 64 pixels square. The library computes channels in sixteens, so 68 cost it as much as 80;
@@ -105,7 +105,7 @@ def _children(net: nn.Module, kind: type[nn.Module] | UnionType) -> list[tuple[n
 
 
 def output_pixels(net: nn.Module, code: Tensor, kind: type[nn.Module] | UnionType = CONVS) -> dict[nn.Module, int]:
-    """How many pixels each module of a kind puts out, over all images."""
+    """Count the output pixels of each module of a kind, over all images."""
     seen: dict[nn.Module, int] = {}
 
     def note(module: nn.Module, _: object, output: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""What computes a step: PyTorch, zeros and all ("dense"), also recorded as a CUDA graph ("captured"), or kernels over
+"""Choose what computes a step: PyTorch, zeros and all ("dense"), also as a CUDA graph ("captured"), or kernels over
 the non-zeros ("numba")."""
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def check(asked: str) -> None:
 
 
 def choose(asked: str, device: str) -> Backend:
-    """What to use on a device when one of BACKENDS is asked for; `auto` takes numba where it works.
+    """Choose a backend for a device; `asked` is one of BACKENDS, and `auto` takes numba where it works.
 
     Raises InputError when what is asked for does not work there.
     """

@@ -60,7 +60,7 @@ def join(first: Stage | Chain, then: Stage | Chain) -> None:
 
 
 def run(x: Tensor, stages: Sequence[Stage]) -> Tensor:
-    """What comes out at the end when x goes through all stages."""
+    """Pass x through all stages, as one node of PyTorch's graph."""
     if not stages:
         return x
     tensors = [stage.tensors() for stage in stages]

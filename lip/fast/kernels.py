@@ -1,4 +1,4 @@
-"""How a sparse convolution works: loops over the non-zero weights, compiled by numba.
+"""Sparse convolutions: loops over the non-zero weights, compiled by numba.
 
 A convolution adds up weighted, shifted copies of its input channels. Written that way, a weight of zero is a copy that
 need not be added, and the work is proportional to the weights that are left:

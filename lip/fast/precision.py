@@ -1,4 +1,4 @@
-"""What a device can compute with."""
+"""Check which precisions a device can compute with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def require(training: Training, device: str) -> None:
 
 
 def has_bf16(device: str) -> bool:
-    """Whether a device multiplies bfloat16 numbers in hardware, and not by way of float32."""
+    """Tell whether a device multiplies bfloat16 numbers in hardware, and not by way of float32."""
     import torch
 
     if device.startswith("cuda"):

@@ -19,7 +19,7 @@ CACHE_LINE = 16
 Conv = nn.Conv2d | nn.ConvTranspose2d
 
 
-class Survivors(Stage):
+class SparseWeights(Stage):
     """Takes the place of a convolution of whose weights `kept` (bool) marks the survivors.
 
     `values` are the kept weights, flat, in the order of the weight tensor; there are no others. In the state dict
@@ -33,7 +33,7 @@ class Survivors(Stage):
         self.bias = conv.bias
 
     def numbers(self) -> Tensor:
-        """Which of the values stands where in the weights; -1: none."""
+        """Return the index of each weight in `values`; -1 if pruned."""
         numbers = self.kept.new_full(self.kept.shape, -1, dtype=torch.int64)
         numbers[self.kept] = torch.arange(self.values.numel())
         return numbers
@@ -44,7 +44,7 @@ class Survivors(Stage):
         destination[f"{prefix}weight"] = values.new_zeros(self.kept.shape).masked_scatter_(self.kept, values)
 
 
-class SparseConv(Survivors):
+class SparseConv(SparseWeights):
     """A convolution, transposed or not."""
 
     def __init__(self, conv: Conv, kept: Tensor) -> None:
@@ -54,7 +54,7 @@ class SparseConv(Survivors):
         if isinstance(conv, nn.ConvTranspose2d):  # which is a convolution of what is padded, its kernel turned round
             self.zeros = conv.kernel_size[0] - 1 - self.zeros
             numbers = numbers.transpose(0, 1).flip(2, 3)
-        self.products = NonZeros(numbers.numpy(), margin(conv), conv.stride[0])
+        self.products = SparseMatmul(numbers.numpy(), margin(conv), conv.stride[0])
 
     def tensors(self) -> tuple[Tensor, Tensor | None]:
         return self.values, self.bias
@@ -73,7 +73,7 @@ class SparseConv(Survivors):
         return x_slope, values_slope, None if self.bias is None else bias_slope
 
 
-class NonZeros:
+class SparseMatmul:
     """The arithmetic of a convolution that has no zeros among its weights.
 
     `numbers` (outputs, inputs, size, size) says which of a vector of values stands where; -1: none. Its input is padded
@@ -139,7 +139,7 @@ class NonZeros:
 
 
 def supports(conv: nn.Module) -> bool:
-    """Whether a module is a convolution that a SparseConv can take the place of."""
+    """Tell whether a module is a convolution that a SparseConv can take the place of."""
     if type(conv) not in (nn.Conv2d, ReflectConv, nn.ConvTranspose2d):  # what is derived computes something else
         return False
     assert isinstance(conv, Conv)

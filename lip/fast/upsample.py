@@ -9,7 +9,7 @@ from lip.fast.chain import Array, Stage
 from lip.fast.compilation import ARRAY3, compiled
 
 
-class Double(Stage):
+class Upsample2x(Stage):
     """Takes the place of an upsampling by two, bilinear and without aligned corners."""
 
     def ahead(self, x: Array) -> tuple[Array, None]:
@@ -26,7 +26,7 @@ class Double(Stage):
 
 
 def doubles(module: nn.Module) -> bool:
-    """Whether a module is an upsampling that a Double can take the place of."""
+    """Tell whether a module is an upsampling that a Upsample2x can take the place of."""
     return (
         isinstance(module, nn.Upsample)
         and (module.mode, module.align_corners) == ("bilinear", False)

@@ -20,21 +20,21 @@ from lip.fast import norm
 from lip.fast import upsampled_norm as doubled_norm
 from lip.fast.chain import Array
 from lip.fast.compilation import ARRAY4, ARRAY6, INDICES, VECTOR, compiled, inlined
-from lip.fast.sparse_conv import NonZeros, Survivors
+from lip.fast.sparse_conv import SparseMatmul, SparseWeights
 from lip.networks.encoder_decoder import Up
 
 
-class DoubledUp(nn.Module):
+class UpsampledUp(nn.Module):
     """Takes the place of an `Up` that crops nothing; with `sparse`, only the non-zeros of small maps are multiplied."""
 
     def __init__(self, up: Up, kept: Tensor, sparse: bool) -> None:
         super().__init__()
         self.norm, self.up, self.mix = up.norm, up.up, up.mix
-        self.up[0] = DoubledConv(up, kept, sparse)
+        self.up[0] = UpsampledConv(up, kept, sparse)
 
     @property
     def enlarge(self) -> nn.Module:
-        """What sees the small map first."""
+        """Return the module that sees the small map first."""
         return self.up
 
     def way(self) -> tuple[nn.Module, ...]:
@@ -46,7 +46,7 @@ class DoubledUp(nn.Module):
         return self.mix(self.up(x))
 
 
-class DoubledConv(Survivors):
+class UpsampledConv(SparseWeights):
     """Takes the place of doubling, joining with the skip connection (`skip`, if there is one), norm and convolution."""
 
     norm: Any
@@ -62,8 +62,8 @@ class DoubledConv(Survivors):
         """Which channels come from the skip connection, and which from the small map."""
         numbers = self.numbers().numpy()
         taps = np.ascontiguousarray(numbers[:, self.small].transpose(0, 2, 3, 1)).reshape(9 * channels, channels)
-        self.taps = NonZeros(taps[..., None, None]) if sparse else Product(taps)
-        self.rest = NonZeros(numbers[:, self.beside], margin=1)
+        self.taps = SparseMatmul(taps[..., None, None]) if sparse else Product(taps)
+        self.rest = SparseMatmul(numbers[:, self.beside], margin=1)
 
     def tensors(self) -> tuple[Tensor | None, ...]:
         skip, self.skip = self.skip, None
@@ -114,7 +114,7 @@ class DoubledConv(Survivors):
 
 
 class Product:
-    """The arithmetic of NonZeros for kernels of one pixel, as a product of matrices that have their zeros."""
+    """The arithmetic of SparseMatmul for kernels of one pixel, as a product of matrices that have their zeros."""
 
     def __init__(self, numbers: Array) -> None:
         self.numbers = numbers

@@ -25,7 +25,7 @@ THREADS = 16
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-class Shelf:
+class BlobStore:
     """Bytes by key. A file is `<2 of key>/<key>-<hash><suffix>`: the hash binds its content to its key and folder.
 
     Writing is all or nothing. Reading verifies; what fails is as good as absent: content of another key, content that
@@ -76,7 +76,7 @@ class Shelf:
                 yield key, data
 
     def keys(self, among: Iterable[str], verified: bool) -> set[str]:
-        """Which of these keys are here, by their names alone or by reading and verifying their files."""
+        """Find these keys, by their names alone or by reading and verifying their files."""
         wanted = set(among)
         groups = {group_of(key) for key in wanted}
 
@@ -96,7 +96,7 @@ class Shelf:
             self.storage.remove(path)
 
     def several(self, among: Iterable[str] | None = None) -> set[str]:
-        """Which keys, or which of these, have several whole files, whose contents therefore differ."""
+        """Find the keys, of all or of these, with several whole files, whose contents therefore differ."""
         wanted = None if among is None else set(among)
 
         def here(group: str) -> list[str]:
@@ -107,15 +107,15 @@ class Shelf:
         groups = self.groups() if wanted is None else sorted(set(map(group_of, wanted)))
         return set(chain.from_iterable(each(here, groups)))
 
-    def fetch(self, other: Shelf) -> int:
+    def fetch(self, other: BlobStore) -> int:
         """Copy here what another shelf has more, verified; returns how many files that was."""
         return self._fetched(other, self.add)
 
-    def follow(self, other: Shelf) -> int:
+    def follow(self, other: BlobStore) -> int:
         """The same where a key has one value that changes: the other's takes the place of what is here."""
         return self._fetched(other, self.put)
 
-    def _fetched(self, other: Shelf, store: Callable[[str, bytes], str]) -> int:
+    def _fetched(self, other: BlobStore, store: Callable[[str, bytes], str]) -> int:
         return sum(each(lambda group: self._fetch_group(other, group, store), other.groups()))
 
     def damaged(self) -> list[str]:
@@ -148,7 +148,7 @@ class Shelf:
         return self.parsed(path, checked)
 
     def parsed(self, path: str, parse: Callable[[str, bytes], T]) -> T | None:
-        """What `parse`, which may raise as `check` does, makes of a file's content; None when it is damaged.
+        """Parse a file's content by `parse`, which may raise as `check` does; None when it is damaged.
 
         Raises FileNotFoundError when the file is not there any more, InputError when another version of lip wrote it.
         """
@@ -174,7 +174,7 @@ class Shelf:
         except FileNotFoundError:
             return self.get(self.key(path)) is not None
 
-    def _fetch_group(self, other: Shelf, group: str, store: Callable[[str, bytes], str]) -> int:
+    def _fetch_group(self, other: BlobStore, group: str, store: Callable[[str, bytes], str]) -> int:
         here = set(self.files(group))
         copied = 0
         for _ in range(LOOKS):
@@ -207,7 +207,7 @@ def group_of(key: str) -> str:
 
 
 def each(work: Callable[[str], T], groups: Iterable[str]) -> list[T]:
-    """What some work gives for every group, many at a time."""
+    """Map some work over groups, many at a time."""
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(work, groups))
 

@@ -1,4 +1,4 @@
-"""Where a ledger lives: a folder, or a bucket of an object store, behind one small interface."""
+"""The home of a ledger: a folder, or a bucket of an object store, behind one small interface."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Storage:
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """What libraries of object stores raise, each in its own way, as OSError."""
+    """Raise what libraries of object stores raise, each in its own way, as OSError."""
     try:
         yield
     except OSError:

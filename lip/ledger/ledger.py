@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lip.ledger.blobs import Shelf
+from lip.ledger.blobs import BlobStore
 from lip.ledger.filesystem import Storage
 from lip.ledger.schema import COLUMNS, FITS, POINTS, VERSION, require_version
 from lip.ledger.tables import Rows, check_types, filled, to_parquet
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from lip.specs.fit import Fit
     from lip.specs.target import Place
-    from lip.training.result import Outcome
+    from lip.training.result import TrainingResult
 
 
 def default_storage() -> str:
@@ -52,15 +52,15 @@ class Ledger:
     def __init__(self, storage: str | Path) -> None:
         self.storage = Storage(storage)
         self._fits = Rows(self.storage, "fits")
-        self._tickets = Shelf(self.storage, "tickets", ".safetensors", _check_ticket)
-        self._weights = Shelf(self.storage, "weights", ".safetensors", _check_tensors)
-        self._outputs = Shelf(self.storage, "outputs", ".safetensors", _check_outputs)
-        self._sweeps = Shelf(self.storage, "sweeps", ".parquet", _points)
-        self._failures = Shelf(self.storage, "failures", ".json", _cause)
+        self._tickets = BlobStore(self.storage, "tickets", ".safetensors", _check_ticket)
+        self._weights = BlobStore(self.storage, "weights", ".safetensors", _check_tensors)
+        self._outputs = BlobStore(self.storage, "outputs", ".safetensors", _check_outputs)
+        self._sweeps = BlobStore(self.storage, "sweeps", ".parquet", _points)
+        self._failures = BlobStore(self.storage, "failures", ".json", _cause)
 
     @property
     def url(self) -> str:
-        """Where the results are, as `Ledger` takes it: an absolute path or a URL."""
+        """Return where the results are, as `Ledger` takes it: an absolute path or a URL."""
         return self.storage.url
 
     @property
@@ -73,7 +73,7 @@ class Ledger:
         self.storage.check_writable()
 
     def __contains__(self, fit: Fit) -> bool:
-        """Whether a fit is published whole and undamaged: its row, and the ticket or weights that it owes to others."""
+        """Tell whether a fit is published whole and undamaged, with the ticket or weights that it owes to others."""
         return fit.id in self.published([fit], verified=True)
 
     def published(self, fits: Iterable[Fit], verified: bool, outputs: Iterable[str] = ()) -> frozenset[str]:
@@ -93,7 +93,13 @@ class Ledger:
         return frozenset(ids.keys() - lacking)
 
     def publish(
-        self, fit: Fit, mask: Mask, trained: Outcome, ticket: Mask | None, started: datetime, outputs: bool = False
+        self,
+        fit: Fit,
+        mask: Mask,
+        trained: TrainingResult,
+        ticket: Mask | None,
+        started: datetime,
+        outputs: bool = False,
     ) -> None:
         """Write a finished fit, its row last. Raises OSError when the disk refuses; nothing is half there then.
 
@@ -123,7 +129,7 @@ class Ledger:
         return load(_found(self._weights.get(fit.id), fit, "weights"))
 
     def has_outputs(self, fit: Fit) -> bool:
-        """Whether the restored images of a fit are kept."""
+        """Tell whether the restored images of a fit are kept."""
         return self._outputs.get(fit.id) is not None
 
     def outputs(self, fit: Fit) -> dict[str, np.ndarray]:
@@ -203,11 +209,11 @@ class Ledger:
         return dict(sorted(found.items()))
 
     @property
-    def _shelves(self) -> tuple[Shelf, ...]:
+    def _shelves(self) -> tuple[BlobStore, ...]:
         return self._tickets, self._weights, self._outputs, self._sweeps, self._failures, self._fits.shelf
 
 
-def _row(fit: Fit, mask: Mask, trained: Outcome, started: datetime) -> dict[str, Any]:
+def _row(fit: Fit, mask: Mask, trained: TrainingResult, started: datetime) -> dict[str, Any]:
     from lip.specs.picture import joined
     from lip.training import environment
 

@@ -1,4 +1,4 @@
-"""What a row of the ledger holds: one row is one fit. Every column is documented here and nowhere else."""
+"""The columns of a row, which is one fit. Every column is documented here and nowhere else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "id": (_text, "the fit: hash of its canonical spec"),
     "schema": (_int, "version of this list of columns"),
     "spec": (_text, "the canonical spec, as JSON"),
-    # the problem
+    # the model
     "image": (_text, "name of the image or the data set; of several fitted at once, joined by +"),
     "pixels": (_text, "hash of the (first) image's pixels, or of all of a data set"),
     "codes": (_text, "whether several images share one code or have one each"),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lip.ledger.blobs import LOOKS, Shelf, each, group_of
+from lip.ledger.blobs import LOOKS, BlobStore, each, group_of
 from lip.ledger.filesystem import Storage
 from lip.ledger.schema import FITS, RESULTS, require_version
 from lip.specs.spec import id_of
@@ -36,7 +36,7 @@ class Rows:
     """
 
     def __init__(self, storage: Storage, folder: str) -> None:
-        self.shelf = Shelf(storage, folder, ".parquet", partial(self._parse, schema=_PROOF))
+        self.shelf = BlobStore(storage, folder, ".parquet", partial(self._parse, schema=_PROOF))
 
     def put(self, key: str, row: pa.Table) -> None:
         """Publish a row, in place of what is damaged or has the same results, and beside what has others."""
@@ -49,7 +49,7 @@ class Rows:
                     self.shelf.storage.remove(old)
 
     def keys(self, among: Iterable[str], verified: bool) -> set[str]:
-        """Which of these rows are here. Packs are always read and verified, files of one row only if that is asked."""
+        """Find these rows. Packs are always read and verified, files of one row only if that is asked."""
         wanted = set(among)
         alone = self.shelf.keys(wanted, verified)
         return alone.union(self.read(_ID, wanted - alone)["id"].to_pylist())
@@ -137,7 +137,7 @@ class Rows:
         return table, gone.difference(table["id"].to_pylist())
 
     def _parse(self, path: str, data: bytes, schema: pa.Schema) -> pa.Table:
-        """Columns of the rows of a file, those of _PROOF among them. Raises as `Shelf.check` does."""
+        """Columns of the rows of a file, those of _PROOF among them. Raises as `BlobStore.check` does."""
         file = pq.ParquetFile(pa.BufferReader(data))
         own = file.schema_arrow
         wanted = set(schema.names)  # of a schema it is a list, made anew at every look

@@ -12,7 +12,7 @@ ACTIVATIONS = ("none", "relu", "leaky")
 
 
 class Cell(NamedTuple):
-    """How a map is doubled: resized, convolved, each followed by the activation."""
+    """A way to upsample a map: resize and convolve, each followed by the activation."""
 
     resize: str
     """One of RESIZES; a late shuffle comes after the convolution. `strided`: a transposed convolution of stride 2."""

@@ -35,7 +35,7 @@ class Classifier(HourglassNet):
         self.appended = appended
 
     def forward(self, x: Tensor) -> Tensor:
-        """What goes into the cross-entropy."""
+        """Return what goes into the cross-entropy."""
         return super().forward(x) if self.appended else self.logits(x)
 
     def logits(self, x: Tensor) -> Tensor:

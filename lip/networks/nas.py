@@ -43,7 +43,7 @@ def convolution(kind: str, inputs: int, outputs: int, kernel: int) -> nn.Module:
 
 
 def stages(cell: Cell, width: int) -> list[nn.Module]:
-    """What doubles a map of `width` channels, in order."""
+    """Return the modules that upsample a map of `width` channels, in order."""
     match cell.resize:
         case "strided":
             return [nn.ConvTranspose2d(width, width, cell.kernel, 2, padding=cell.kernel // 2, output_padding=1)]

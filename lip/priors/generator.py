@@ -85,7 +85,7 @@ class Pretrained(Prior):
 
     @property
     def passes(self) -> int:
-        """As many for each of the codes that are fitted: their gradient costs one."""
+        """Count two for each of the codes that are fitted: their gradient costs one."""
         return 2 * self.restarts
 
     def as_trained(self) -> Pretrained:

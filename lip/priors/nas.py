@@ -64,12 +64,12 @@ class Nas(Prior):
 
     @property
     def cell(self) -> Cell:
-        """How maps are doubled."""
+        """Return the cell that upsamples."""
         return cell(int(self.net.split()[0]))
 
     @property
     def links(self) -> tuple[tuple[bool, ...], ...]:
-        """Whether a scale (row) is given a source (column)."""
+        """Tell for each scale (row) which sources (columns) it is given."""
         return tuple(tuple(bit == "1" for bit in row) for row in self.net.split()[1].split("/"))
 
     @property

@@ -1,4 +1,4 @@
-"""What an image prior is."""
+"""The base class of image priors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Prior(Spec):
         """The least image height and width, in pixels."""
 
     def outputs(self, height: int, width: int) -> bool:
-        """Whether the network can output an image of that size, which need not be one to crop to."""
+        """Tell whether the network can output an image of that size, which need not be one to crop to."""
         return height % self.multiple == width % self.multiple == 0
 
     @abstractmethod
@@ -57,7 +57,7 @@ class Prior(Spec):
         return torch.rand(1, *self.code_shape(height, width)) * 0.1
 
     def schedule(self, usual: Schedule) -> Schedule:
-        """How this prior is trained where a task says how an hourglass is."""
+        """Return this prior's schedule, given the one that a task has for an hourglass."""
         return usual
 
     def published(self, task: str) -> Mapping[str, Schedule]:
@@ -66,10 +66,10 @@ class Prior(Spec):
 
     @property
     def trains(self) -> bool:
-        """Whether restoring an image trains the weights, and not the code alone."""
+        """Tell whether restoring an image trains the weights, and not the code alone."""
         return True
 
     @property
     def passes(self) -> int:
-        """How many forward passes a training step costs as much as: the backward pass costs two."""
+        """Count the forward passes that a training step is worth: the backward pass costs two."""
         return 3

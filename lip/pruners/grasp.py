@@ -22,5 +22,5 @@ class Grasp(AtInitialisation):
     kind = "grasp"
     revision = 2
 
-    def scores(self, problem: Prunable) -> Tensor:
-        return problem.theta.detach()[problem.prunable] * problem.curvature("grasp")
+    def scores(self, model: Prunable) -> Tensor:
+        return model.theta.detach()[model.prunable] * model.curvature("grasp")

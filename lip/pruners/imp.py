@@ -45,9 +45,9 @@ class Imp(Pruner):
     def source(self) -> Fit:
         return self.trained
 
-    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
         assert ticket is not None, "IMP is handed its source's ticket"
-        ticket = ticket.onto(problem.layers)
+        ticket = ticket.onto(model.layers)
         return ticket.unmasked_first() if self.unmasked_first else ticket
 
 

@@ -17,14 +17,14 @@ class Layerwise(AtInitialisation):
 
     kind = "layerwise"
 
-    def scores(self, problem: Prunable) -> Tensor:
+    def scores(self, model: Prunable) -> Tensor:
         import torch
 
-        draw = problem.stream("layerwise pruning")
+        draw = model.stream("layerwise pruning")
         # A weight's rank within its layer, as a share of the layer: the same cut takes the same share of each.
         return torch.cat(
             [
                 -(torch.randperm(layer.size, generator=draw, dtype=torch.float64) + 0.5) / layer.size
-                for layer in problem.layers
+                for layer in model.layers
             ]
         )

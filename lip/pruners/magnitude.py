@@ -17,5 +17,5 @@ class Magnitude(AtInitialisation):
 
     kind = "magnitude"
 
-    def scores(self, problem: Prunable) -> Tensor:
-        return problem.theta.detach()[problem.prunable].abs()
+    def scores(self, model: Prunable) -> Tensor:
+        return model.theta.detach()[model.prunable].abs()

@@ -32,27 +32,27 @@ class Oes(AtInitialisation):
     """Steps of the search per step of the fit: the published 60,000 for fits of 3,000. Of fits of the published 40,000,
     2 are the 80,000 that are published for the U-net."""
 
-    def scores(self, problem: Prunable) -> Tensor:
+    def scores(self, model: Prunable) -> Tensor:
         import torch
         from torch.func import functional_call
 
-        assert isinstance(problem, Restorable)
-        net, draw = problem.net, problem.stream("oes", problem.device)
-        total = problem.prunable_count
-        wanted = self.kept(problem) / total
+        assert isinstance(model, Restorable)
+        net, draw = model.net, model.stream("oes", model.device)
+        total = model.prunable_count
+        wanted = self.kept(model) / total
         frozen = {name: parameter.detach() for name, parameter in net.named_parameters()}
-        covered = {id(weight) for _, weight in net.covered(problem.fit.covers)}
+        covered = {id(weight) for _, weight in net.covered(model.fit.covers)}
         names = [name for name, parameter in net.named_parameters() if id(parameter) in covered]
         buffers = {name: buffer.clone() for name, buffer in net.named_buffers()}
-        logits = torch.zeros(total, device=problem.device, requires_grad=True)
+        logits = torch.zeros(total, device=model.device, requires_grad=True)
         adam = torch.optim.Adam([logits], lr=0.01)
-        for _ in range(self.search * problem.fit.schedule.steps):
+        for _ in range(self.search * model.fit.schedule.steps):
             uniform = torch.empty_like(logits).uniform_(1e-6, 1 - 1e-6, generator=draw)
             soft = torch.sigmoid((logits + uniform.logit()) / TEMPERATURE)
             parts = soft.split([frozen[name].numel() for name in names])
             masked = {name: frozen[name] * part.view_as(frozen[name]) for name, part in zip(names, parts, strict=True)}
-            output = functional_call(net, frozen | masked | buffers, (problem.code,))
-            loss = problem.loss(output) + KL_WEIGHT * divergence(logits.sigmoid(), wanted)
+            output = functional_call(net, frozen | masked | buffers, (model.code,))
+            loss = model.loss(output) + KL_WEIGHT * divergence(logits.sigmoid(), wanted)
             adam.zero_grad()
             loss.backward()
             adam.step()

@@ -1,4 +1,4 @@
-"""What prunes: a recipe that builds its mask for a network at theta_0."""
+"""The base classes of pruners: recipes that build a mask for a network at theta_0."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Prunable(Protocol):
-    """What a pruner sees of a fit that is about to be trained (`lip.training.model.Problem`)."""
+    """A fit that is about to be trained, as a pruner sees it (`lip.training.model.Model`)."""
 
     fit: Fit
     device: str
@@ -42,7 +42,7 @@ class Prunable(Protocol):
 
 @runtime_checkable
 class Restorable(Prunable, Protocol):
-    """What a pruner that trains sees of a restoration."""
+    """A restoration, as a pruner that trains sees it."""
 
     code: Tensor
 
@@ -53,7 +53,7 @@ class Pruner(Recipe):
     """Prune a network that stands at theta_0."""
 
     @abstractmethod
-    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
         """Build the mask; `ticket` is that of the recipe's source, if it has one."""
 
 
@@ -73,14 +73,14 @@ class AtInitialisation(Pruner):
     def at(cls, place: Place, link: Link, **options: Any) -> Self:
         return cls(rounds=place, **options) if isinstance(place, int) else cls(level=place, **options)
 
-    def kept(self, problem: Prunable) -> int:
-        """How many weights the mask keeps."""
-        total = problem.prunable_count
-        return self.level.kept(total, problem.theta.numel()) if self.level else kept_after(total, self.rounds or 0)
+    def kept(self, model: Prunable) -> int:
+        """Count the weights that the mask keeps."""
+        total = model.prunable_count
+        return self.level.kept(total, model.theta.numel()) if self.level else kept_after(total, self.rounds or 0)
 
     @abstractmethod
-    def scores(self, problem: Prunable) -> Tensor:
+    def scores(self, model: Prunable) -> Tensor:
         """One score per prunable weight, flat, in module order."""
 
-    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
-        return Mask.keep_largest(problem.layers, self.scores(problem).cpu().numpy(), self.kept(problem))
+    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
+        return Mask.keep_largest(model.layers, self.scores(model).cpu().numpy(), self.kept(model))

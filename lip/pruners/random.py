@@ -26,22 +26,22 @@ class Random(AtInitialisation):
     unmasked_first: bool = False
     """As the released code has it: the two convolutions that see the code z are never masked."""
 
-    def scores(self, problem: Prunable) -> Tensor:
+    def scores(self, model: Prunable) -> Tensor:
         import torch
 
-        total = sum(layer.size for layer in problem.layers)
-        return torch.rand(total, generator=problem.stream("random pruning"), dtype=torch.float64)
+        total = sum(layer.size for layer in model.layers)
+        return torch.rand(total, generator=model.stream("random pruning"), dtype=torch.float64)
 
-    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
         if self.random_double or self.unmasked_first:
-            return self._as_released(problem)
-        return super().build(problem, ticket)
+            return self._as_released(model)
+        return super().build(model, ticket)
 
-    def _as_released(self, problem: Prunable) -> Mask:
+    def _as_released(self, model: Prunable) -> Mask:
         import torch
 
-        draw = problem.stream("random pruning")
-        mask = Mask.dense(problem.layers)
+        draw = model.stream("random pruning")
+        mask = Mask.dense(model.layers)
         for _ in range(self.rounds or 0):
             listed = np.tile(np.flatnonzero(mask.bits), 2 if self.random_double else 1)
             drawn = torch.randperm(listed.size, generator=draw).numpy()[: round(PRUNED_PER_ROUND * listed.size)]

@@ -15,7 +15,7 @@ from lip.specs.target import Place
 
 
 class Shuffled(Pruner):
-    """As many weights of every layer as another mask keeps, but which is drawn; nested where the other's rounds are."""
+    """Keep as many weights of every layer as another mask, at random; nested where the other's rounds are."""
 
     kind = "shuffled"
     borrows = True
@@ -35,11 +35,11 @@ class Shuffled(Pruner):
     def source(self) -> Spec | None:
         return self.of.source
 
-    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
         import torch
 
-        draw = problem.stream("shuffled pruning")
-        given = self.of.build(problem, ticket)
+        draw = model.stream("shuffled pruning")
+        given = self.of.build(model, ticket)
         ranks = [torch.randperm(layer.size, generator=draw).numpy() for layer in given.layers]
         kept = [rank < count for rank, count in zip(ranks, given.kept_per_layer, strict=True)]
         return Mask(given.layers, np.concatenate(kept))

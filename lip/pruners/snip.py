@@ -17,5 +17,5 @@ class Snip(AtInitialisation):
 
     kind = "snip"
 
-    def scores(self, problem: Prunable) -> Tensor:
-        return (problem.theta.detach()[problem.prunable] * problem.gradient("snip")).abs()
+    def scores(self, model: Prunable) -> Tensor:
+        return (model.theta.detach()[model.prunable] * model.gradient("snip")).abs()

@@ -29,15 +29,15 @@ class Synflow(AtInitialisation):
     kind = "synflow"
     revision = 2
 
-    def scores(self, problem: Prunable) -> Tensor:
-        return Flow(problem).scores(Mask.dense(problem.layers))
+    def scores(self, model: Prunable) -> Tensor:
+        return Flow(model).scores(Mask.dense(model.layers))
 
-    def build(self, problem: Prunable, ticket: Mask | None) -> Mask:
-        flow = Flow(problem)
-        mask = Mask.dense(problem.layers)
-        for kept in cuts(mask.kept, self.kept(problem)):
+    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
+        flow = Flow(model)
+        mask = Mask.dense(model.layers)
+        for kept in cuts(mask.kept, self.kept(model)):
             scores = np.where(mask.bits, flow.scores(mask).numpy(), -1)  # what is pruned stays pruned
-            mask = Mask.keep_largest(problem.layers, scores, kept)
+            mask = Mask.keep_largest(model.layers, scores, kept)
         return mask
 
 
@@ -48,16 +48,16 @@ def cuts(total: int, kept: int) -> list[int]:
 
 
 class Flow:
-    """A problem's network at theta_0 with every weight and bias replaced by its absolute value, float64 on the CPU."""
+    """A model's network at theta_0 with every weight and bias replaced by its absolute value, float64 on the CPU."""
 
-    def __init__(self, problem: Prunable) -> None:
+    def __init__(self, model: Prunable) -> None:
         import torch
 
-        self.net = deepcopy(problem.net).cpu().double().eval()
+        self.net = deepcopy(model.net).cpu().double().eval()
         for parameter in self.net.parameters():
             parameter.data.abs_()
-        self.code = torch.ones(1, *problem.input_shape, dtype=torch.float64)
-        self.weights = [weight for _, weight in self.net.covered(problem.fit.covers)]
+        self.code = torch.ones(1, *model.input_shape, dtype=torch.float64)
+        self.weights = [weight for _, weight in self.net.covered(model.fit.covers)]
         self.values = [weight.detach().clone() for weight in self.weights]
 
     def scores(self, mask: Mask) -> Tensor:

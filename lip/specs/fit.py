@@ -70,12 +70,12 @@ class Fit(Spec):
 
     @property
     def yields_ticket(self) -> bool:
-        """Whether the mask that IMP would cut from this fit is published with it: so for every link of an IMP chain."""
+        """Tell whether the next mask of IMP is cut from this fit and published with it."""
         return self.mask.chained and not self.keeps_weights and self.task.trains(self.prior)
 
     @property
     def yields_weights(self) -> bool:
-        """Whether its trained weights are published with it."""
+        """Tell whether its trained weights are published with it."""
         return self.keeps_weights or self.task.keeps_weights
 
     @property

@@ -37,7 +37,7 @@ class Recipe(Spec):
 
     @property
     def round(self) -> int | None:
-        """How often 20 % of the remaining weights have been removed; None at a level between two rounds."""
+        """Count the rounds of 20 % that have been removed; None at a level between two rounds."""
         place = self.place
         return place if isinstance(place, int) else None
 

@@ -1,4 +1,4 @@
-"""What the released code does otherwise than the paper says, each by a name of its own.
+"""Name each thing that the released code does otherwise than the paper says.
 
 `compat: official` in a sweep file reproduces all of it, a list of names some of it, so that anyone can measure what
 each did to the paper's curves. What a name changes is done where it belongs; here they are said, once. No names are

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lip.data.checkpoints import Checkpoint, check
 from lip.data.images import HELD_OUT
-from lip.data.library import Album
+from lip.data.library import InputLibrary
 from lip.errors import InputError, explained, location, nearest
 from lip.masks import Covers
 from lip.priors import GENERATORS, PRIORS, Hourglass, Pretrained, Prior
@@ -41,7 +41,7 @@ MADE_HERE = ("hole", "of", "generator_frozen", "raw", "undo_sigma")
 """Fields that are no keys: the first is what `mask` becomes, the others say how fits come of those asked for."""
 
 
-class Point(BaseModel):
+class Request(BaseModel):
     """The keys of every trajectory; those of its task, its prior and its schedule come on top."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -93,16 +93,16 @@ class Point(BaseModel):
     """Do all as the released code does, or what is named (`lip.specs.released`)."""
 
     def defects(self, *owners: type[Task] | type[Prior]) -> tuple[Defect, ...]:
-        """What is done as the released code of these tasks, or for this prior, does."""
+        """Return what is done as the released code of these tasks, or for this prior, does."""
         known = {name for owner in owners for name in owner.defects}
         asked = OFFICIAL if self.compat == "official" else self.compat
         return tuple(name for name in OFFICIAL if name in asked and name in known)
 
 
-def trajectory_of(values: Mapping[str, Any], album: Album, where: str) -> Trajectory:
+def parse_trajectory(values: Mapping[str, Any], album: InputLibrary, where: str) -> Trajectory:
     """Turn flat keys into a trajectory. Raises InputError, its sentence beginning with `where`."""
     with location(where):
-        point = _made(Point, values)
+        point = _made(Request, values)
         kinds = _Kinds.of(point, values)
         _check_words(point, kinds, values)
         defects = point.defects(kinds.prior) if kinds.pretrained else point.defects(kinds.task, kinds.source)
@@ -149,7 +149,7 @@ class _Kinds:
     options: list[str]
 
     @classmethod
-    def of(cls, point: Point, values: Mapping[str, Any]) -> Self:
+    def of(cls, point: Request, values: Mapping[str, Any]) -> Self:
         priors = PRIORS | GENERATORS
         for key, name, known in (
             ("task", point.task, TASKS),
@@ -169,11 +169,11 @@ class _Kinds:
 
     @property
     def keys(self) -> list[str]:
-        owners: list[type[BaseModel]] = [Point, self.task, self.prior, self.task.training, self.source.training]
+        owners: list[type[BaseModel]] = [Request, self.task, self.prior, self.task.training, self.source.training]
         return [key for owner in owners for key in owner.model_fields if key not in MADE_HERE] + self.options
 
 
-def _check_words(point: Point, kinds: _Kinds, values: Mapping[str, Any]) -> None:
+def _check_words(point: Request, kinds: _Kinds, values: Mapping[str, Any]) -> None:
     """Refuse keys and names that do not go with the task, the prior or the pruner."""
     for key in values:
         if key not in kinds.keys:
@@ -197,14 +197,14 @@ def _check_words(point: Point, kinds: _Kinds, values: Mapping[str, Any]) -> None
 
 
 def _own(
-    point: Point,
+    point: Request,
     kinds: _Kinds,
     prior: Prior,
     defects: tuple[Defect, ...],
     values: Mapping[str, Any],
-    album: Album,
+    album: InputLibrary,
 ) -> Origin:
-    """What the trajectory itself is fitted to, and how."""
+    """Return what the trajectory itself is fitted to, and how."""
     names = _names(point, kinds.task, "")
     if not names:
         raise InputError(f"the key {kinds.task.key!r} is missing; add it")
@@ -225,14 +225,14 @@ def _own(
 
 def _origin(
     here: Origin,
-    point: Point,
+    point: Request,
     kinds: _Kinds,
     prior: Prior,
     defects: tuple[Defect, ...],
     values: Mapping[str, Any],
-    album: Album,
+    album: InputLibrary,
 ) -> Origin:
-    """Where its masks come from: from there itself, unless the keys say otherwise."""
+    """Return where its masks come from: `here`, unless the keys say otherwise."""
     names = _names(point, kinds.source, "source_")
     if not names and kinds.source.key != kinds.task.key:
         key = kinds.source.key
@@ -254,7 +254,7 @@ def _origin(
     return there
 
 
-def _picture(task: type[Task], name: str, prior: Prior, point: Point, album: Album) -> Picture:
+def _picture(task: type[Task], name: str, prior: Prior, point: Request, album: InputLibrary) -> Picture:
     """Load what a name stands for. Raises InputError when that is nothing the prior can take."""
     if issubclass(task, Generate):
         if not isinstance(prior, Pretrained):
@@ -295,10 +295,10 @@ def _check_size(picture: Picture, task: Task, prior: Prior) -> None:
 
 def _prior(
     prior: type[Prior],
-    point: Point,
+    point: Request,
     defects: tuple[Defect, ...],
     values: Mapping[str, Any],
-    album: Album,
+    album: InputLibrary,
 ) -> Prior:
     if not issubclass(prior, Pretrained):
         if point.checkpoint:
@@ -310,12 +310,12 @@ def _prior(
     return _made(prior, {**values, **made_here})
 
 
-def _checkpoint(name: str | None, album: Album) -> Checkpoint | None:
+def _checkpoint(name: str | None, album: InputLibrary) -> Checkpoint | None:
     with location("checkpoint"):
         return album.checkpoint(name) if name else None
 
 
-def _check_generator(prior: Pretrained, point: Point, own: Picture, tuning: Origin, album: Album) -> None:
+def _check_generator(prior: Pretrained, point: Request, own: Picture, tuning: Origin, album: InputLibrary) -> None:
     (seen,) = tuning.pictures
     assert isinstance(tuning.schedule, Adversarial)
     if point.source_task not in (None, Generate.kind):
@@ -334,8 +334,8 @@ def _check_generator(prior: Pretrained, point: Point, own: Picture, tuning: Orig
         raise InputError(f"{prior.kind} has no pre-trained weights; give a checkpoint, or pretraining")
 
 
-def _names(point: Point, task: type[Task], prefix: str) -> list[str]:
-    """What a task is fitted to, by name."""
+def _names(point: Request, task: type[Task], prefix: str) -> list[str]:
+    """Return the names of what a task is fitted to."""
     for key in ("image", "data"):
         if key != task.key and getattr(point, prefix + key):
             raise InputError(f"{prefix}{key}: {task.kind} is fitted to {prefix}{task.key}; remove it")
@@ -367,7 +367,7 @@ def _options(pruner: str, values: Mapping[str, Any]) -> list[str]:
     return own
 
 
-def _levels(point: Point, task: Task, prior: Prior, own: Picture) -> tuple[Level, ...]:
+def _levels(point: Request, task: Task, prior: Prior, own: Picture) -> tuple[Level, ...]:
     if point.rounds is not None and (point.sparsities or point.parameters):
         key = "sparsities" if point.sparsities else "parameters"
         raise InputError(f"{key}: levels stand instead of rounds; remove one of the two")
@@ -389,7 +389,7 @@ def _levels(point: Point, task: Task, prior: Prior, own: Picture) -> tuple[Level
     return tuple(levels + [Level(parameters=count) for count in point.parameters])
 
 
-def _schedule(task: Task, prior: Prior, point: Point, values: Mapping[str, Any]) -> Training:
+def _schedule(task: Task, prior: Prior, point: Request, values: Mapping[str, Any]) -> Training:
     named = dict(task.schedules())
     if isinstance(paper := named["paper"], Schedule):
         named["sgld"] = paper.sgld()

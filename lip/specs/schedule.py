@@ -1,4 +1,4 @@
-"""How a fit is trained."""
+"""Schedules: Adam, SGD, and a GAN's."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Training(Spec):
-    """How a fit is trained; each kind of fit has a kind of its own."""
+    """Describe how a fit is trained; each trainer has a kind of its own."""
 
     if TYPE_CHECKING:
 
         @property
         def steps(self) -> int:
-            """How many steps it takes, as they are counted, reported and rewound to."""
+            """Count its steps, as they are reported and rewound to."""
 
     @abstractmethod
     def beginning(self, steps: int) -> Self:

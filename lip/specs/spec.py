@@ -40,7 +40,7 @@ class Spec(BaseModel):
         return _identity(type(self)) | said
 
     def reference(self) -> Any:
-        """How this spec stands in the canonical form of another: written out, unless a subclass knows better."""
+        """Return its canonical form within another spec; subclasses may return an id instead."""
         return self._written
 
     @cached_property

@@ -1,4 +1,4 @@
-"""How much a mask keeps, where that is no whole number of rounds."""
+"""Target sparsities that fall between two rounds."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from lip.tasks.generate import Generate
 
 
 class Origin(Spec):
-    """Where masks come from that are used elsewhere: IMP on these images (together) with this task."""
+    """The source of masks that are used elsewhere: IMP on these images (together) with this task."""
 
     pictures: tuple[Picture, ...]
     task: Task
@@ -93,7 +93,7 @@ class Trajectory(Spec):
 
     @property
     def places(self) -> list[Place]:
-        """Where the pruned fits stand; a level that is a whole number of rounds is those."""
+        """Return the targets of the pruned fits; a level that is a whole number of rounds is those."""
         levels = [(level, _whole_rounds(level)) for level in self.levels]
         return [rounds or level for level, rounds in levels] or list(range(1, self.rounds + 1))
 

@@ -1,4 +1,4 @@
-"""What restoration tasks have in common."""
+"""The base class of restoration tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task is."""
+"""The base class of tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Task(Spec):
-    """What a network is fitted to, and how: its fields are keys of a sweep file and columns of a row."""
+    """Describe what a network is fitted to; fields are keys of a sweep file and columns of a row."""
 
     key: ClassVar[Literal["image", "data"]] = "image"
     """The key of a sweep file that says what it is fitted to."""
@@ -41,12 +41,12 @@ class Task(Spec):
 
     @property
     def keeps_weights(self) -> bool:
-        """Whether trained weights are published with every fit, for others to start from."""
+        """Tell whether trained weights are published with every fit, for others to start from."""
         return False
 
     @abstractmethod
     def schedules(self) -> Mapping[str, Training]:
-        """How to train: as the `paper` says (where it is silent, as deep image prior does), and as its code (`lip`)."""
+        """Return schedules: the `paper`'s (where it is silent, deep image prior's), and that of its code (`lip`)."""
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -54,7 +54,7 @@ class Task(Spec):
         return ()
 
     def check(self, height: int, width: int, prior: Prior) -> str | None:
-        """What speaks against an image of that size, as the end of a sentence; None if nothing does."""
+        """Return an objection to an image of that size, as the end of a sentence; None if there is none."""
         return None
 
     def network(self, prior: Prior, picture: Picture) -> Network:
@@ -62,20 +62,20 @@ class Task(Spec):
         return prior.build(picture.channels)
 
     def layers(self, prior: Prior, picture: Picture, covers: Covers) -> tuple[Layer, ...]:
-        """What a mask covers."""
+        """Return the layers that a mask covers."""
         return _outline(self, prior, picture, covers)[0]
 
     def counts(self, prior: Prior, picture: Picture, covers: Covers) -> tuple[int, int]:
-        """How many parameters a mask covers, and how many there are in all."""
+        """Count the parameters that a mask covers, and all."""
         layers, parameters = _outline(self, prior, picture, covers)
         return sum(layer.size for layer in layers), parameters
 
     def trains(self, prior: Prior) -> bool:
-        """Whether a fit trains the weights, so that IMP can cut a ticket from them."""
+        """Tell whether a fit trains the weights, so that IMP can cut a ticket from them."""
         return True
 
     def said(self, score: float) -> str:
-        """What a training tells its watcher, in words."""
+        """Put the score that a training reports into words."""
         return f"{score:.2f} dB"
 
 

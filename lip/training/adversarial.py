@@ -25,9 +25,9 @@ from lip.priors.generator import Pretrained
 from lip.specs.fit import Fit
 from lip.specs.schedule import Adversarial
 from lip.tasks.generate import Generate
-from lip.training.model import Problem
+from lip.training.model import Model
 from lip.training.record import CURVE_POINTS, LOSS_STEPS
-from lip.training.result import Outcome, Stopwatch
+from lip.training.result import Stopwatch, TrainingResult
 
 if TYPE_CHECKING:
     from lip.training.result import Watch
@@ -46,8 +46,8 @@ FLAT = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generated(Outcome):
-    """What a generator's training leaves behind; weights are `generator.`, `averaged.` and `critic.` by name."""
+class GenerationResult(TrainingResult):
+    """The result of a generator's training; weights are `generator.`, `averaged.` and `critic.` by name."""
 
     steps: list[int]
     """Those sampled."""
@@ -57,7 +57,7 @@ class Generated(Outcome):
         return {"curve_step": self.steps, "curve_loss": self.losses}
 
 
-class Generation(Problem):
+class Generation(Model):
     """Faces, a generator and its critic. `images` maps the faces' hash to them, uint8 (n, height, width, channels)."""
 
     def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
@@ -110,7 +110,7 @@ class Generation(Problem):
 
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
-    ) -> Generated:
+    ) -> GenerationResult:
         """Always by PyTorch alone: the compiled modules have one image in mind.
 
         Loss is the critic's estimate of the distance between faces and generated ones, penalties left out.
@@ -140,7 +140,7 @@ class Generation(Problem):
         sampled = sorted({*range(every, schedule.tuning + 1, every), schedule.tuning})
         shown = self._shown()
         times = stopwatch.read()
-        return Generated(
+        return GenerationResult(
             steps=sampled,
             losses=curve[np.array(sampled) - 1].tolist(),
             loss=float(curve[-LOSS_STEPS:].mean()),
@@ -180,7 +180,7 @@ class Generation(Problem):
         (-self.critic(self.made(count, codes)).mean()).backward()
         self.critic.requires_grad_(True)
         adam.step()
-        self.slope.zero_()
+        self.grad.zero_()
 
     def _average(self, step: int) -> None:
         """The past weighs little at first, so that a short training has an average too."""
@@ -210,7 +210,7 @@ class Generation(Problem):
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, draw: torch.Generator) -> Tensor:
-    """How far the critic's slope is from 1 at points between faces and generated ones, as mean squared difference."""
+    """Penalise gradients of the critic of another norm than 1, between faces and generated ones (mean square)."""
     share = torch.rand(len(real), 1, 1, 1, generator=draw).to(real)
     between = torch.lerp(fake, real, share).requires_grad_()
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)

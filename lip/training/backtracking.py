@@ -44,7 +44,7 @@ class Backtracking:
 
 
 class ReleasedBacktracking(Backtracking):
-    """As released: against the step before, except at every hundredth; and the update is applied all the same.
+    """The released rule: against the step before, except at every hundredth, and the update is applied all the same.
 
     With `hundredths`, as released for inpainting: at every hundredth only, against the one before. The count that
     decides which is a hundredth stands still while steps are undone.

@@ -14,8 +14,8 @@ from torch import Tensor
 from lip.masks import Mask
 from lip.specs.fit import Fit
 from lip.specs.schedule import Sgd
-from lip.training.model import Problem
-from lip.training.result import Outcome, Stopwatch
+from lip.training.model import Model
+from lip.training.result import Stopwatch, TrainingResult
 
 if TYPE_CHECKING:
     from lip.training.result import Watch
@@ -37,8 +37,8 @@ class Split:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classified(Outcome):
-    """What a classification leaves behind, with one entry per epoch; accuracies are of the test pictures, 0 to 1."""
+class ClassificationResult(TrainingResult):
+    """The result of a classification, one entry per epoch; accuracies are of the test pictures, 0 to 1."""
 
     losses: list[float]
     """Means over an epoch's batches."""
@@ -56,7 +56,7 @@ class Classified(Outcome):
         }
 
 
-class Classification(Problem):
+class Classification(Model):
     """A data set to be learned. `images` maps its hash to its records (`lip.specs.picture.DataSet`)."""
 
     def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
@@ -95,7 +95,7 @@ class Classification(Problem):
 
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
-    ) -> Classified:
+    ) -> ClassificationResult:
         """Always by PyTorch alone: the compiled modules have one image in mind."""
         if start is not None:
             self.start_from(start)
@@ -111,7 +111,7 @@ class Classification(Problem):
             accuracies.append(self.accuracy())
             if watch:
                 watch(epoch, accuracies[-1])
-        return Classified(
+        return ClassificationResult(
             losses=losses,
             accuracies=accuracies,
             loss=losses[-1],
@@ -130,7 +130,7 @@ class Classification(Problem):
         loss = self.loss(chosen)
         loss.backward()
         sgd.step()
-        self.slope.zero_()
+        self.grad.zero_()
         self.theta.data.mul_(kept)
         return loss.detach()
 

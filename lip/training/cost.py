@@ -1,4 +1,4 @@
-"""What a training step costs, counted from shapes alone: nothing is computed."""
+"""Count the cost of a training step from shapes alone: nothing is computed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Work:
-    """What computing takes: multiplications, and values written to memory."""
+    """An amount of work: multiplications, and values written to memory."""
 
     multiplications: float
     values: float

@@ -37,7 +37,7 @@ class Best:
         return (best, self.images) if best else (step, images)
 
 
-class LastingMinimum:
+class PatientMinimum:
     """The smallest variance before the first that nothing undercuts for `patience` steps.
 
     `best.step` counts from 1 and is 0 while there was no variance; `found` says if patience ran out. By default
@@ -60,7 +60,7 @@ class LastingMinimum:
         self.found |= (self.waited >= self.patience) & (self.best.step > 0)
 
 
-class MovingVariance(LastingMinimum):
+class MovingVariance(PatientMinimum):
     """ES-WMV: the variance of the last `window` outputs, at every step that has as many.
 
     It keeps them, as the published code does: 100 of 3 x 512 x 512 values are 300 MiB. Their sums are float64, in which
@@ -86,7 +86,7 @@ class MovingVariance(LastingMinimum):
             self.offer(variance, step, output, smoothed)
 
 
-class ExponentialVariance(LastingMinimum):
+class ExponentialVariance(PatientMinimum):
     """ES-EMV: an exponentially weighted variance of the outputs around an average of their own, which is the result.
 
     As published it is looked at from step 102 on, two after a window.

@@ -1,4 +1,4 @@
-"""Where and with what a fit was computed, as columns of its row."""
+"""Describe where and with what a fit was computed, as columns of its row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How close a restoration is to the clean image: PSNR (peak 1, all channels pooled) and SSIM.
+"""Measure restorations against the clean image: PSNR (peak 1, all channels pooled) and SSIM.
 
 SSIM is that of scikit-image's defaults: uniform windows of 7x7 pixels with sample covariances (divided by 48), data
 range 1, K1 = 0.01 and K2 = 0.03, each channel on its own. The image is not cropped; windows that leave it do not count.

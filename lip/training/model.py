@@ -16,7 +16,7 @@ from lip.specs.fit import Fit
 
 if TYPE_CHECKING:
     from lip.networks.encoder_decoder import Network
-    from lip.training.result import Left, Outcome, Watch
+    from lip.training.result import Left, TrainingResult, Watch
 
 
 def stream(seed: int, name: str, device: str = "cpu") -> torch.Generator:
@@ -25,7 +25,7 @@ def stream(seed: int, name: str, device: str = "cpu") -> torch.Generator:
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "little"))
 
 
-class Problem(ABC):
+class Model(ABC):
     """Everything a training needs but the mask: a network at theta_0, and what it is fitted to.
 
     All parameters are views of one flat vector `theta`, their gradients of `slope`, so that masking, optimising and
@@ -40,7 +40,7 @@ class Problem(ABC):
     @abstractmethod
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
-    ) -> Outcome:
+    ) -> TrainingResult:
         """Fit the masked network from theta_0, or from the weights `start`, for the whole schedule."""
 
     @abstractmethod
@@ -66,12 +66,12 @@ class Problem(ABC):
         """Let the parameters that the network now has be views of one vector."""
         parameters = list(self.net.parameters())
         self.theta = torch.cat([p.detach().flatten() for p in parameters]).requires_grad_()
-        self.theta.grad = self.slope = torch.zeros_like(self.theta)
+        self.theta.grad = self.grad = torch.zeros_like(self.theta)
         start = 0
         for p in parameters:
             part = slice(start, start := start + p.numel())
             p.data = self.theta.data[part].view_as(p)
-            p.grad = self.slope[part].view_as(p)
+            p.grad = self.grad[part].view_as(p)
 
     def _marks(self, named: Iterable[tuple[str, Tensor]]) -> Tensor:
         covered = {id(p) for _, p in named}

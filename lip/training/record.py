@@ -1,4 +1,4 @@
-"""What a restoration leaves behind, and who writes it down step by step."""
+"""Record a restoration step by step, and score it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lip.specs.schedule import Schedule
 from lip.tasks.degradation import Degradation
 from lip.training.early_stop import Best, ExponentialVariance, MovingVariance
 from lip.training.metrics import mean_ssim, psnr
-from lip.training.result import Outcome
+from lip.training.result import TrainingResult
 
 CURVE_POINTS = 50
 """A curve samples at most this many steps, evenly, the last one always."""
@@ -66,8 +66,8 @@ class Curve:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained(Outcome):
-    """What a restoration leaves behind.
+class RestorationResult(TrainingResult):
+    """The result of a restoration.
 
     `scores` and `outputs` are keyed by "peak" (the oracle: best of all steps against the clean image), "last" and
     "stop" (the reference-free ES-WMV), each also with "_ema" for the exponential moving average of the outputs.
@@ -164,7 +164,7 @@ class Recorder:
         return self.task.error(output, self.clean)
 
     def _flat(self) -> Tensor:
-        """What a net reaches that passes nothing on: the image of the mean colour."""
+        """Return the image of the mean colour, which a collapsed network reaches."""
         return self.clean.mean(dim=(2, 3), keepdim=True).expand_as(self.clean)
 
     def _mean(self) -> Score | None:
@@ -176,8 +176,8 @@ class Recorder:
         ssim = mean_ssim(image.cpu().numpy(), self.clean.cpu().numpy())
         return Score(step, psnr(float(self._error(image))), ssim)
 
-    def result(self, *, backtracks: int = 0, before_last: np.ndarray | None = None, **left: Any) -> Trained:
-        """Return the result; `left` are the fields of every `Outcome` that come from elsewhere."""
+    def result(self, *, backtracks: int = 0, before_last: np.ndarray | None = None, **left: Any) -> RestorationResult:
+        """Return the result; `left` are the fields of every `TrainingResult` that come from elsewhere."""
         clean = self.clean.cpu().numpy()
         scored = self.task.has_reference
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
@@ -200,7 +200,7 @@ class Recorder:
         for share in SNAPSHOTS:
             step, _, ema = min(self.sampled, key=lambda sampled: abs(sampled[0] - share * self.steps))
             images[f"step_{step}_ema"] = ema
-        return Trained(
+        return RestorationResult(
             scores=scores,
             referenced=scored,
             outputs={name: image[0] for name, image in images.items() if scored or not name.startswith("peak")},

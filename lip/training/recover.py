@@ -21,7 +21,7 @@ from lip.masks import Mask
 from lip.priors.generator import Pretrained
 from lip.specs.fit import Fit
 from lip.tasks.sense import Sense
-from lip.training.record import Recorder, Trained
+from lip.training.record import Recorder, RestorationResult
 from lip.training.restore import Restoration
 from lip.training.result import Stopwatch
 
@@ -33,8 +33,8 @@ Objective = Callable[[Sequence[Tensor], int], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recovered(Trained):
-    """What a recovery leaves behind: a restoration's scores, and the paper's measure for generators."""
+class RecoveryResult(RestorationResult):
+    """The result of a recovery: a restoration's scores, and the paper's measure for generators."""
 
     def columns(self) -> dict[str, Any]:
         errors = {f"mse_{which}": error_of(self.scores[which].psnr) for which in ("peak", "last")}
@@ -60,7 +60,7 @@ class Recovery(Restoration):
 
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
-    ) -> Recovered:
+    ) -> RecoveryResult:
         """Fit codes for the whole schedule; of all restarts the one whose loss ends smallest is kept."""
         if start is not None:
             self.start_from(start)
@@ -77,7 +77,7 @@ class Recovery(Restoration):
         assert isinstance(self.fit.prior, Pretrained)
         return self.fit.prior
 
-    def _fitted(self, draw: torch.Generator, watch: Watch | None) -> Recovered:
+    def _fitted(self, draw: torch.Generator, watch: Watch | None) -> RecoveryResult:
         schedule, task = self.schedule, self.task
         plays = isinstance(task, Sense) and task.estimator == "median_of_means"
         objective = self._tournament() if plays else lambda outputs, turn: self.loss(outputs[turn])
@@ -100,7 +100,7 @@ class Recovery(Restoration):
             if watch and record.samples(step):
                 watch(step, record.psnr_now())
         trained = record.result(backend="dense", **stopwatch.read(), **self.left())
-        return Recovered(**vars(trained))
+        return RecoveryResult(**vars(trained))
 
     def _tournament(self) -> Objective:
         """Make what the codes descend on; the first minimises what the second maximises."""

@@ -22,12 +22,12 @@ from lip.specs.fit import Fit
 from lip.specs.schedule import JITTER_DECAY_EVERY, Schedule
 from lip.tasks.degradation import Degradation
 from lip.training.backtracking import backtracking_of
-from lip.training.model import Problem
-from lip.training.record import Recorder, Trained
+from lip.training.model import Model
+from lip.training.record import Recorder, RestorationResult
 from lip.training.result import Stopwatch, Watch
 
 
-class Restoration(Problem):
+class Restoration(Model):
     """One or several degraded images. `images` maps hashes to pixels, uint8 (height, width, channels)."""
 
     def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
@@ -58,7 +58,7 @@ class Restoration(Problem):
 
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
-    ) -> Trained:
+    ) -> RestorationResult:
         if backend == "numba" and self.schedule.precision != "float32":
             backend = "dense"  # the kernels compute with what they are given, and know no autocast
         return train(self, mask, start, watch, backend)
@@ -106,63 +106,63 @@ class Restoration(Problem):
 
 
 def train(
-    problem: Restoration,
+    model: Restoration,
     mask: Mask,
     start: Mapping[str, Tensor] | None = None,
     watch: Watch | None = None,
     backend: str = "dense",
-) -> Trained:
+) -> RestorationResult:
     """Fit the masked prior from theta_0, or from the weights `start`, for the whole schedule.
 
     `backend` is one of `lip.fast.backend`, chosen. Raises ValueError when the mask was cut for another network, and
     InputError when the device cannot compute at the schedule's precision.
     """
-    schedule = problem.schedule
-    require(schedule, problem.device)
+    schedule = model.schedule
+    require(schedule, model.device)
     if start is not None:
-        problem.start_from(start)
-    kept = problem.prune(mask)
+        model.start_from(start)
+    kept = model.prune(mask)
     if backend == "numba":
-        kept = problem.accelerate(kept)
-    theta, noised = problem.theta, problem.convolutional[problem.there]
+        kept = model.accelerate(kept)
+    theta, noised = model.theta, model.convolutional[model.there]
     captures = backend == "captured"
     adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True, capturable=captures)
     backtracking = backtracking_of(schedule, theta)
-    jitter = problem.stream("jitter", problem.device)
-    langevin = problem.stream("langevin", problem.device) if schedule.langevin else None
-    never = torch.zeros((), dtype=torch.bool, device=problem.device)
+    jitter = model.stream("jitter", model.device)
+    langevin = model.stream("langevin", model.device) if schedule.langevin else None
+    never = torch.zeros((), dtype=torch.bool, device=model.device)
 
     def step() -> tuple[Tensor, Tensor, Tensor]:
-        output = problem.output(jitter)
-        loss = problem.loss(output)
+        output = model.output(jitter)
+        loss = model.loss(output)
         loss.backward()
-        undone = backtracking.check(problem.watched(output, loss).detach()) if backtracking else never
+        undone = backtracking.check(model.watched(output, loss).detach()) if backtracking else never
         if backtracking and backtracking.skips_update:
             adam.found_inf = undone.float()  # type: ignore[attr-defined]  # AMP's way to skip a step
         adam.step()
-        problem.slope.zero_()
+        model.grad.zero_()
         if langevin:
-            theta.data.add_(problem.noise(theta, schedule.langevin, langevin).mul_(noised))
+            theta.data.add_(model.noise(theta, schedule.langevin, langevin).mul_(noised))
         theta.data.mul_(kept)
         return loss.detach(), output.detach(), undone
 
     take = Captured(step, *filter(None, (jitter, langevin))) if captures else step
-    record = Recorder(schedule, problem.task, problem.clean)
+    record = Recorder(schedule, model.task, model.clean)
     stopwatch = Stopwatch()
     for n in range(1, schedule.steps + 1):
         if n % JITTER_DECAY_EVERY == 1:
-            problem.jitter_share.fill_(schedule.jitter_decay ** (n // JITTER_DECAY_EVERY))
+            model.jitter_share.fill_(schedule.jitter_decay ** (n // JITTER_DECAY_EVERY))
         if n == schedule.steps:
-            before_last = problem.whole()
+            before_last = model.whole()
         record.see(n, *take())
         if watch and record.samples(n):
             watch(n, record.psnr_now())
     return record.result(
         backtracks=int(backtracking.count) if backtracking else 0,
-        before_last=before_last[problem.prunable].cpu().numpy(),
+        before_last=before_last[model.prunable].cpu().numpy(),
         backend=backend,
         **stopwatch.read(),
-        **problem.left(),
+        **model.left(),
     )
 
 

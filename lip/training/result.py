@@ -1,4 +1,4 @@
-"""What any training leaves behind."""
+"""The result of any training."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Watch = Callable[[int, float], None]
 
 
 class Times(TypedDict):
-    """The durations of an `Outcome`."""
+    """The durations of an `TrainingResult`."""
 
     seconds: float
     cpu_seconds: float
 
 
 class Left(TypedDict):
-    """What a `TrainingResult` holds of the network."""
+    """The fields of an `TrainingResult` that come from the network."""
 
     weights: dict[str, Tensor]
     prunable: np.ndarray
@@ -47,8 +47,8 @@ class Stopwatch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome(ABC):
-    """What the ledger keeps of a training, of whatever kind."""
+class TrainingResult(ABC):
+    """A training's result as the ledger keeps it, of whatever kind."""
 
     loss: float
     """Mean over the end of training: single values are restless."""
@@ -71,7 +71,7 @@ class Outcome(ABC):
 
     @property
     def diverged(self) -> bool:
-        """Whether the loss was not finite towards the end."""
+        """Tell whether the loss was not finite towards the end."""
         return not isfinite(self.loss)
 
     @abstractmethod

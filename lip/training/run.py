@@ -17,13 +17,13 @@ from lip.specs.recipe import Dense
 from lip.training import environment
 from lip.training.adversarial import Generation
 from lip.training.classify import Classification
-from lip.training.model import Problem
-from lip.training.record import Trained
+from lip.training.model import Model
+from lip.training.record import RestorationResult
 from lip.training.recover import Recovery
 from lip.training.restore import Restoration
-from lip.training.result import Outcome, Watch
+from lip.training.result import TrainingResult, Watch
 
-TRAINERS: dict[str, Callable[[Fit, Mapping[str, np.ndarray], str], Problem]] = {
+TRAINERS: dict[str, Callable[[Fit, Mapping[str, np.ndarray], str], Model]] = {
     "restoration": Restoration,
     "recovery": Recovery,
     "classification": Classification,
@@ -32,12 +32,12 @@ TRAINERS: dict[str, Callable[[Fit, Mapping[str, np.ndarray], str], Problem]] = {
 """Who trains a fit, by `Fit.trainer`."""
 
 
-def build_model(fit: Fit, inputs: Mapping[str, np.ndarray], device: str = "cpu") -> Problem:
+def build_model(fit: Fit, inputs: Mapping[str, np.ndarray], device: str = "cpu") -> Model:
     """Make a fit concrete; `inputs` are arrays by the hashes that stand for them (`lip.specs.picture`)."""
     return TRAINERS[fit.trainer](fit, inputs, device)
 
 
-def publish(
+def run_fit(
     fit: Fit,
     inputs: Mapping[str, np.ndarray],
     ledger: Ledger,
@@ -55,7 +55,7 @@ def publish(
     if fit in ledger and (ledger.has_outputs(fit) or not outputs):
         return False
     for dependency in fit.sources:
-        publish(dependency, inputs, ledger, device, watch, backend=backend)
+        run_fit(dependency, inputs, ledger, device, watch, backend=backend)
     environment.begin(device)
     started = datetime.now(UTC)
     computed = choose(_inherited(fit, ledger) if backend == "auto" else backend, device).name
@@ -67,7 +67,7 @@ def publish(
     return True
 
 
-def build_mask(fit: Fit, model: Problem, ledger: Ledger) -> Mask:
+def build_mask(fit: Fit, model: Model, ledger: Ledger) -> Mask:
     """Return the mask of a fit, whose network stands at theta_0."""
     if isinstance(fit.mask, Dense):
         return Mask.dense(model.layers)
@@ -75,13 +75,13 @@ def build_mask(fit: Fit, model: Problem, ledger: Ledger) -> Mask:
     return fit.mask.build(model, ledger.ticket(fit.mask_source) if fit.mask_source else None)
 
 
-def next_mask(fit: Fit, mask: Mask, result: Outcome) -> Mask | None:
+def next_mask(fit: Fit, mask: Mask, result: TrainingResult) -> Mask | None:
     """Cut the next round's mask from a link of an IMP chain; None from other fits."""
     if not fit.yields_ticket:
         return None
     kept = fit.cut.kept(mask.bits.size, result.parameters) if fit.cut else kept_after(mask.kept, 1)
     weights = result.prunable
-    if fit.stale_ranking and isinstance(result, Trained) and result.before_last is not None:
+    if fit.stale_ranking and isinstance(result, RestorationResult) and result.before_last is not None:
         weights = stale(mask, weights, result.before_last)
     return cut(mask, weights, kept)
 

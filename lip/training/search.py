@@ -22,7 +22,7 @@ from lip.priors.nas import Nas
 from lip.specs.fit import Fit
 from lip.tasks.degradation import Degradation
 from lip.training.metrics import psnr
-from lip.training.run import publish
+from lip.training.run import run_fit
 
 if TYPE_CHECKING:
     from lip.ledger.ledger import Ledger
@@ -108,7 +108,7 @@ def search(
         scored()
     best = sorted(scores, key=scores.__getitem__)[:fits]
     for fit in best:
-        publish(fit, images, ledger, device, watch, outputs=True)
+        run_fit(fit, images, ledger, device, watch, outputs=True)
     near = closeness(model, [ledger.outputs(fit)["last_ema"] for fit in best], [scores[fit] for fit in best])
     return [Candidate(fit, scores[fit], dB) for fit, dB in zip(best, near, strict=True)]
 
@@ -136,7 +136,7 @@ def drawn(model: Fit, count: int) -> list[Fit]:
 
 
 def score(fit: Fit, images: Mapping[str, np.ndarray], metric: str, device: str = "cpu") -> float:
-    """How far the spectrum of the network's output at theta_0 is from that of the observation, unknown pixels black."""
+    """Return the distance of the untrained output's spectrum from the observation's, unknown pixels black."""
     import torch
 
     from lip.training.restore import Restoration
@@ -155,7 +155,7 @@ def spectrum(image: np.ndarray) -> np.ndarray:
 
 
 def annulus(height: int, width: int) -> np.ndarray:
-    """Which frequencies of a (height, width) transform count, as bool."""
+    """Mark the frequencies of a (height, width) transform that count, as bool."""
     radius = 2 * np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
     return (ANNULUS[0] <= radius) & (radius < ANNULUS[1])
 

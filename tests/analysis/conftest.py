@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lip.ledger.blobs import Shelf
+from lip.ledger.blobs import BlobStore
 from lip.ledger.filesystem import Storage
 from lip.ledger.ledger import Ledger
 from lip.ledger.schema import FITS, SCORES, VERSION
@@ -130,8 +130,8 @@ class Invented:
         self.folder = folder
         self.ledger = Ledger(folder)
 
-    def publish(self, rows: Iterable[dict[str, Any]]) -> None:
-        shelf = Shelf(Storage(self.folder), "fits", ".parquet")
+    def run_fit(self, rows: Iterable[dict[str, Any]]) -> None:
+        shelf = BlobStore(Storage(self.folder), "fits", ".parquet")
         for values in rows:
             buffer = io.BytesIO()
             pq.write_table(pa.Table.from_pylist([values], schema=FITS), buffer)
@@ -169,7 +169,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from lip.specs.schedule import Schedule
     from lip.specs.trajectory import Origin, Trajectory
     from lip.tasks.denoise import Denoise
-    from lip.training.run import publish
+    from lip.training.run import run_fit
 
     torch.set_num_threads(1)
     pixels = {
@@ -197,7 +197,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     points = []
     for each in trajectories:
         for k, fit in enumerate(each.fits):
-            publish(fit, {keys[name]: array for name, array in pixels.items()}, ledger)
+            run_fit(fit, {keys[name]: array for name, array in pixels.items()}, ledger)
             points.append(
                 {
                     "trajectory": each.id,
@@ -230,7 +230,7 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Frames:
     folder = tmp_path_factory.mktemp("paper")
     sweep = read("paper", "smoke")
     plan = Plan(sweep)
-    shelf = Shelf(Storage(folder), "outputs", ".safetensors")
+    shelf = BlobStore(Storage(folder), "outputs", ".safetensors")
     draw = np.random.default_rng(0)
     rows = []
     for fit in plan.fits.values():

@@ -16,31 +16,31 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lip.data.library import Album
+from lip.data.library import InputLibrary
 from lip.ledger.ledger import Ledger
-from lip.specs.request import trajectory_of
+from lip.specs.request import parse_trajectory
 from lip.training.restore import Restoration, train
-from lip.training.run import build_mask, publish
+from lip.training.run import build_mask, run_fit
 
 ROUNDS = (0, 5, 10, 14)
 
 
 def main(seeds: int) -> None:
     torch.set_num_threads(1)
-    album = Album()
+    album = InputLibrary()
     values = {"image": "astronaut", "size": 32, "width": 16, "scales": 4, "steps": 400, "rounds": max(ROUNDS)}
     differences: dict[tuple[int, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(folder)
         for seed in track(range(seeds), "fitting", console=Console(stderr=True)):
-            fits = trajectory_of({**values, "seed": seed}, album, "benchmark").fits
+            fits = parse_trajectory({**values, "seed": seed}, album, "benchmark").fits
             for fit in fits:
-                publish(fit, album.pixels, ledger, backend="dense")
+                run_fit(fit, album.pixels, ledger, backend="dense")
             for k in ROUNDS:
                 (dense,) = ledger.fits(ids=[fits[k].id]).to_pylist()
-                problem = Restoration(fits[k], album.pixels)
-                mask = build_mask(fits[k], problem, ledger)
-                compiled = train(problem, mask, backend="numba").scores
+                model = Restoration(fits[k], album.pixels)
+                mask = build_mask(fits[k], model, ledger)
+                compiled = train(model, mask, backend="numba").scores
                 for which in ("peak_ema", "last_ema"):
                     found = compiled[which].psnr - dense[f"psnr_{which}"]
                     differences.setdefault((k, which), []).append(found)

@@ -15,21 +15,21 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lip.data.library import Album
+from lip.data.library import InputLibrary
 from lip.ledger.ledger import Ledger
 from lip.masks import Mask
-from lip.specs.request import trajectory_of
+from lip.specs.request import parse_trajectory
 from lip.training.restore import train
 from lip.training.run import build_model
 
 
 def main(count: int) -> None:
-    album = Album()
+    album = InputLibrary()
     values = {"image": "astronaut", "size": 32, "width": 8, "scales": 2, "steps": 60, "pruner": "random", "rounds": 1}
-    fits = [trajectory_of({**values, "seed": seed}, album, "benchmark").fits[1] for seed in range(count)]
-    problem = build_model(fits[0], album.pixels)
-    mask = Mask.dense(problem.layers)
-    trained = train(problem, mask)
+    fits = [parse_trajectory({**values, "seed": seed}, album, "benchmark").fits[1] for seed in range(count)]
+    model = build_model(fits[0], album.pixels)
+    mask = Mask.dense(model.layers)
+    trained = train(model, mask)
     table = Table("what", "seconds", "ms a fit", title=f"{count} fits")
 
     def timed(what: str, work: Callable[[], Any]) -> None:

@@ -85,9 +85,9 @@ def _trained(plan: Plan, ledger: Ledger) -> tuple[dict[str, object], bytes]:
     """Train one fit of the plan and publish it; returns its row and its ticket."""
     torch.set_num_threads(1)
     fit = next(iter(plan.fits.values()))
-    problem = build_model(fit, plan.sweep.pixels)
-    mask = Mask.dense(problem.layers)
-    ledger.publish(fit, mask, train(problem, mask), mask, datetime.now(UTC))
+    model = build_model(fit, plan.sweep.pixels)
+    mask = Mask.dense(model.layers)
+    ledger.publish(fit, mask, train(model, mask), mask, datetime.now(UTC))
     (row,) = ledger.fits().to_pylist()
     ticket = ledger._tickets.get(fit.id)
     assert ticket

@@ -66,7 +66,7 @@ class Golden:
         parts = self.double(net).split([torch.Size(shape).numel() for _, shape in layout])
         return {name: part.view(shape) for (name, shape), part in zip(layout, parts, strict=True)}
 
-    def problem(self, height: int, width: int, **changes: Any) -> Restoration:
+    def model(self, height: int, width: int, **changes: Any) -> Restoration:
         """Denoising with the file's network; the code and the observation are the file's where it has any."""
         config = self.json("config")
         picture = Picture(name="golden", pixels="0" * 16, height=height, width=width, channels=config.pop("channels"))
@@ -78,11 +78,11 @@ class Golden:
             **changes,
         )
         pixels = np.zeros((height, width, picture.channels), np.uint8)
-        problem = Restoration(fit, {picture.pixels: pixels})
-        self.load(problem.net)
+        model = Restoration(fit, {picture.pixels: pixels})
+        self.load(model.net)
         if "z" in self.arrays:
-            problem.code, problem.observation = self.float("z"), self.float("target")
-        return problem
+            model.code, model.observation = self.float("z"), self.float("target")
+        return model
 
 
 @pytest.fixture(scope="session")

@@ -16,15 +16,15 @@ def arrays(golden):
 
 def test_the_search_of_oes_is_the_published_one(arrays, steps_of_adam, monkeypatch: pytest.MonkeyPatch) -> None:
     """Logits where the gradient is far above rounding: elsewhere Adam makes a step of any sign of it."""
-    problem = arrays.problem(8, 8, covers="all")
+    model = arrays.model(8, 8, covers="all")
     recipe = PRUNERS["oes"].at(5, None, search=3)
     assert isinstance(recipe, Oes)
-    assert recipe.kept(problem) == arrays["kept"]
+    assert recipe.kept(model) == arrays["kept"]
     draws, seen = iter(arrays.float("uniform")), []
     monkeypatch.setattr(torch.Tensor, "uniform_", lambda drawn, *limits, generator: drawn.copy_(next(draws)))
     backward = torch.Tensor.backward
     monkeypatch.setattr(torch.Tensor, "backward", lambda loss: seen.append(loss.item()) or backward(loss))
-    scores = recipe.scores(problem).numpy()
+    scores = recipe.scores(model).numpy()
     gradients, logits = (np.concatenate(values) for values in zip(*steps_of_adam, strict=True))
     assert seen == pytest.approx(arrays["losses"].tolist(), rel=1e-5)
     published = arrays["gradient"]

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import torch
 
-from lip.data.library import Album
+from lip.data.library import InputLibrary
 from lip.ledger.ledger import Ledger
-from lip.specs.request import trajectory_of
-from lip.training.run import publish
+from lip.specs.request import parse_trajectory
+from lip.training.run import run_fit
 
 PINS = Path(__file__).with_name("pins.json")
 
@@ -95,9 +95,9 @@ def values_of(case: str) -> dict[str, Any]:
 def measured(case: str, folder: Path) -> dict[str, Any]:
     """The last fit of a case: its id and its numbers."""
     torch.set_num_threads(1)
-    album, ledger = Album(), Ledger(folder)
-    fit = trajectory_of(values_of(case), album, case).fits[-1]
-    publish(fit, album.pixels, ledger, backend="dense")
+    album, ledger = InputLibrary(), Ledger(folder)
+    fit = parse_trajectory(values_of(case), album, case).fits[-1]
+    run_fit(fit, album.pixels, ledger, backend="dense")
     (row,) = ledger.fits(["id", *COLUMNS], [fit.id]).to_pylist()
     return row
 

@@ -17,7 +17,7 @@ from lip.specs.picture import Picture
 from lip.specs.schedule import Schedule
 from lip.tasks import Reconstruct
 from lip.training.backtracking import ReleasedBacktracking
-from lip.training.record import Trained
+from lip.training.record import RestorationResult
 from lip.training.restore import Restoration
 
 HERE = Path(__file__).parent
@@ -60,9 +60,9 @@ def test_a_clean_target_is_undone_by_the_noisy_image() -> None:
     """What `train` hands to the undo is the error to the noisy image, of the outputs that the released code saw."""
     arrays = golden("released_undo")
     clean, noisy = (torch.tensor(arrays[f"denoise_{name}"])[None] for name in ("clean", "noisy"))
-    problem = restoration(np.zeros((32, 32, 3), np.uint8), Reconstruct(undo_sigma=25.0), Schedule(steps=1))
-    problem.observation, problem.compared = clean, noisy
-    watched = [problem.watched(output, problem.loss(output)) for output in torch.tensor(arrays["denoise_outputs"])]
+    model = restoration(np.zeros((32, 32, 3), np.uint8), Reconstruct(undo_sigma=25.0), Schedule(steps=1))
+    model.observation, model.compared = clean, noisy
+    watched = [model.watched(output, model.loss(output)) for output in torch.tensor(arrays["denoise_outputs"])]
     assert torch.stack(watched).numpy() == pytest.approx(arrays["denoise_mse_noisy"], rel=1e-6)
 
 
@@ -73,8 +73,8 @@ def restoration(pixels: np.ndarray, task: Any, schedule: Schedule, **prior: int)
     return Restoration(Fit(picture=picture, task=task, schedule=schedule, prior=net), {picture.pixels: pixels})
 
 
-def load(problem: Restoration, theta: np.ndarray) -> None:
-    problem.theta.data.copy_(torch.tensor(theta.astype(np.float32)))
+def load(model: Restoration, theta: np.ndarray) -> None:
+    model.theta.data.copy_(torch.tensor(theta.astype(np.float32)))
 
 
 def hand_out(monkeypatch: pytest.MonkeyPatch, draws: list[np.ndarray]) -> None:
@@ -91,17 +91,17 @@ def test_imp_ranks_as_released(monkeypatch: pytest.MonkeyPatch) -> None:
     schedule = Schedule(**settings, backtrack=5.0, undo="official")
     mask: Mask | None = None
     for number in (1, 2):
-        problem = restoration(np.zeros((16, 16, 3), np.uint8), Reconstruct(undo_sigma=25.0), schedule, **shape)
-        load(problem, arrays["theta"])
-        problem.code = torch.tensor(arrays[f"z{number}"].astype(np.float32))
-        problem.clean = problem.observation = torch.tensor(arrays["clean"])[None]
-        problem.compared = torch.tensor(arrays["noisy"])[None]
+        model = restoration(np.zeros((16, 16, 3), np.uint8), Reconstruct(undo_sigma=25.0), schedule, **shape)
+        load(model, arrays["theta"])
+        model.code = torch.tensor(arrays[f"z{number}"].astype(np.float32))
+        model.clean = model.observation = torch.tensor(arrays["clean"])[None]
+        model.compared = torch.tensor(arrays["noisy"])[None]
         draws = arrays[f"jitter{number}"].astype(np.float32) / 32 * settings["jitter"]
-        mask = Mask.dense(problem.layers) if mask is None else mask.unmasked_first()
+        mask = Mask.dense(model.layers) if mask is None else mask.unmasked_first()
         with monkeypatch.context() as patch:
             hand_out(patch, list(draws))
-            trained = problem.train(mask)
-        assert isinstance(trained, Trained)
+            trained = model.train(mask)
+        assert isinstance(trained, RestorationResult)
         assert trained.scores["peak_ema"].psnr == pytest.approx(float(arrays[f"psnr_ema{number}"]), abs=1e-3)
         ranked = trained.prunable if number == 1 else stale(mask, trained.prunable, trained.before_last)
         mask = cut(mask, ranked, kept_after(mask.kept, 1))

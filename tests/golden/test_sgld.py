@@ -13,7 +13,7 @@ from lip.training import record as fitting
 from tests.golden.test_released import golden, hand_out, load, restoration
 
 
-def trained_on(monkeypatch: pytest.MonkeyPatch) -> fitting.Trained:
+def trained_on(monkeypatch: pytest.MonkeyPatch) -> fitting.RestorationResult:
     arrays = golden("sgld")
     config, settings = (json.loads(str(arrays[name])) for name in ("config", "settings"))
     schedule = Denoise().schedules()["paper"].sgld()
@@ -25,18 +25,18 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> fitting.Trained:
         burn_in=settings["burn_in"] / settings["steps"],
     )
     shape = {key: config[key] for key in ("depth", "width", "scales", "skip")}
-    problem = restoration(np.zeros((8, 8, 3), np.uint8), Denoise(), schedule, **shape)
-    load(problem, arrays["theta"])
-    problem.code = torch.tensor(arrays["z"].astype(np.float32))
-    problem.clean, problem.observation = (torch.tensor(arrays[name])[None] for name in ("clean", "noisy"))
+    model = restoration(np.zeros((8, 8, 3), np.uint8), Denoise(), schedule, **shape)
+    load(model, arrays["theta"])
+    model.code = torch.tensor(arrays["z"].astype(np.float32))
+    model.clean, model.observation = (torch.tensor(arrays[name])[None] for name in ("clean", "noisy"))
     draws = []
     for jitter, langevin in zip(arrays["jitter"], arrays["langevin"], strict=True):
-        noise = np.zeros(problem.theta.numel(), np.float32)
-        noise[problem.convolutional.numpy()] = langevin.astype(np.float32) / 32 * settings["noise_sd"]
+        noise = np.zeros(model.theta.numel(), np.float32)
+        noise[model.convolutional.numpy()] = langevin.astype(np.float32) / 32 * settings["noise_sd"]
         draws += [jitter.astype(np.float32) / 256 * settings["jitter"], noise]
     monkeypatch.setattr(fitting, "AVERAGED_EVERY", settings["average_every"])
     hand_out(monkeypatch, draws)
-    return problem.train(Mask.dense(problem.layers))
+    return model.train(Mask.dense(model.layers))
 
 
 def test_steps_are_undone_and_noise_is_added_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,9 +54,9 @@ def test_the_posterior_mean_is_the_published_one(monkeypatch: pytest.MonkeyPatch
 
 def test_a_whole_run_averages_the_published_steps() -> None:
     """Of 20,000 steps the first and the last that count, and how many there are."""
-    problem = restoration(np.zeros((8, 8, 3), np.uint8), Denoise(), Schedule().sgld())
-    record = fitting.Recorder(problem.schedule, problem.task, problem.clean)
-    output, never = torch.zeros_like(problem.clean), torch.zeros((), dtype=torch.bool)
+    model = restoration(np.zeros((8, 8, 3), np.uint8), Denoise(), Schedule().sgld())
+    record = fitting.Recorder(model.schedule, model.task, model.clean)
+    output, never = torch.zeros_like(model.clean), torch.zeros((), dtype=torch.bool)
     taken = []
     for step in range(20_000):
         record._average(output, never, 0.35)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lip.training.early_stop import ExponentialVariance, LastingMinimum, MovingVariance
+from lip.training.early_stop import ExponentialVariance, MovingVariance, PatientMinimum
 
 GOLDEN = np.load(Path(__file__).with_name("stopping.npz"), allow_pickle=False)
 
@@ -27,7 +27,7 @@ class Followed(NamedTuple):
     """By step, from the first that is looked at."""
 
 
-def offered(rule: LastingMinimum) -> dict[int, float]:
+def offered(rule: PatientMinimum) -> dict[int, float]:
     """What the rule is going to look at, by step."""
     values: dict[int, float] = {}
     offer = rule.best.offer

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from lip.data.images import load
-from lip.data.library import Album
+from lip.data.library import InputLibrary
 from lip.tasks import TASKS
 from lip.tasks.superres import SuperResolution, downsample, lanczos2
 from lip.training.metrics import psnr
@@ -43,7 +43,7 @@ def test_a_task_crops_an_image_where_deep_image_prior_crops_it(tmp_path: Path, s
 
 def test_an_album_holds_one_image_as_either_task_crops_it(tmp_path: Path, arrays) -> None:
     Image.fromarray(arrays["tall"]).save(tmp_path / "tall.png")
-    album = Album()
+    album = InputLibrary()
     even, down = (album.picture(str(tmp_path / "tall.png"), None, 32, half_pixel) for half_pixel in ("even", "down"))
     first, rows = arrays["tall_hr_rows"]
     assert np.array_equal(album.pixels[even.pixels], arrays["tall"][first : first + rows, 2:34])

@@ -14,15 +14,15 @@ def arrays(golden):
 
 
 def test_synflow_scores_the_whole_net_as_published(arrays) -> None:
-    problem = arrays.problem(8, 8)
-    assert [layer.name for layer in problem.layers] == arrays.json("weights")
-    scores = Flow(problem).scores(Mask.dense(problem.layers)).numpy()
+    model = arrays.model(8, 8)
+    assert [layer.name for layer in model.layers] == arrays.json("weights")
+    scores = Flow(model).scores(Mask.dense(model.layers)).numpy()
     np.testing.assert_allclose(scores, arrays["scores"], rtol=1e-10, atol=0)
 
 
 @pytest.mark.parametrize("round", [1, 5, 10, 14])
 def test_synflow_keeps_the_weights_that_are_kept_as_published(arrays, round: int) -> None:
     assert cuts(int(arrays["total"]), int(arrays[f"kept{round}"])) == arrays[f"cuts{round}"].tolist()
-    mask = PRUNERS["synflow"].at(round, None).build(arrays.problem(8, 8), None)
+    mask = PRUNERS["synflow"].at(round, None).build(arrays.model(8, 8), None)
     assert mask.kept == arrays[f"kept{round}"]
     assert np.array_equal(mask.bits, arrays.mask(f"mask{round}"))

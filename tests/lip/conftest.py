@@ -17,7 +17,7 @@ from lip.specs.schedule import Schedule
 from lip.specs.trajectory import Origin, Trajectory
 from lip.tasks.denoise import Denoise
 from lip.training.restore import Restoration
-from lip.training.run import publish
+from lip.training.run import run_fit
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,12 +75,12 @@ class Tiny:
             fields["origin"] = Origin(pictures=(source,), task=fields["task"], schedule=fields["schedule"])
         return Trajectory(**fields)
 
-    def problem(self, fit: Fit | None = None, **changes: Any) -> Restoration:
+    def model(self, fit: Fit | None = None, **changes: Any) -> Restoration:
         fit = fit or self.fit(**changes)
         return Restoration(fit, self.images)
 
-    def publish(self, fit: Fit, ledger: Ledger, **options: Any) -> bool:
-        return publish(fit, self.images, ledger, **options)
+    def run_fit(self, fit: Fit, ledger: Ledger, **options: Any) -> bool:
+        return run_fit(fit, self.images, ledger, **options)
 
 
 @pytest.fixture(scope="session")

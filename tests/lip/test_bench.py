@@ -20,18 +20,18 @@ def test_a_trajectory_is_seventeen_rounds_those_between_interpolated_and_the_las
 
 
 def test_products_are_three_per_kept_weight_and_pixel(tiny) -> None:
-    problem = tiny.problem(scales=1, skip=0)
-    mask = Mask.dense(problem.layers)
+    model = tiny.model(scales=1, skip=0)
+    mask = Mask.dense(model.layers)
     at = {"s0 stride": 16, "s0 conv": 16, "s0 up": 32, "s0 mix": 32, "out": 32}
-    assert products(problem, mask) == 3 * sum(layer.size * at[layer.name] ** 2 for layer in problem.layers)
+    assert products(model, mask) == 3 * sum(layer.size * at[layer.name] ** 2 for layer in model.layers)
 
 
 def test_the_reference_loop_trains_like_ours(tiny) -> None:
-    problem, ours = tiny.problem(steps=3, backtrack=None), tiny.problem(steps=3, backtrack=None)
-    mask = Mask.dense(problem.layers)
-    assert reference(problem, mask) > 0
+    model, ours = tiny.model(steps=3, backtrack=None), tiny.model(steps=3, backtrack=None)
+    mask = Mask.dense(model.layers)
+    assert reference(model, mask) > 0
     bench.train(ours, mask)
-    losses = [each.loss(each.net(each.code)).item() for each in (problem, ours)]
+    losses = [each.loss(each.net(each.code)).item() for each in (model, ours)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from lip.data.datasets import Data
-from lip.data.library import Album
+from lip.data.library import InputLibrary
 from lip.errors import InputError
 from lip.ledger.ledger import Ledger
 from lip.masks import Mask, kept_after
@@ -17,13 +17,13 @@ from lip.priors import Hourglass
 from lip.pruners import PRUNERS, Imp, Random
 from lip.specs.fit import Fit
 from lip.specs.picture import DataSet
-from lip.specs.request import trajectory_of
+from lip.specs.request import parse_trajectory
 from lip.specs.schedule import Sgd
 from lip.specs.trajectory import Origin, Trajectory
 from lip.tasks.classify import Classify
 from lip.tasks.denoise import Denoise
 from lip.training.classify import Classification
-from lip.training.run import build_mask, publish
+from lip.training.run import build_mask, run_fit
 
 SMALL = Hourglass(width=8, scales=2)
 CIFAR = DataSet(name="c", pixels="0" * 16, height=50, width=50, channels=3, classes=10, train=50_000, test=10_000)
@@ -56,7 +56,7 @@ def trajectory(**changes: Any) -> Trajectory:
     return Trajectory(**{**fields, "rounds": 2, **changes})
 
 
-def problem(which: Fit | None = None, data: Data = ROWS) -> Classification:
+def model(which: Fit | None = None, data: Data = ROWS) -> Classification:
     return Classification(which or fit(data=data), {data.reference.pixels: data.records})
 
 
@@ -83,32 +83,32 @@ def test_the_head_fits_pictures_of_any_size(size: int) -> None:
 
 
 def test_theta_0_is_that_of_the_prior_but_for_what_the_prior_does_not_have(tiny) -> None:
-    restoring, classifying = tiny.problem(prior=SMALL).weights(), problem().weights()
+    restoring, classifying = tiny.model(prior=SMALL).weights(), model().weights()
     same = {name for name in restoring if name in classifying and restoring[name].equal(classifying[name])}
     own = {name for name in classifying if name not in same}
     assert own == {f"down.0.{part}.0.{what}" for part in ("skip", "stride") for what in ("weight", "bias")} | {
         "head.weight",
         "head.bias",
     }
-    other = problem(fit(seed=1)).weights()
+    other = model(fit(seed=1)).weights()
     assert all(not other[name].equal(classifying[name]) for name in own)
 
 
 def test_pictures_are_seen_between_minus_one_and_one_and_never_those_of_the_test() -> None:
-    split = problem().train_split
+    split = model().train_split
     assert len(split) == 24
     pictures, labels = split.batch(torch.arange(24))
     assert (pictures.min(), pictures.max()) == (-1, (249 - 127.5) / 127.5)
     assert labels.tolist() == sorted(labels.tolist())
-    batches = problem().batches(torch.Generator().manual_seed(0))
+    batches = model().batches(torch.Generator().manual_seed(0))
     assert sorted(batches.flatten().tolist()) == list(range(24))
-    assert problem(fit(batch=7)).batches(torch.Generator()).shape == (3, 7), "what is left over is left out"
-    assert problem(fit(batch=100)).batches(torch.Generator()).shape == (1, 24)
+    assert model(fit(batch=7)).batches(torch.Generator()).shape == (3, 7), "what is left over is left out"
+    assert model(fit(batch=100)).batches(torch.Generator()).shape == (1, 24)
 
 
 def test_it_learns_and_says_how_well() -> None:
     seen: list[tuple[int, float]] = []
-    whole = problem(fit(epochs=12))
+    whole = model(fit(epochs=12))
     trained = whole.train(dense(whole), watch=lambda *told: seen.append(told))
     columns = trained.columns()
     assert columns["accuracy_last"] == columns["curve_accuracy"][-1] == whole.accuracy() == 1
@@ -121,18 +121,18 @@ def test_it_learns_and_says_how_well() -> None:
 
 
 def test_a_net_that_passes_nothing_on_has_collapsed() -> None:
-    dead = problem()
+    dead = model()
     trained = dead.train(Mask(dead.layers, np.zeros(dead.prunable_count, np.bool_)))
     assert trained.collapsed
     assert trained.columns()["accuracy_peak"] == pytest.approx(1 / 3)
 
 
 def test_the_same_fit_has_the_same_result_bit_for_bit() -> None:
-    one, two = (problem().train(dense(problem())) for _ in range(2))
+    one, two = (model().train(dense(model())) for _ in range(2))
     assert one.losses == two.losses
     assert np.array_equal(one.prunable, two.prunable)
-    assert one.backend == problem().train(dense(problem()), backend="numba").backend == "dense"
-    assert problem(fit(seed=1)).train(dense(problem())).losses != one.losses
+    assert one.backend == model().train(dense(model()), backend="numba").backend == "dense"
+    assert model(fit(seed=1)).train(dense(model())).losses != one.losses
 
 
 def test_the_learning_rate_falls_where_the_released_code_lets_it() -> None:
@@ -146,7 +146,7 @@ def test_a_beginning_is_the_same_run_cut_short() -> None:
     whole = fit(epochs=8)
     begun = whole.rewound(75)
     assert (begun.schedule.steps, begun.keeps_weights, begun.id != fit(epochs=6, keeps_weights=True).id) == (6, True, 1)
-    losses = [problem(each).train(dense(problem())).losses for each in (begun, whole)]
+    losses = [model(each).train(dense(model())).losses for each in (begun, whole)]
     assert losses[0] == losses[1][:6]
     assert begun.rewound(50).schedule == Sgd(epochs=3, of=8, batch=8)
 
@@ -157,8 +157,8 @@ def test_counts_are_exact_and_the_pruned_stay_zero_for_every_pruner(pruner: str,
     made = trajectory(pruner=pruner, task=Classify(head=head))
     for round, each in enumerate(made.fits):
         for source in each.sources:
-            publish(source, IMAGES, ledger)
-        concrete = problem(each)
+            run_fit(source, IMAGES, ledger)
+        concrete = model(each)
         mask = build_mask(each, concrete, ledger)
         assert mask.kept == kept_after(concrete.prunable_count, round)
         trained = concrete.train(mask)
@@ -167,7 +167,7 @@ def test_counts_are_exact_and_the_pruned_stay_zero_for_every_pruner(pruner: str,
 
 
 def test_a_mask_may_cover_the_head_and_all_other_parameters_too() -> None:
-    whole = problem(fit(covers="all"))
+    whole = model(fit(covers="all"))
     names = [layer.name for layer in whole.layers]
     assert whole.prunable.all()
     assert len(set(names)) == len(names)
@@ -179,11 +179,11 @@ def test_all_pruners_are_known_and_what_is_left_out_is_what_looks_at_images() ->
 
 
 def test_the_sigmoid_of_the_released_head_is_in_the_loss_only() -> None:
-    released = problem(fit(Classify(head="sigmoid")))
+    released = model(fit(Classify(head="sigmoid")))
     pictures, _ = released.train_split.batch(torch.arange(4))
     released.net.eval()
     assert torch.equal(released.net(pictures), released.net.logits(pictures).sigmoid())
-    ours = problem()
+    ours = model()
     ours.net.eval()
     assert torch.equal(ours.net(pictures), ours.net.logits(pictures))
 
@@ -205,7 +205,7 @@ def test_tickets_go_both_ways_and_leave_whole_what_the_other_net_does_not_have(t
         assert source.whole_layers == ()
         assert transfer.fits[0] == target.fits[0], "the dense fit is shared"
         for each in transfer.fits:
-            publish(each, images, ledger)
+            run_fit(each, images, ledger)
         ticket = ledger.ticket(source.fits[1])
         given = dict(zip((layer.name for layer in ticket.layers), ticket.kept_per_layer, strict=True))
         (row,) = ledger.fits(ids=[transfer.fits[2].id]).to_pylist()
@@ -216,14 +216,14 @@ def test_tickets_go_both_ways_and_leave_whole_what_the_other_net_does_not_have(t
 
 
 def test_a_mask_of_a_network_with_no_layer_in_common_is_refused(tiny) -> None:
-    other = Mask.dense(problem(fit(prior=Hourglass(width=4, scales=2))).layers)
+    other = Mask.dense(model(fit(prior=Hourglass(width=4, scales=2))).layers)
     with pytest.raises(ValueError, match="cut for another network"):
-        other.onto(tiny.problem().layers)
+        other.onto(tiny.model().layers)
 
 
 def test_a_row_says_what_was_classified(ledger: Ledger) -> None:
     one = fit(mask=Random(rounds=1), start=fit().rewound(34))
-    publish(one, IMAGES, ledger)
+    run_fit(one, IMAGES, ledger)
     (row,) = ledger.fits(ids=[one.id]).to_pylist()
     expected = {
         **{"image": "rows", "pixels": ROWS.reference.pixels, "classes": 3, "train_images": 24, "test_images": 6},
@@ -246,14 +246,14 @@ def test_as_released_imp_goes_on_from_trained_weights(ledger: Ledger) -> None:
     assert first.yields_ticket
     assert first.yields_weights
     for each in released.fits:
-        publish(each, IMAGES, ledger)
+        run_fit(each, IMAGES, ledger)
     assert third in ledger
     seen: list[torch.Tensor] = []
-    concrete = problem(third)
+    concrete = model(third)
     concrete.net.register_forward_pre_hook(lambda net, _: seen.append(concrete.theta.detach().clone()))
     mask = ledger.ticket(second)
     concrete.train(mask, ledger.weights(second))
-    trained = problem(third)
+    trained = model(third)
     trained.start_from(ledger.weights(second))
     kept = concrete.spread(mask)
     assert torch.equal(seen[0], trained.theta.detach() * kept)
@@ -262,9 +262,9 @@ def test_as_released_imp_goes_on_from_trained_weights(ledger: Ledger) -> None:
 
 def test_rewinding_goes_back_to_early_epochs(ledger: Ledger) -> None:
     rewound = trajectory(rewind=34.0)
-    publish(rewound.fits[1], IMAGES, ledger)
+    run_fit(rewound.fits[1], IMAGES, ledger)
     assert rewound.fits[1].start == rewound.fits[0].rewound(34)
-    assert ledger.weights(rewound.fits[1].start).keys() == problem().weights().keys()
+    assert ledger.weights(rewound.fits[1].start).keys() == model().weights().keys()
 
 
 POINT = {"task": "classify", "data": "faces", "data_size": 8, "epochs": 2, "width": 8, "scales": 2, "rounds": 2}
@@ -272,7 +272,9 @@ RESTORED = {"image": "astronaut", "size": 32, "steps": 5, "width": 8, "scales": 
 
 
 def pointed(**values: Any) -> Trajectory:
-    return trajectory_of({key: value for key, value in values.items() if value is not None}, Album(), "demo.yaml")
+    return parse_trajectory(
+        {key: value for key, value in values.items() if value is not None}, InputLibrary(), "demo.yaml"
+    )
 
 
 def test_a_sweep_file_asks_for_it_in_a_few_keys() -> None:

@@ -81,7 +81,7 @@ def test_fit_writes_the_clean_the_degraded_and_each_rounds_image(lip: Lip, tiny,
 
 def test_the_picture_of_a_round_is_the_averaged_output_of_the_last_step(lip: Lip, tiny) -> None:
     assert lip("fit", "cat.png", *TINY, "--out", "here") == 0
-    trained = fitting.train(problem := tiny.problem(steps=4), fitting.Mask.dense(problem.layers))
+    trained = fitting.train(model := tiny.model(steps=4), fitting.Mask.dense(model.layers))
     restored = np.rint(trained.outputs["last_ema"].transpose(1, 2, 0) * 255)
     assert np.array_equal(pixels("here/round-00.png"), restored)
 
@@ -90,9 +90,9 @@ def test_again_nothing_is_trained_and_more_rounds_train_only_those(lip: Lip, mon
     trained: list[int] = []
     train = fitting.train
 
-    def counted(problem, *rest):
-        trained.append(problem.fit.mask.round)
-        return train(problem, *rest)
+    def counted(model, *rest):
+        trained.append(model.fit.mask.round)
+        return train(model, *rest)
 
     monkeypatch.setattr(fitting, "train", counted)
     command = ("fit", "cat.png", *TINY, "--rounds")

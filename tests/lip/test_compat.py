@@ -7,7 +7,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from lip.data.library import Album
+from lip.data.library import InputLibrary
 from lip.masks import Mask, kept_after
 from lip.priors import GENERATORS, Hourglass
 from lip.pruners import PRUNERS, Imp
@@ -15,7 +15,7 @@ from lip.pruners.imp import cut
 from lip.pruners.random import Random
 from lip.specs.fit import Fit
 from lip.specs.released import OFFICIAL, SAID, Defect
-from lip.specs.request import trajectory_of
+from lip.specs.request import parse_trajectory
 from lip.specs.trajectory import Trajectory
 from lip.tasks import TASKS, Reconstruct
 from lip.tasks.denoise import Denoise
@@ -38,7 +38,7 @@ def made(**values: Any) -> Trajectory:
     fitted = {} if values.get("task") == "classify" else {"image": "cat.png", "steps": 5}
     hourglass = {"scales": 2} if "prior" not in values else {}
     point = {"width": 8, "rounds": 2, **hourglass, **fitted, **values}
-    return trajectory_of(point, Album(), "demo.yaml")
+    return parse_trajectory(point, InputLibrary(), "demo.yaml")
 
 
 def test_official_is_all_of_them_and_each_is_explained() -> None:
@@ -87,20 +87,20 @@ def test_each_defect_alone_changes_some_fit_and_only_where_it_should(defect: Def
 def test_the_true_sparsities_of_released_random_pruning_are_those_measured_of_it(tiny) -> None:
     """Measured of the released code, with every layer listed twice and the two first left unmasked."""
     measured = {1: 35, 2: 58, 3: 73, 4: 82, 5: 88, 6: 92, 7: 94, 8: 96, 10: 97.2, 13: 98.0, 16: 98.25}
-    problem = tiny.problem(prior=Hourglass(scales=5), picture=_large(tiny))
+    model = tiny.model(prior=Hourglass(scales=5), picture=_large(tiny))
     for rounds in (1, 3, 6, 10, 16):
-        mask = Random(rounds=rounds, random_double=True, unmasked_first=True).build(problem, None)
+        mask = Random(rounds=rounds, random_double=True, unmasked_first=True).build(model, None)
         assert 100 * mask.sparsity == pytest.approx(measured[rounds], abs=0.5)
         assert mask.kept_per_layer[:2] == [128, 36_864]
-    double = Random(rounds=2, random_double=True).build(problem, None)
+    double = Random(rounds=2, random_double=True).build(model, None)
     assert double.sparsity == pytest.approx(1 - 0.64**2, abs=1e-3)
 
 
 def test_leaving_two_convolutions_unmasked_takes_magnitude_pruning_as_far_as_was_measured(tiny) -> None:
     measured = {6: 72.0, 8: 80.8, 10: 86.4, 16: 93.5}
-    problem = tiny.problem(prior=Hourglass(scales=5), picture=_large(tiny))
-    untrained = problem.theta.detach()[problem.prunable].numpy()
-    mask = Mask.dense(problem.layers)
+    model = tiny.model(prior=Hourglass(scales=5), picture=_large(tiny))
+    untrained = model.theta.detach()[model.prunable].numpy()
+    mask = Mask.dense(model.layers)
     for rounds in range(1, 17):
         mask = cut(mask, untrained, kept_after(mask.kept, 1)).unmasked_first()
         if rounds in measured:
@@ -116,7 +116,7 @@ def _large(tiny) -> Any:
 
 def test_unmasked_layers_stay_whole_through_a_chain_of_tickets(tiny, ledger) -> None:
     trajectory = made(compat=["unmasked_first"])
-    pixels = Album()
+    pixels = InputLibrary()
     pixels.picture("cat.png", None, 4)
     for fit in trajectory.fits:
         tiny.publish(fit, ledger)

@@ -17,8 +17,8 @@ from lip.pruners import PRUNERS
 from lip.specs.fit import Fit
 from lip.specs.target import Level
 from lip.specs.trajectory import Trajectory
-from lip.training.model import Problem
-from lip.training.record import Trained
+from lip.training.model import Model
+from lip.training.record import RestorationResult
 from lip.training.restore import train
 from lip.training.run import build_mask
 
@@ -52,11 +52,11 @@ def covers(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def mask_of(fit: Fit, tiny, ledger: Ledger) -> tuple[Problem, Mask]:
+def mask_of(fit: Fit, tiny, ledger: Ledger) -> tuple[Model, Mask]:
     for source in fit.sources:
         tiny.publish(source, ledger)
-    problem = tiny.problem(fit)
-    return problem, build_mask(fit, problem, ledger)
+    model = tiny.model(fit)
+    return model, build_mask(fit, model, ledger)
 
 
 def test_counts_are_exact_rounds_nested_and_seeds_repeatable(made: Trajectory, tiny, ledger: Ledger) -> None:
@@ -67,25 +67,25 @@ def test_counts_are_exact_rounds_nested_and_seeds_repeatable(made: Trajectory, t
     assert nested or not PRUNERS[made.pruner].nested
     assert found[-1] == mask_of(made.fits[-1], tiny, ledger)[1]
     _, fit = made.replace(rounds=0, levels=(LEVEL,), rewind=0.0).fits
-    problem, mask = mask_of(fit, tiny, ledger)
-    assert mask.kept == LEVEL.kept(total, problem.theta.numel()) < kept_after(total, 4)
+    model, mask = mask_of(fit, tiny, ledger)
+    assert mask.kept == LEVEL.kept(total, model.theta.numel()) < kept_after(total, 4)
     assert str(fit.mask) == "level 0.6"
 
 
 def test_survivors_start_at_the_rewind_point_and_the_pruned_stay_zero(made: Trajectory, tiny, ledger: Ledger) -> None:
     fit = made.fits[-1]
-    problem, mask = mask_of(fit, tiny, ledger)
+    model, mask = mask_of(fit, tiny, ledger)
     start = ledger.weights(fit.start)
     seen: list[torch.Tensor] = []
-    problem.net.register_forward_pre_hook(lambda net, _: seen.append(problem.theta.detach().clone()))
-    kept = problem.spread(mask).bool()
-    trained = train(problem, mask, start)
-    rewound = tiny.problem(fit)
+    model.net.register_forward_pre_hook(lambda net, _: seen.append(model.theta.detach().clone()))
+    kept = model.spread(mask).bool()
+    trained = train(model, mask, start)
+    rewound = tiny.model(fit)
     rewound.start_from(start)
     assert torch.equal(seen[0][kept], rewound.theta.detach()[kept])
-    for theta in (*seen, problem.theta.detach()):
+    for theta in (*seen, model.theta.detach()):
         assert (theta[~kept] == 0).all()
-    assert not np.array_equal(trained.prunable[mask.bits], seen[0][problem.prunable][torch.tensor(mask.bits)].numpy())
+    assert not np.array_equal(trained.prunable[mask.bits], seen[0][model.prunable][torch.tensor(mask.bits)].numpy())
 
 
 def test_a_net_of_hardly_any_weights_is_reported_and_crashes_nothing(prior: Prior, covers: str, tiny, ledger) -> None:
@@ -99,20 +99,20 @@ def test_a_net_of_hardly_any_weights_is_reported_and_crashes_nothing(prior: Prio
 
 
 def test_masks_over_all_parameters_count_every_one_of_them(prior: Prior, tiny) -> None:
-    problem = tiny.problem(prior=prior, covers="all")
-    assert problem.prunable.all()
-    assert problem.prunable_count == problem.theta.numel() == sum(layer.size for layer in problem.layers)
-    names = [layer.name for layer in problem.layers]
+    model = tiny.model(prior=prior, covers="all")
+    assert model.prunable.all()
+    assert model.prunable_count == model.theta.numel() == sum(layer.size for layer in model.layers)
+    names = [layer.name for layer in model.layers]
     assert len(set(names)) == len(names)
-    assert {name for name, _ in problem.net.prunable()} < set(names)
+    assert {name for name, _ in model.net.prunable()} < set(names)
 
 
 def test_what_survives_of_sgld_is_noised_in_the_convolutions_only(tiny) -> None:
-    problem: Problem = tiny.problem(covers="all", langevin=0.5, lr=1e-12, steps=1, backtrack=None)
-    before = problem.theta.detach().clone()
-    trained: Trained = train(problem, Mask.dense(problem.layers))
-    moved = (problem.theta.detach() - before).abs() > 1e-6
-    assert torch.equal(moved, problem.convolutional)
+    model: Model = tiny.model(covers="all", langevin=0.5, lr=1e-12, steps=1, backtrack=None)
+    before = model.theta.detach().clone()
+    trained: RestorationResult = train(model, Mask.dense(model.layers))
+    moved = (model.theta.detach() - before).abs() > 1e-6
+    assert torch.equal(moved, model.convolutional)
     assert trained.weights
 
 
@@ -127,12 +127,12 @@ def test_every_prior_is_the_same_on_both_backends(
     losses = []
     for backend in ("dense", "numba"):
         assert choose(backend, "cpu").name == backend
-        problem, mask = mask_of(trajectory.fits[-1], tiny, ledger)
+        model, mask = mask_of(trajectory.fits[-1], tiny, ledger)
         with install_recorder("numba:compile") as compiled:
-            trained = train(problem, mask, backend=backend)
+            trained = train(model, mask, backend=backend)
         assert not compiled.buffer
         assert (trained.prunable[~mask.bits] == 0).all()
         assert trained.prunable.shape == mask.bits.shape
-        assert trained.weights.keys() == tiny.problem(trajectory.fits[-1]).weights().keys()
+        assert trained.weights.keys() == tiny.model(trajectory.fits[-1]).weights().keys()
         losses.append(trained.curve.loss)
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)

@@ -30,9 +30,9 @@ def test_nothing_is_computed() -> None:
 
 
 def test_a_step_of_a_restoration_is_three_forward_passes(tiny) -> None:
-    problem = tiny.problem()
-    dense = Mask.dense(problem.layers)
-    assert step_work(problem.fit).multiplications == products(problem, dense)
+    model = tiny.model()
+    dense = Mask.dense(model.layers)
+    assert step_work(model.fit).multiplications == products(model, dense)
 
 
 def test_images_with_codes_of_their_own_cost_a_pass_each(tiny) -> None:

@@ -23,8 +23,8 @@ from lip.fast.chain import Chain
 from lip.fast.dense_conv import DenseConv
 from lip.fast.norm import LeakyNorm
 from lip.fast.sparse_conv import SparseConv, supports
-from lip.fast.upsample import Double, doubles
-from lip.fast.upsampled_conv import DoubledUp
+from lip.fast.upsample import Upsample2x, doubles
+from lip.fast.upsampled_conv import UpsampledUp
 from lip.masks import Mask
 from lip.networks.encoder_decoder import ReflectConv, Up, doubling
 from lip.priors import Hourglass
@@ -127,7 +127,7 @@ def test_a_convolution_of_all_its_weights_is_pytorchs(kernel: int, stride: int, 
 def test_a_chain_is_its_stages_one_after_the_other() -> None:
     conv, norm = DenseConv(ReflectConv(4, 6, 3).double()), LeakyNorm(nn.BatchNorm2d(6).double(), 0.2)
     pruned = SparseConv(nn.Conv2d(6, 3, 1, bias=False).double(), torch.rand(3, 6, 1, 1) < 0.5)
-    chain, x = Chain(conv, norm, Double(), pruned), drawn(2, 4, 5, 6)
+    chain, x = Chain(conv, norm, Upsample2x(), pruned), drawn(2, 4, 5, 6)
     parameters, slope = list(chain.parameters()), torch.randn(2, 3, 10, 12, dtype=torch.float64)
     one_by_one = nn.Sequential(*chain)
     assert len(parameters) == 5
@@ -143,7 +143,7 @@ def test_what_is_joined_is_computed_by_the_last_and_keeps_its_names() -> None:
     net = Hourglass(width=16, scales=2).build(3)
     twin, code = copy.deepcopy(net), torch.randn(1, 32, 8, 8)
     accelerate(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
-    assert [type(up) for up in net.up] == [Up, DoubledUp]
+    assert [type(up) for up in net.up] == [Up, UpsampledUp]
     assert [len(stages) for stages in (net.down[0].stride.stages, net.down[0].conv.stages)] == [0, 4]
     assert [len(up.enlarge.stages) for up in net.up] == [1, 0]
     assert len(net.out.stages) == 5 + 5
@@ -211,7 +211,7 @@ def test_a_leaky_norm_is_batch_norm_and_leaky_relu(shape: tuple[int, ...], leak:
 def test_doubling_is_pytorchs(shape: tuple[int, ...]) -> None:
     x, slope = drawn(*shape), torch.randn(*shape[:2], 2 * shape[2], 2 * shape[3], dtype=torch.float64)
     assert doubles(doubling())
-    torch.testing.assert_close(sides(Double(), x, slope=slope), sides(doubling(), x, slope=slope), **exactly)
+    torch.testing.assert_close(sides(Upsample2x(), x, slope=slope), sides(doubling(), x, slope=slope), **exactly)
 
 
 @pytest.mark.parametrize("density", [0.0, 0.3, 1.0])
@@ -225,7 +225,7 @@ def test_a_doubled_map_may_be_convolved_before_it_is_doubled(skip: int, sparse: 
         conv: Any = up.up[0]
         kept = torch.rand(conv.weight.shape) < density
         conv.weight.data *= kept
-        doubled = DoubledUp(copy.deepcopy(up), kept, sparse)
+        doubled = UpsampledUp(copy.deepcopy(up), kept, sparse)
         maps = (
             [drawn(2, 6, height, width), drawn(2, skip, 2 * height, 2 * width)]
             if skip
@@ -254,7 +254,7 @@ def test_what_is_cropped_or_tiny_is_doubled_first(height: int, width: int, doubl
     net = Hourglass(width=16, scales=2).build(3)
     twin, code = copy.deepcopy(net), torch.randn(1, 32, height, width)
     accelerate(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
-    assert sum(isinstance(up, DoubledUp) for up in net.up) == doubled
+    assert sum(isinstance(up, UpsampledUp) for up in net.up) == doubled
     torch.testing.assert_close(net(code), twin(code))
 
 
@@ -267,9 +267,9 @@ def test_other_enlargements_are_left_alone() -> None:
 # A network thinned by a mask
 
 
-def sparse(problem: Restoration, density: float = 0.05) -> Mask:
+def sparse(model: Restoration, density: float = 0.05) -> Mask:
     rng = np.random.default_rng(0)
-    return Mask(problem.layers, rng.random(int(problem.prunable.sum())) < density)
+    return Mask(model.layers, rng.random(int(model.prunable.sum())) < density)
 
 
 @pytest.fixture
@@ -280,16 +280,16 @@ def every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("every_layer")
 def test_a_thinned_network_has_the_loss_and_the_gradient_of_the_dense_one(tiny) -> None:
-    dense, thinned = tiny.problem(), tiny.problem()
-    for problem in (dense, thinned):
-        problem.net.double()
-        problem.code, problem.observation = problem.code.double(), problem.observation.double()
-        problem.flatten()
+    dense, thinned = tiny.model(), tiny.model()
+    for model in (dense, thinned):
+        model.net.double()
+        model.code, model.observation = model.code.double(), model.observation.double()
+        model.flatten()
     mask = sparse(dense)
     kept = dense.prune(mask, sparse=False)
     assert thinned.prune(mask, sparse=True).all()
     assert thinned.theta.numel() == kept.count_nonzero() < dense.theta.numel() / 2
-    losses = [problem.loss(problem.net(problem.code)) for problem in (dense, thinned)]
+    losses = [model.loss(model.net(model.code)) for model in (dense, thinned)]
     torch.testing.assert_close(losses[0], losses[1], **exactly)
     for loss in losses:
         loss.backward()
@@ -301,30 +301,30 @@ def test_a_thinned_network_has_the_loss_and_the_gradient_of_the_dense_one(tiny) 
 @pytest.mark.usefixtures("every_layer")
 @pytest.mark.parametrize("schedule", [{}, {"decay": 0.1, "langevin": 0.05, "backtrack": None}])
 def test_pruned_weights_stay_exactly_zero_whatever_moves_the_others(tiny, schedule: dict[str, Any]) -> None:
-    problem = tiny.problem(steps=12, **schedule)
-    mask = sparse(problem)
-    trained = train(problem, mask, backend="numba")
+    model = tiny.model(steps=12, **schedule)
+    mask = sparse(model)
+    trained = train(model, mask, backend="numba")
     assert trained.backend == "numba"
     assert np.array_equal(trained.prunable != 0, mask.bits)
     weights = torch.cat([trained.weights[name].flatten() for name in trained.weights if name.endswith("weight")])
-    assert weights.count_nonzero() == mask.kept + sum(norm.numel() for norm in norms(problem))
+    assert weights.count_nonzero() == mask.kept + sum(norm.numel() for norm in norms(model))
     assert trained.parameters == 6339
 
 
-def norms(problem: Restoration) -> list[Tensor]:
-    return [module.weight for module in problem.net.modules() if isinstance(module, LeakyNorm)]
+def norms(model: Restoration) -> list[Tensor]:
+    return [module.weight for module in model.net.modules() if isinstance(module, LeakyNorm)]
 
 
 @pytest.mark.usefixtures("every_layer")
 def test_langevin_noise_leaves_biases_and_norms_alone_on_either_backend(tiny) -> None:
     """With a learning rate of next to nothing, all that moves is what the noise moves."""
     for name in ("dense", "numba"):
-        problem = tiny.problem(steps=1, lr=1e-12, langevin=0.5)
-        before, mask = problem.theta.detach().clone(), sparse(problem)
-        kept = problem.spread(mask).bool()
-        train(problem, mask, backend=name)
-        moved = (problem.whole() - before * kept).abs() > 1e-6
-        assert torch.equal(moved, kept & problem.prunable), name
+        model = tiny.model(steps=1, lr=1e-12, langevin=0.5)
+        before, mask = model.theta.detach().clone(), sparse(model)
+        kept = model.spread(mask).bool()
+        train(model, mask, backend=name)
+        moved = (model.whole() - before * kept).abs() > 1e-6
+        assert torch.equal(moved, kept & model.prunable), name
 
 
 @pytest.mark.usefixtures("every_layer")
@@ -332,8 +332,8 @@ def test_langevin_noise_leaves_biases_and_norms_alone_on_either_backend(tiny) ->
 def test_the_first_steps_are_those_of_the_dense_path(tiny, prior: dict[str, Any]) -> None:
     fits = {}
     for name in ("dense", "numba"):
-        problem = tiny.problem(steps=2, **prior)
-        fits[name] = train(problem, sparse(problem, 0.2), backend=name)
+        model = tiny.model(steps=2, **prior)
+        fits[name] = train(model, sparse(model, 0.2), backend=name)
     assert fits["numba"].curve.loss == pytest.approx(fits["dense"].curve.loss, rel=1e-3)
     assert fits["numba"].curve.loss[0] == pytest.approx(fits["dense"].curve.loss[0], rel=1e-5)
     assert {key: value.shape for key, value in fits["numba"].weights.items()} == {
@@ -343,24 +343,24 @@ def test_the_first_steps_are_those_of_the_dense_path(tiny, prior: dict[str, Any]
 
 @pytest.mark.usefixtures("every_layer")
 def test_two_runs_on_numba_are_equal_bit_for_bit(tiny) -> None:
-    one, two = (train(problem, sparse(problem), backend="numba") for problem in (tiny.problem(), tiny.problem()))
+    one, two = (train(model, sparse(model), backend="numba") for model in (tiny.model(), tiny.model()))
     assert one.curve == two.curve
     assert all(torch.equal(value, two.weights[name]) for name, value in one.weights.items())
 
 
 @pytest.mark.usefixtures("every_layer")
 def test_a_thinned_fit_can_start_from_weights_and_several_codes(tiny) -> None:
-    problem = tiny.problem(also=(tiny.pictures["other"],), codes="per_image", steps=1, lr=1e-9)
-    mask, source = sparse(problem), tiny.problem(seed=1)
-    trained = train(problem, mask, start=source.weights(), backend="numba")
+    model = tiny.model(also=(tiny.pictures["other"],), codes="per_image", steps=1, lr=1e-9)
+    mask, source = sparse(model), tiny.model(seed=1)
+    trained = train(model, mask, start=source.weights(), backend="numba")
     assert trained.prunable == pytest.approx(source.theta.detach()[source.prunable].numpy() * mask.bits, abs=1e-7)
 
 
 def test_of_a_dense_mask_only_thin_layers_go_sparse(tiny) -> None:
-    problem = tiny.problem(width=32)
-    assert problem.prune(Mask.dense(problem.layers), sparse=True).all()
-    assert problem.there.all()
-    sparse = [module.kept.shape for module in problem.net.modules() if isinstance(module, SparseConv)]
+    model = tiny.model(width=32)
+    assert model.prune(Mask.dense(model.layers), sparse=True).all()
+    assert model.there.all()
+    sparse = [module.kept.shape for module in model.net.modules() if isinstance(module, SparseConv)]
     assert {tuple(shape) for shape in sparse} == {(4, 32, 1, 1), (3, 32, 1, 1)}
 
 
@@ -384,17 +384,17 @@ def test_more_threads_speak_for_the_dense_path() -> None:
 
 
 def test_finding_out_the_sizes_of_the_maps_moves_no_statistics(tiny) -> None:
-    problem = tiny.problem()
-    before = problem.weights()
-    accelerate(problem.net, problem.code, torch.ones_like(problem.theta))
-    assert problem.net.training
-    assert all(torch.equal(value, before[name]) for name, value in problem.weights().items())
+    model = tiny.model()
+    before = model.weights()
+    accelerate(model.net, model.code, torch.ones_like(model.theta))
+    assert model.net.training
+    assert all(torch.equal(value, before[name]) for name, value in model.weights().items())
 
 
 def test_the_dense_path_computes_bit_for_bit_what_a_plain_loop_does(tiny) -> None:
-    problem, plain = tiny.problem(steps=20, backtrack=None), tiny.problem(steps=20, backtrack=None)
-    mask = sparse(problem)
-    trained = train(problem, mask, backend="dense")
+    model, plain = tiny.model(steps=20, backtrack=None), tiny.model(steps=20, backtrack=None)
+    mask = sparse(model)
+    trained = train(model, mask, backend="dense")
     kept, theta, jitter = plain.spread(mask), plain.theta, plain.stream("jitter")
     adam = torch.optim.Adam([theta], lr=0.01, fused=True)
     losses = []
@@ -422,11 +422,11 @@ class Replayed:
         )
 
     def places(self) -> dict[str, int]:
-        problem, adam = self.inside["problem"], self.inside["adam"]
+        model, adam = self.inside["model"], self.inside["adam"]
         tensors = {name: value for name, value in self.inside.items() if isinstance(value, Tensor)}
-        tensors |= {f"problem {name}": value for name, value in vars(problem).items() if isinstance(value, Tensor)}
-        tensors |= {f"net {name}": value for name, value in problem.net.state_dict().items()}
-        tensors |= {f"slope {n}": p.grad for n, p in enumerate(problem.net.parameters())}
+        tensors |= {f"model {name}": value for name, value in vars(model).items() if isinstance(value, Tensor)}
+        tensors |= {f"net {name}": value for name, value in model.net.state_dict().items()}
+        tensors |= {f"slope {n}": p.grad for n, p in enumerate(model.net.parameters())}
         tensors |= {f"adam {name}": value for name, value in adam.state[self.inside["theta"]].items()}
         if backtracking := self.inside["backtracking"]:
             tensors |= {f"undo {name}": v for name, v in vars(backtracking).items() if isinstance(v, Tensor)}
@@ -447,9 +447,9 @@ class Replayed:
 def test_a_step_that_is_recorded_keeps_its_state_in_place(tiny, monkeypatch, schedule: dict[str, Any]) -> None:
     steps: list[Replayed] = []
     monkeypatch.setattr(lip.training.record, "Captured", lambda *args: steps.append(Replayed(*args)) or steps[-1])
-    problems = [tiny.problem(steps=12, **schedule) for _ in range(2)]
-    captured = train(problems[0], sparse(problems[0]), backend="captured")
-    dense = train(problems[1], sparse(problems[1]), backend="dense")
+    models = [tiny.model(steps=12, **schedule) for _ in range(2)]
+    captured = train(models[0], sparse(models[0]), backend="captured")
+    dense = train(models[1], sparse(models[1]), backend="dense")
     assert steps[0].calls == 12
     assert len(steps[0].generators) == (2 if "langevin" in schedule else 1)
     assert len(steps[0].first) > 50
@@ -461,11 +461,11 @@ def test_a_step_that_is_recorded_keeps_its_state_in_place(tiny, monkeypatch, sch
 
 
 def test_bfloat16_is_another_fit_that_comes_close(tiny) -> None:
-    problems = {precision: tiny.problem(steps=20, precision=precision) for precision in ("float32", "bf16")}
-    mask = sparse(problems["bf16"])
-    fits = {name: problem.train(mask, backend="numba") for name, problem in problems.items()}
+    models = {precision: tiny.model(steps=20, precision=precision) for precision in ("float32", "bf16")}
+    mask = sparse(models["bf16"])
+    fits = {name: model.train(mask, backend="numba") for name, model in models.items()}
     assert [fit.backend for fit in fits.values()] == ["numba", "dense"]
-    assert problems["bf16"].fit.id != problems["float32"].fit.id
+    assert models["bf16"].fit.id != models["float32"].fit.id
     assert fits["bf16"].curve.loss != fits["float32"].curve.loss
     assert fits["bf16"].curve.loss == pytest.approx(fits["float32"].curve.loss, rel=0.05)
     assert np.array_equal(fits["bf16"].prunable != 0, mask.bits)
@@ -474,9 +474,9 @@ def test_bfloat16_is_another_fit_that_comes_close(tiny) -> None:
 
 def test_bfloat16_is_refused_where_there_is_none(tiny, monkeypatch) -> None:
     monkeypatch.setattr(lip.fast.precision, "has_bf16", lambda device: False)
-    problem = tiny.problem(precision="bf16")
+    model = tiny.model(precision="bf16")
     with pytest.raises(InputError, match="precision: bf16: the cpu here has no bfloat16 arithmetic; use float32"):
-        problem.train(sparse(problem))
+        model.train(sparse(model))
 
 
 # Adam
@@ -487,19 +487,19 @@ def test_adam_moves_the_survivors_of_a_thinned_network_as_it_does_in_the_dense_o
     """Its moments are those of the survivors alone, and start at nothing: nothing is left of what was pruned."""
     moved = {}
     for thinned in (False, True):
-        problem = tiny.problem()
-        problem.net.double()
-        problem.code, problem.observation = problem.code.double(), problem.observation.double()
-        problem.flatten()
-        kept = problem.prune(sparse(problem), sparse=thinned)
-        adam = torch.optim.Adam([problem.theta], lr=0.01, weight_decay=0.1, fused=True)
+        model = tiny.model()
+        model.net.double()
+        model.code, model.observation = model.code.double(), model.observation.double()
+        model.flatten()
+        kept = model.prune(sparse(model), sparse=thinned)
+        adam = torch.optim.Adam([model.theta], lr=0.01, weight_decay=0.1, fused=True)
         for _ in range(5):
-            problem.loss(problem.net(problem.code)).backward()
+            model.loss(model.net(model.code)).backward()
             adam.step()
-            problem.slope.zero_()
-            problem.theta.data.mul_(kept)
-        moved[thinned] = problem.whole()[problem.prunable]  # biases before a norm follow rounding alone
-        assert adam.state[problem.theta]["exp_avg"].numel() == problem.theta.numel() == int(problem.there.sum())
+            model.grad.zero_()
+            model.theta.data.mul_(kept)
+        moved[thinned] = model.whole()[model.prunable]  # biases before a norm follow rounding alone
+        assert adam.state[model.theta]["exp_avg"].numel() == model.theta.numel() == int(model.there.sum())
     torch.testing.assert_close(moved[True], moved[False], rtol=1e-6, atol=1e-8)
 
 

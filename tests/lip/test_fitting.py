@@ -26,14 +26,14 @@ from lip.training.restore import Restoration, train
 ops = torch.ops.aten
 
 
-def half(problem: Restoration, seed: int = 0) -> Mask:
+def half(model: Restoration, seed: int = 0) -> Mask:
     """A mask that keeps half of the weights, at random."""
-    scores = np.random.default_rng(seed).random(int(problem.prunable.sum()))
-    return Mask.keep_largest(problem.layers, scores, len(scores) // 2)
+    scores = np.random.default_rng(seed).random(int(model.prunable.sum()))
+    return Mask.keep_largest(model.layers, scores, len(scores) // 2)
 
 
-def dense(problem: Restoration) -> Mask:
-    return Mask.dense(problem.layers)
+def dense(model: Restoration) -> Mask:
+    return Mask.dense(model.layers)
 
 
 class Naive(NamedTuple):
@@ -116,9 +116,9 @@ def naive(fit: Fit, pixels: np.ndarray, bits: np.ndarray) -> Naive:
 @pytest.mark.parametrize("mask", [dense, half])
 def test_a_fit_is_what_the_naive_loop_computes(tiny, photo: np.ndarray, schedule: dict[str, Any], mask: Any) -> None:
     fit = tiny.fit(**schedule, seed=4)
-    problem = tiny.problem(fit)
-    trained = train(problem, mask(problem))
-    expected = naive(fit, photo, mask(problem).bits)
+    model = tiny.model(fit)
+    trained = train(model, mask(model))
+    expected = naive(fit, photo, mask(model).bits)
 
     assert trained.curve.step == list(range(1, 16))
     assert trained.curve.loss == pytest.approx(expected.loss, rel=2e-5)
@@ -135,8 +135,8 @@ def test_a_fit_is_what_the_naive_loop_computes(tiny, photo: np.ndarray, schedule
 
 
 def test_the_lowest_loss_is_a_new_one_only_if_it_is_lower_by_half_a_percent(tiny) -> None:
-    problem = tiny.problem(steps=40, lr=1e-4, jitter=0.0)
-    trained = train(problem, dense(problem))
+    model = tiny.model(steps=40, lr=1e-4, jitter=0.0)
+    trained = train(model, dense(model))
     assert trained.curve.step == list(range(1, 41))
     best = 0
     for step, loss in enumerate(trained.curve.loss):
@@ -153,17 +153,15 @@ def test_jitter_decays_by_its_factor_every_so_many_steps(tiny, monkeypatch: pyte
     monkeypatch.setattr("lip.training.restore.JITTER_DECAY_EVERY", 2)
     noises: dict[float, list[Tensor]] = {1.0: [], 0.5: []}
     for decay, seen in noises.items():
-        problem = tiny.problem(steps=5, jitter_decay=decay)
-        problem.net.register_forward_pre_hook(
-            lambda _, codes, seen=seen, z=problem.code: seen.append(codes[0].clone() - z)
-        )
-        train(problem, dense(problem))
+        model = tiny.model(steps=5, jitter_decay=decay)
+        model.net.register_forward_pre_hook(lambda _, codes, seen=seen, z=model.code: seen.append(codes[0].clone() - z))
+        train(model, dense(model))
     for whole, decayed, share in zip(noises[1.0], noises[0.5], (1, 1, 0.5, 0.5, 0.25), strict=True):
         torch.testing.assert_close(decayed, share * whole, rtol=0, atol=1e-7)
 
 
 def test_two_runs_are_equal_bit_for_bit(tiny) -> None:
-    one, two = (train(problem, half(problem)) for problem in (tiny.problem(steps=20), tiny.problem(steps=20)))
+    one, two = (train(model, half(model)) for model in (tiny.model(steps=20), tiny.model(steps=20)))
     assert one.curve == two.curve
     assert one.scores == two.scores
     assert all(np.array_equal(image, two.outputs[name]) for name, image in one.outputs.items())
@@ -183,18 +181,18 @@ class Waits(TorchDispatchMode):
 @pytest.mark.parametrize("task", [Denoise(), Inpaint(), SuperResolution(factor=2), Reconstruct(target="noisy")])
 @pytest.mark.parametrize("schedule", [{}, {"backtrack": None, "langevin": 0.02, "burn_in": 0.0}, {"undo": "official"}])
 def test_no_step_waits_for_the_device(tiny, task: Degradation, schedule: dict[str, Any]) -> None:
-    problem = tiny.problem(task=task, steps=30, **schedule)
+    model = tiny.model(task=task, steps=30, **schedule)
     with Waits() as waits:
-        problem.train(half(problem))
+        model.train(half(model))
     assert waits.count < 30, "a few before the first step and after the last"
 
 
 def test_pruned_weights_are_zero_at_every_step(tiny) -> None:
-    problem = tiny.problem(steps=20)
-    mask = half(problem)
-    pruned = problem.spread(mask) == 0
+    model = tiny.model(steps=20)
+    mask = half(model)
+    pruned = model.spread(mask) == 0
     seen: list[Tensor] = []
-    trained = train(problem, mask, watch=lambda step, psnr: seen.append(problem.theta.detach().clone()))
+    trained = train(model, mask, watch=lambda step, psnr: seen.append(model.theta.detach().clone()))
     assert len(seen) == 20
     assert all((theta[pruned] == 0).all() for theta in seen)
     assert all(theta.count_nonzero() >= mask.kept for theta in seen)
@@ -203,20 +201,20 @@ def test_pruned_weights_are_zero_at_every_step(tiny) -> None:
 
 def test_pruned_weights_are_zero_already_in_the_first_output(tiny) -> None:
     """Else the first step would see the dense network."""
-    problem = tiny.problem(steps=1)
-    mask = half(problem)
-    first = train(problem, mask).outputs["last"]
-    again = tiny.problem(steps=1)
+    model = tiny.model(steps=1)
+    mask = half(model)
+    first = train(model, mask).outputs["last"]
+    again = tiny.model(steps=1)
     again.theta.data.mul_(again.spread(mask))
     assert np.array_equal(again.net(again.jittered(again.stream("jitter"))).detach()[0], first)
 
 
 def test_a_rewound_fit_ends_with_the_weights_that_the_dense_run_has_at_that_step(tiny) -> None:
     fit = tiny.fit(steps=40)
-    problem = tiny.problem(fit)
+    model = tiny.model(fit)
     at: dict[int, dict[str, Tensor]] = {}
-    train(problem, dense(problem), watch=lambda step, psnr: at.update({step: problem.weights()}))
-    rewound = tiny.problem(fit.rewound(25))
+    train(model, dense(model), watch=lambda step, psnr: at.update({step: model.weights()}))
+    rewound = tiny.model(fit.rewound(25))
     weights = train(rewound, dense(rewound)).weights
     assert weights.keys() == at[10].keys() > {"down.0.stride.1.running_var", "out.bias"}
     assert all(torch.equal(value, at[10][name]) for name, value in weights.items())
@@ -224,21 +222,21 @@ def test_a_rewound_fit_ends_with_the_weights_that_the_dense_run_has_at_that_step
 
 
 def test_a_fit_can_start_from_given_weights_less_those_its_mask_prunes(tiny) -> None:
-    source, problem = tiny.problem(seed=1), tiny.problem(steps=1, lr=1e-9)
-    mask = half(problem)
-    trained = train(problem, mask, start=source.weights())
+    source, model = tiny.model(seed=1), tiny.model(steps=1, lr=1e-9)
+    mask = half(model)
+    trained = train(model, mask, start=source.weights())
     assert trained.prunable == pytest.approx(source.theta.detach()[source.prunable].numpy() * mask.bits, abs=1e-7)
 
 
 def test_a_mask_of_another_network_is_refused(tiny) -> None:
     with pytest.raises(ValueError, match="another network"):
-        train(tiny.problem(), dense(tiny.problem(width=12)))
+        train(tiny.model(), dense(tiny.model(width=12)))
 
 
 def test_the_training_never_sees_the_clean_image(tiny) -> None:
-    one, two = tiny.problem(steps=10), tiny.problem(steps=10)
+    one, two = tiny.model(steps=10), tiny.model(steps=10)
     two.clean = torch.rand_like(two.clean)
-    first, second = (train(problem, dense(problem)) for problem in (one, two))
+    first, second = (train(model, dense(model)) for model in (one, two))
     assert first.curve.loss == second.curve.loss
     assert np.array_equal(first.outputs["last_ema"], second.outputs["last_ema"])
     assert first.curve.psnr != second.curve.psnr
@@ -255,9 +253,9 @@ def test_the_training_never_sees_the_clean_image(tiny) -> None:
     ],
 )
 def test_a_curve_has_at_most_fifty_points_evenly_and_the_last_step(tiny, steps: int, sampled: list[int]) -> None:
-    problem = tiny.problem(steps=steps, width=2, scales=1, depth=1)
+    model = tiny.model(steps=steps, width=2, scales=1, depth=1)
     watched: list[tuple[int, float]] = []
-    trained = train(problem, dense(problem), watch=lambda *seen: watched.append(seen))
+    trained = train(model, dense(model), watch=lambda *seen: watched.append(seen))
     assert trained.curve.step == sampled
     assert len(sampled) <= 50
     assert [step for step, _ in watched] == sampled
@@ -267,19 +265,19 @@ def test_a_curve_has_at_most_fifty_points_evenly_and_the_last_step(tiny, steps: 
 
 @pytest.mark.parametrize("steps", [7, 150])
 def test_the_loss_of_a_fit_is_the_mean_of_its_last_hundred_steps(tiny, steps: int) -> None:
-    problem = tiny.problem(steps=steps, width=2, scales=1, depth=1)
+    model = tiny.model(steps=steps, width=2, scales=1, depth=1)
     losses: list[float] = []
-    measure = problem.loss
-    problem.loss = lambda output: losses.append((loss := measure(output)).detach()) or loss
-    trained = train(problem, dense(problem))
+    measure = model.loss
+    model.loss = lambda output: losses.append((loss := measure(output)).detach()) or loss
+    trained = train(model, dense(model))
     assert len(losses) == steps
     assert trained.loss == pytest.approx(float(torch.stack(losses[-100:]).double().mean()), rel=1e-12)
 
 
 def test_a_net_that_passes_nothing_on_has_collapsed(tiny) -> None:
-    problem = tiny.problem(steps=30)
-    nothing = Mask(problem.layers, np.zeros(int(problem.prunable.sum()), bool))
-    trained = train(problem, nothing)
+    model = tiny.model(steps=30)
+    nothing = Mask(model.layers, np.zeros(int(model.prunable.sum()), bool))
+    trained = train(model, nothing)
     assert trained.collapsed
     assert all(image.std(axis=(1, 2)).max() < 1e-6 for image in trained.outputs.values())
 
@@ -288,9 +286,9 @@ def test_a_net_that_passes_nothing_on_has_collapsed(tiny) -> None:
 def test_a_net_has_collapsed_until_it_beats_a_flat_colour_by_one_decibel(
     tiny, steps: int, above_flat: float, collapsed: bool
 ) -> None:
-    problem = tiny.problem(steps=steps)
-    trained = train(problem, dense(problem))
-    flat = metrics.psnr(float(problem.clean.var(dim=(2, 3), correction=0).mean()))  # the best image of one colour
+    model = tiny.model(steps=steps)
+    trained = train(model, dense(model))
+    flat = metrics.psnr(float(model.clean.var(dim=(2, 3), correction=0).mean()))  # the best image of one colour
     assert trained.scores["peak"].psnr - flat == pytest.approx(above_flat, abs=0.1)
     assert trained.collapsed == collapsed
 
@@ -299,20 +297,20 @@ def test_a_net_has_collapsed_until_it_beats_a_flat_colour_by_one_decibel(
 def test_an_early_stop_is_the_last_step_of_a_shorter_fit_also_where_its_patience_lasts(
     tiny, patience: int, found: bool
 ) -> None:
-    problem = tiny.problem(steps=60, lr=0.03, stop_window=5, stop_patience=patience)
-    trained = train(problem, dense(problem))
+    model = tiny.model(steps=60, lr=0.03, stop_window=5, stop_patience=patience)
+    trained = train(model, dense(model))
     assert trained.stop_found == trained.emv_found == found
     step = trained.scores["stop"].step
     assert step == trained.scores["stop_ema"].step < 50
-    short = train(tiny.problem(steps=step, lr=0.03), dense(problem))
+    short = train(tiny.model(steps=step, lr=0.03), dense(model))
     for name in ("", "_ema"):
         assert np.array_equal(trained.outputs["stop" + name], short.outputs["last" + name])
         assert trained.scores["stop" + name] == short.scores["last" + name]
 
 
 def test_without_a_full_window_the_early_stops_report_the_last_step(tiny) -> None:
-    problem = tiny.problem(steps=9, stop_window=10)
-    trained = train(problem, dense(problem))
+    model = tiny.model(steps=9, stop_window=10)
+    trained = train(model, dense(model))
     assert not trained.stop_found
     assert not trained.emv_found
     assert trained.scores["stop"] == trained.scores["last"]
@@ -321,22 +319,22 @@ def test_without_a_full_window_the_early_stops_report_the_last_step(tiny) -> Non
 
 
 def test_what_is_left_behind_counts_all_parameters(tiny) -> None:
-    problem = tiny.problem(steps=1)
-    trained = train(problem, half(problem))
-    assert trained.parameters == sum(p.numel() for p in problem.net.parameters()) == 6339
-    assert trained.prunable.shape == (half(problem).bits.size,)
+    model = tiny.model(steps=1)
+    trained = train(model, half(model))
+    assert trained.parameters == sum(p.numel() for p in model.net.parameters()) == 6339
+    assert trained.prunable.shape == (half(model).bits.size,)
     scored = {f"{which}{ema}" for which in ("peak", "last", "stop") for ema in ("", "_ema")}
     assert trained.outputs.keys() == {*scored, "step_1_ema"}
     assert all(image.shape == (3, 32, 32) for image in trained.outputs.values())
 
 
 def test_averaged_outputs_on_the_way_are_those_of_shorter_fits(tiny) -> None:
-    problem = tiny.problem(steps=50)
-    outputs = train(problem, dense(problem)).outputs
+    model = tiny.model(steps=50)
+    outputs = train(model, dense(model)).outputs
     on_the_way = [int(name.split("_")[1]) for name in outputs if name.startswith("step_")]
     assert on_the_way == [1, 3, 5, 10, 25]
     for step in on_the_way:
-        short = train(tiny.problem(steps=step), dense(problem))
+        short = train(tiny.model(steps=step), dense(model))
         assert np.array_equal(outputs[f"step_{step}_ema"], short.outputs["last_ema"])
 
 
@@ -398,10 +396,10 @@ def test_however_the_loss_behaves_few_steps_are_undone() -> None:
 def test_a_fit_that_starts_from_trained_weights_goes_on_training(tiny) -> None:
     """Undoing its first steps, which are as large as a fresh Adam's always are, would hold it where it starts."""
     schedule = {"steps": 150, "width": 32}
-    source = train(problem := tiny.problem(**schedule), dense(problem))
-    rewound = tiny.problem(**schedule)
+    source = train(model := tiny.model(**schedule), dense(model))
+    rewound = tiny.model(**schedule)
     trained = train(rewound, dense(rewound), start=source.weights)
-    held = tiny.problem(**schedule, grace=0)
+    held = tiny.model(**schedule, grace=0)
     stalled = train(held, dense(held), start=source.weights)
     assert trained.backtracks == 0
     assert not trained.columns()["stalled"]
@@ -461,16 +459,16 @@ def test_adam_does_not_count_an_undone_step() -> None:
 def test_without_a_limit_nothing_is_undone(tiny) -> None:
     """With a limit, the same schedule undoes some steps."""
     rough = {"steps": 15, "lr": 0.3, "grace": 0}
-    problems = tiny.problem(**rough, backtrack=None), tiny.problem(**rough, backtrack=0.1)
-    free, limited = (train(problem, dense(problem)) for problem in problems)
+    models = tiny.model(**rough, backtrack=None), tiny.model(**rough, backtrack=0.1)
+    free, limited = (train(model, dense(model)) for model in models)
     assert free.backtracks == 0 < limited.backtracks
 
 
 def test_a_step_to_what_is_not_a_number_is_undone(tiny) -> None:
-    problem = tiny.problem(steps=10)
-    measure, steps = problem.loss, iter(range(1, 11))
-    problem.loss = lambda output: measure(output) * (torch.nan if next(steps) == 5 else 1)
-    trained = train(problem, dense(problem))
+    model = tiny.model(steps=10)
+    measure, steps = model.loss, iter(range(1, 11))
+    model.loss = lambda output: measure(output) * (torch.nan if next(steps) == 5 else 1)
+    trained = train(model, dense(model))
     assert trained.backtracks == 1
     assert all(value.isfinite().all() for value in trained.weights.values())
     assert np.isfinite(trained.curve.loss[5:]).all()
@@ -478,33 +476,33 @@ def test_a_step_to_what_is_not_a_number_is_undone(tiny) -> None:
 
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_a_fit_that_diverged_has_collapsed(tiny) -> None:
-    problem = tiny.problem(steps=3, lr=1e38, backtrack=None)
-    trained = train(problem, dense(problem))
+    model = tiny.model(steps=3, lr=1e38, backtrack=None)
+    trained = train(model, dense(model))
     assert np.isnan(trained.scores["last"].psnr)
     assert trained.collapsed
 
 
 def test_langevin_noise_moves_the_kept_prunable_weights_and_nothing_else(tiny) -> None:
-    problem = tiny.problem(steps=4, lr=1e-9, langevin=0.1, backtrack=None)
-    mask = Mask.keep_largest(problem.layers, np.arange(int(problem.prunable.sum())), 1000)
-    start = problem.theta.detach() * problem.spread(mask)
-    train(problem, mask)
-    moved = problem.theta.detach() - start
+    model = tiny.model(steps=4, lr=1e-9, langevin=0.1, backtrack=None)
+    mask = Mask.keep_largest(model.layers, np.arange(int(model.prunable.sum())), 1000)
+    start = model.theta.detach() * model.spread(mask)
+    train(model, mask)
+    moved = model.theta.detach() - start
     kept = torch.tensor(mask.bits)
-    assert moved[problem.prunable][kept].std() == pytest.approx(0.1 * 4**0.5, rel=0.1)
-    assert moved[problem.prunable][~kept].count_nonzero() == 0
-    assert moved[~problem.prunable].abs().max() < 1e-7
+    assert moved[model.prunable][kept].std() == pytest.approx(0.1 * 4**0.5, rel=0.1)
+    assert moved[model.prunable][~kept].count_nonzero() == 0
+    assert moved[~model.prunable].abs().max() < 1e-7
 
 
 def test_the_posterior_mean_averages_every_fiftieth_output_after_burn_in(tiny) -> None:
-    problem = tiny.problem(steps=210, burn_in=0.4)
+    model = tiny.model(steps=210, burn_in=0.4)
     outputs: list[Tensor] = []
-    problem.net.register_forward_hook(lambda net, inputs, output: outputs.append(output.detach()))
-    trained = train(problem, dense(problem))
+    model.net.register_forward_hook(lambda net, inputs, output: outputs.append(output.detach()))
+    trained = train(model, dense(model))
     mean = torch.stack([outputs[step] for step in (100, 150, 200)]).mean(0)  # burnt in after 84 steps
     assert trained.mean is not None
-    assert trained.mean.psnr == pytest.approx(-10 * log10((mean - problem.clean).square().mean()), abs=1e-4)
-    assert train(tiny.problem(steps=60), dense(tiny.problem())).mean is None
+    assert trained.mean.psnr == pytest.approx(-10 * log10((mean - model.clean).square().mean()), abs=1e-4)
+    assert train(tiny.model(steps=60), dense(tiny.model())).mean is None
 
 
 def test_sgld_is_trained_as_published() -> None:

@@ -22,7 +22,7 @@ import torch
 
 from lip.data import checkpoints as checkpoint
 from lip.data import faces
-from lip.data.library import Album
+from lip.data.library import InputLibrary
 from lip.errors import InputError
 from lip.ledger.ledger import Ledger
 from lip.masks import Mask, kept_after
@@ -32,13 +32,13 @@ from lip.priors.dcgan import Dcgan
 from lip.priors.pggan import Pggan
 from lip.specs.fit import Fit
 from lip.specs.picture import Picture
-from lip.specs.request import trajectory_of
+from lip.specs.request import parse_trajectory
 from lip.specs.trajectory import Trajectory
 from lip.tasks.generate import Generate
 from lip.tasks.sense import CORRUPT, Sense
 from lip.training.adversarial import Generation, gradient_penalty
 from lip.training.recover import Recovery, error_of
-from lip.training.run import publish
+from lip.training.run import run_fit
 
 SMALL: dict[str, dict[str, Any]] = {
     "dcgan": {"prior": "dcgan", "size": 16, "width": 4},
@@ -57,12 +57,12 @@ SENSE = {"task": "sense", "measurements": 60, "corrupted": 2}
 
 
 @pytest.fixture(scope="module")
-def album() -> Album:
-    return Album()
+def album() -> InputLibrary:
+    return InputLibrary()
 
 
-def made(album: Album, **values: Any) -> Trajectory:
-    return trajectory_of({**SMALL["dcgan"], **POINT, **SENSE, **values}, album, "demo.yaml")
+def made(album: InputLibrary, **values: Any) -> Trajectory:
+    return parse_trajectory({**SMALL["dcgan"], **POINT, **SENSE, **values}, album, "demo.yaml")
 
 
 def test_every_generator_is_tested() -> None:
@@ -310,7 +310,7 @@ def test_measurements_are_what_they_are_said_to_be() -> None:
     assert torch.allclose(task.residuals(clean, system, rows)[:, 0], residuals[rows], rtol=1e-4, atol=1e-4)
 
 
-def test_a_recovery_is_the_tournament_of_the_definition(album: Album) -> None:
+def test_a_recovery_is_the_tournament_of_the_definition(album: InputLibrary) -> None:
     """Two codes take turns, row by row: the first descends, then the second ascends, on its median block's mean."""
     fit = made(album, measurements=65, lr=0.05).fits[0]  # three blocks, and five rows left over
     recovery = Recovery(fit, album.pixels)
@@ -334,7 +334,7 @@ def test_a_recovery_is_the_tournament_of_the_definition(album: Album) -> None:
     assert not np.allclose(trained.outputs["last"], last[1], atol=1e-2)
 
 
-def test_the_median_of_means_survives_what_least_squares_does_not(album: Album) -> None:
+def test_the_median_of_means_survives_what_least_squares_does_not(album: InputLibrary) -> None:
     values = {"measurements": 200, "steps": 150, "lr": 0.05, "rounds": 0}
     errors = {}
     for estimator in ("median_of_means", "least_squares"):
@@ -356,17 +356,17 @@ def generator(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_every_mask_is_tuned_from_the_same_weights_and_then_recovers(
-    album: Album, generator: dict[str, Any], tmp_path: Path
+    album: InputLibrary, generator: dict[str, Any], tmp_path: Path
 ) -> None:
     ledger = Ledger(tmp_path / "ledger")
     trajectories = [
         made(album, **generator),
         made(album, **generator, pruner="random"),
-        trajectory_of({**generator, **POINT, "task": "inpaint", "mask": "text"}, album, "demo.yaml"),
+        parse_trajectory({**generator, **POINT, "task": "inpaint", "mask": "text"}, album, "demo.yaml"),
     ]
     for trajectory in trajectories:
         for fit in trajectory.fits:
-            publish(fit, album.pixels, ledger)
+            run_fit(fit, album.pixels, ledger)
     imp, random, inpaint = ([fit.start for fit in trajectory.fits] for trajectory in trajectories)
     assert imp == inpaint, "what is recovered does not change what tickets are found"
     assert imp[0] == random[0]
@@ -392,10 +392,10 @@ def test_every_mask_is_tuned_from_the_same_weights_and_then_recovers(
     assert len(row["curve_loss"]) == 3
 
 
-def test_recovering_moves_the_code_and_nothing_else(album: Album, tmp_path: Path) -> None:
+def test_recovering_moves_the_code_and_nothing_else(album: InputLibrary, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     fit = made(album).fits[0]
-    publish(fit.start, album.pixels, ledger)
+    run_fit(fit.start, album.pixels, ledger)
     recovery = Recovery(fit, album.pixels)
     weights = ledger.weights(fit.start)
     recovery.train(Mask.dense(recovery.layers), weights)
@@ -410,14 +410,14 @@ def test_recovering_moves_the_code_and_nothing_else(album: Album, tmp_path: Path
     assert all(torch.equal(last[key], value) for key, value in recovery.net.state_dict().items())
 
 
-def test_of_several_codes_the_one_that_fits_best_is_kept(album: Album) -> None:
+def test_of_several_codes_the_one_that_fits_best_is_kept(album: InputLibrary) -> None:
     one, three = (Recovery(made(album, restarts=n).fits[0], album.pixels) for n in (1, 3))
     single, best = (recovery.train(Mask.dense(recovery.layers)) for recovery in (one, three))
     assert best.loss <= single.loss
     assert made(album, restarts=3).fits[0].start == made(album).fits[0].start
 
 
-def test_a_checkpoint_is_where_every_fit_starts(album: Album, tmp_path: Path) -> None:
+def test_a_checkpoint_is_where_every_fit_starts(album: InputLibrary, tmp_path: Path) -> None:
     """Its critic is trained first where it has none, with the generator as it is."""
     net = Dcgan(size=16, width=4).build(1)
     state = {key.replace("blocks", "generator_deconv"): value for key, value in net.state_dict().items()}
@@ -425,7 +425,7 @@ def test_a_checkpoint_is_where_every_fit_starts(album: Album, tmp_path: Path) ->
     trajectory = made(album, checkpoint=str(tmp_path / "face.pt"))
     ledger = Ledger(tmp_path / "ledger")
     tuned = trajectory.fits[1].start
-    publish(tuned.start, album.pixels, ledger)
+    run_fit(tuned.start, album.pixels, ledger)
     before = ledger.weights(tuned.start)
     for part in ("generator", "averaged"):
         assert all(torch.equal(before[f"{part}.{key}"], value) for key, value in net.state_dict().items())
@@ -435,7 +435,7 @@ def test_a_checkpoint_is_where_every_fit_starts(album: Album, tmp_path: Path) ->
     assert made(album, checkpoint=str(tmp_path / "face.pt"), pretraining=0).fits[0].start.start is None
 
 
-def test_running_statistics_are_those_of_the_weights_in_the_end(album: Album) -> None:
+def test_running_statistics_are_those_of_the_weights_in_the_end(album: InputLibrary) -> None:
     fit = made(album, batch=8).fits[0].start
     generation = Generation(fit, album.pixels)
     generation.train(Mask.dense(generation.layers))
@@ -446,7 +446,7 @@ def test_running_statistics_are_those_of_the_weights_in_the_end(album: Album) ->
         assert torch.allclose(first[1].running_var, maps.var(dim=(0, 2, 3)), rtol=0.3)
 
 
-def test_tuning_is_repeatable_and_the_released_way_is_another(album: Album) -> None:
+def test_tuning_is_repeatable_and_the_released_way_is_another(album: InputLibrary) -> None:
     def weights(fit: Fit) -> torch.Tensor:
         generation = Generation(fit, album.pixels)
         return generation.train(Mask.dense(generation.layers)).weights["generator.blocks.1.0.weight"]
@@ -457,11 +457,11 @@ def test_tuning_is_repeatable_and_the_released_way_is_another(album: Album) -> N
 
 
 def test_an_untrained_prior_senses_by_least_squares(tmp_path: Path) -> None:
-    album, ledger = Album(), Ledger(tmp_path / "ledger")
+    album, ledger = InputLibrary(), Ledger(tmp_path / "ledger")
     point = {**SENSE, "estimator": "least_squares", "image": "camera", "size": 16, "width": 4, "scales": 2}
-    fits = trajectory_of({**point, "corrupted": 0, "steps": 20, "rounds": 1}, album, "demo.yaml").fits
+    fits = parse_trajectory({**point, "corrupted": 0, "steps": 20, "rounds": 1}, album, "demo.yaml").fits
     for fit in fits:
-        publish(fit, album.pixels, ledger)
+        run_fit(fit, album.pixels, ledger)
     row = ledger.fits(ids=[fits[1].id]).to_pylist()[0]
     assert row["curve_loss"][-1] < row["curve_loss"][0]
     assert row["psnr_last"] > 0
@@ -510,24 +510,26 @@ def test_only_one_matrix_of_measurements_is_there_at_a_time(tmp_path: Path, monk
         ({"prior": "hourglass"}, "there is no key 'tuning'"),
     ],
 )
-def test_what_cannot_be_used_is_said_in_one_sentence(album: Album, values: dict[str, Any], sentence: str) -> None:
+def test_what_cannot_be_used_is_said_in_one_sentence(
+    album: InputLibrary, values: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(InputError, match=sentence):
         made(album, **values)
 
 
 def test_an_album_tells_crops_of_one_face_apart() -> None:
-    album = Album()
+    album = InputLibrary()
     face = {(share, crop): album.held_out("0", "lfw", 16, share, crop) for share in (0.4, 0.9) for crop in (1.0, 0.5)}
     assert len({picture.pixels for picture in face.values()}) == 4
     assert {picture.pixels for picture in face.values()} <= album.pixels.keys()
 
 
-def test_other_priors_generate_no_faces_and_have_no_checkpoint(album: Album) -> None:
+def test_other_priors_generate_no_faces_and_have_no_checkpoint(album: InputLibrary) -> None:
     with pytest.raises(InputError, match="prior: hourglass is no generator of faces; use prior: dcgan or pggan"):
-        trajectory_of({"task": "generate", "data": "lfw"}, album, "demo.yaml")
+        parse_trajectory({"task": "generate", "data": "lfw"}, album, "demo.yaml")
     with pytest.raises(InputError, match="checkpoint: hourglass is trained from scratch; remove it"):
-        trajectory_of({"image": "astronaut", "checkpoint": "face.pt"}, album, "demo.yaml")
+        parse_trajectory({"image": "astronaut", "checkpoint": "face.pt"}, album, "demo.yaml")
     with pytest.raises(InputError, match="estimator: only generators have a tournament of codes; use least_squares"):
-        trajectory_of({"image": "astronaut", "task": "sense", "size": 64}, album, "demo.yaml")
+        parse_trajectory({"image": "astronaut", "task": "sense", "size": 64}, album, "demo.yaml")
     with pytest.raises(InputError, match="one of a generator's faces; say which those are, with source_data"):
-        trajectory_of({"image": "held-out/0"}, album, "demo.yaml")
+        parse_trajectory({"image": "held-out/0"}, album, "demo.yaml")

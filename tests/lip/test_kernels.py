@@ -23,29 +23,29 @@ from numba.core import event
 
 from lip.fast.backend import choose
 from lip.fast.compilation import KERNELS
-from lip.data.library import Album
-from lip.specs.request import trajectory_of
+from lip.data.library import InputLibrary
+from lip.specs.request import parse_trajectory
 from lip.ledger.ledger import Ledger
 from lip.masks import Mask
-from lip.training.run import build_model, publish
+from lip.training.run import build_model, run_fit
 
 torch.set_num_threads(1)
-album = Album(None)
+album = InputLibrary(None)
 sizes = {"size": 32, "width": 8, "scales": 3, "steps": 30}
 asked = {"image": "astronaut", "task": "denoise", "sigma": 25, "pruner": "imp", "seed": 0, "rounds": 1, **sizes}
-fits = trajectory_of(asked, album, "test").fits
+fits = parse_trajectory(asked, album, "test").fits
 choose("numba", "cpu")
 ledger = Ledger(sys.argv[1])
 with event.install_recorder("numba:compile") as compiled:
     for fit in fits:
-        publish(fit, album.pixels, ledger, backend="numba")
+        run_fit(fit, album.pixels, ledger, backend="numba")
 model = build_model(fits[0], album.pixels)
 model.accelerate(model.prune(Mask.dense(model.layers)))
 model.loss(model.output(model.stream("jitter"))).backward()
 print(json.dumps({
     "compiled in fits": len(compiled.buffer),
     "loaded": sum(sum(kernel.stats.cache_hits.values()) for kernel, _ in KERNELS),
-    "gradient": hashlib.sha256(model.slope.numpy().tobytes()).hexdigest(),
+    "gradient": hashlib.sha256(model.grad.numpy().tobytes()).hexdigest(),
     "ticket": hashlib.sha256(ledger.ticket(fits[0]).bits.tobytes()).hexdigest(),
 }))
 """

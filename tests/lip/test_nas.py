@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from lip.data.library import Album
+from lip.data.library import InputLibrary
 from lip.errors import InputError
 from lip.masks import Mask
 from lip.networks.cells import BUILDABLE, CELLS, Cell, cell
 from lip.networks.nas import NasNet, convolution, doubling, routes
 from lip.priors.nas import PUBLISHED, Nas
 from lip.pruners.synflow import Flow
-from lip.specs.request import trajectory_of
+from lip.specs.request import parse_trajectory
 from lip.training.restore import train
 
 FULL = "1111/1111/1111/1111"
@@ -303,7 +303,7 @@ def test_a_published_network_is_the_same_under_its_name_and_spelled_out() -> Non
 )
 def test_a_network_that_cannot_be_is_said_in_one_sentence(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(InputError) as error:
-        trajectory_of({"image": "astronaut", "size": 64, "prior": "nas", **changes}, Album(), "demo.yaml")
+        parse_trajectory({"image": "astronaut", "size": 64, "prior": "nas", **changes}, InputLibrary(), "demo.yaml")
     assert str(error.value).startswith(f"demo.yaml: {sentence}")
     assert "\n" not in str(error.value)
 
@@ -330,13 +330,13 @@ def kept(network: NasNet, mask: Mask) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("number", [86, 322])
 def test_pruned_transposed_weights_stay_exactly_zero(tiny, number: int) -> None:
-    problem = tiny.problem(prior=small(f"{number} 111/010/001"), steps=6)
-    draw = torch.rand(int(problem.prunable.sum()), generator=torch.Generator().manual_seed(0))
-    mask = Mask.keep_largest(problem.layers, draw.numpy(), len(draw) // 2)
-    before = problem.weights()
-    trained = train(problem, mask)
-    pruned = {name: ~part for name, part in kept(problem.net, mask).items()}
-    for name, weight in problem.net.prunable():
+    model = tiny.model(prior=small(f"{number} 111/010/001"), steps=6)
+    draw = torch.rand(int(model.prunable.sum()), generator=torch.Generator().manual_seed(0))
+    mask = Mask.keep_largest(model.layers, draw.numpy(), len(draw) // 2)
+    before = model.weights()
+    trained = train(model, mask)
+    pruned = {name: ~part for name, part in kept(model.net, mask).items()}
+    for name, weight in model.net.prunable():
         assert weight[pruned[name]].count_nonzero() == 0
         assert weight[~pruned[name]].count_nonzero() > 0
     weight = "parts.s0 cell.0.weight" if number == 322 else "parts.s0 cell.2.weight"
@@ -347,7 +347,7 @@ def test_pruned_transposed_weights_stay_exactly_zero(tiny, number: int) -> None:
 @pytest.mark.parametrize("pruner", ["snip", "grasp", "synflow", "layerwise"])
 def test_pruners_at_initialisation_work_on_it(tiny, pruner: str) -> None:
     fit = tiny.trajectory(pruner=pruner, rounds=2, prior=small("86 11/11")).fits[2]
-    mask = fit.mask.build(tiny.problem(fit), None)
+    mask = fit.mask.build(tiny.model(fit), None)
     assert mask.sparsity == pytest.approx(0.36, abs=1e-4)
 
 
@@ -356,17 +356,17 @@ def test_the_flow_of_synflow_is_finite_and_conserved(tiny, net: str) -> None:
     """The scores of the last three layers, which all flow passes, each sum to the flow itself."""
     number, links = net.split()
     corner = "/".join(row[:3] for row in links.split("/")[:3])
-    problem = tiny.problem(prior=small(f"{number} {corner}"))
+    model = tiny.model(prior=small(f"{number} {corner}"))
     with torch.no_grad():
-        for name, bias in problem.net.named_parameters():
+        for name, bias in model.net.named_parameters():
             if name.endswith("bias"):
                 bias.zero_()
-    flow = Flow(problem)
-    scores = flow.scores(Mask.dense(problem.layers))
+    flow = Flow(model)
+    scores = flow.scores(Mask.dense(model.layers))
     assert scores.isfinite().all()
     assert scores.min() >= 0
     total = flow.net.logits(flow.code).sum().item()
-    names, sizes = zip(*((layer.name, layer.size) for layer in problem.layers), strict=True)
+    names, sizes = zip(*((layer.name, layer.size) for layer in model.layers), strict=True)
     through = {name: float(part.sum()) for name, part in zip(names, scores.split(sizes), strict=True)}
     for name in ("out", "s0 mix", "s0 again", "s0 up"):
         assert through[name] == pytest.approx(total, rel=1e-12)

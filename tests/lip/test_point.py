@@ -8,12 +8,12 @@ import PIL.Image
 import pytest
 
 from lip.data.images import Image
-from lip.data.library import Album, text_mask
+from lip.data.library import InputLibrary, text_mask
 from lip.errors import InputError, nearest
 from lip.priors import GENERATORS, PRIORS, Hourglass
 from lip.priors.unet import Unet
 from lip.pruners import PRUNERS
-from lip.specs.request import trajectory_of
+from lip.specs.request import parse_trajectory
 from lip.specs.schedule import Schedule
 from lip.specs.trajectory import Trajectory
 from lip.tasks.denoise import Denoise
@@ -33,7 +33,7 @@ SMALL = {"width": 8, "scales": 2}
 
 
 def made(**values: Any) -> Trajectory:
-    return trajectory_of({"image": "cat.png", **SMALL, **values}, Album(), "demo.yaml")
+    return parse_trajectory({"image": "cat.png", **SMALL, **values}, InputLibrary(), "demo.yaml")
 
 
 def test_the_keys_of_task_prior_and_schedule_stand_beside_one_another(photo: np.ndarray) -> None:
@@ -54,7 +54,7 @@ def test_the_keys_of_task_prior_and_schedule_stand_beside_one_another(photo: np.
 
 
 def test_what_is_left_out_is_the_paper() -> None:
-    point = trajectory_of({"image": "cat.png", "size": 64}, Album(), "demo.yaml")
+    point = parse_trajectory({"image": "cat.png", "size": 64}, InputLibrary(), "demo.yaml")
     assert (point.pruner, point.rounds, point.seed, point.rewind, point.origin) == ("imp", 16, 0, 0.0, None)
     assert (point.task, point.prior, point.schedule) == (Denoise(), Hourglass(), Denoise().schedules()["paper"])
     assert point.picture.height == point.picture.width == 64
@@ -67,8 +67,8 @@ def test_images_are_cropped_to_what_the_prior_needs() -> None:
 
 
 def test_an_album_hands_out_the_pixels_of_the_pictures_it_has_shown(photo: np.ndarray) -> None:
-    album = Album()
-    point = trajectory_of({"image": "cat.png", "source_image": "dog.png", **SMALL}, album, "demo.yaml")
+    album = InputLibrary()
+    point = parse_trajectory({"image": "cat.png", "source_image": "dog.png", **SMALL}, album, "demo.yaml")
     assert point.origin is not None
     assert album.pixels.keys() == {point.picture.pixels, point.origin.pictures[0].pixels}
     assert np.array_equal(album.pixels[point.picture.pixels], photo)
@@ -78,7 +78,7 @@ def test_an_album_hands_out_the_pixels_of_the_pictures_it_has_shown(photo: np.nd
 
 
 def test_an_album_reads_each_file_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    album = Album()
+    album = InputLibrary()
     album.picture("cat.png", None, 4)
     monkeypatch.chdir("/")
     assert album.picture("cat.png", None, 4).name == "cat.png"
@@ -182,7 +182,7 @@ def test_what_cannot_be_used_is_said_in_one_sentence(values: dict[str, Any], sen
 
 def test_a_point_without_an_image_is_said_too() -> None:
     with pytest.raises(InputError, match=r"^demo.yaml: the key 'image' is missing; add it$"):
-        trajectory_of({}, Album(), "demo.yaml")
+        parse_trajectory({}, InputLibrary(), "demo.yaml")
 
 
 @pytest.mark.parametrize("rewind", [0.01, 1.6])

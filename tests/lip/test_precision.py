@@ -14,12 +14,12 @@ from lip.training.restore import train
 
 @pytest.mark.parametrize("task", [Denoise(), Inpaint(), SuperResolution(factor=2)])
 def test_a_fit_in_double_precision_has_the_same_draws_and_no_single_precision_tensor(tiny, task) -> None:
-    single, double = (tiny.problem(task=task, steps=8, precision=name) for name in ("float32", "float64"))
+    single, double = (tiny.model(task=task, steps=8, precision=name) for name in ("float32", "float64"))
     for name in ("clean", "code", "observation", "theta"):
-        ours, theirs = (getattr(problem, name) for problem in (double, single))
+        ours, theirs = (getattr(model, name) for model in (double, single))
         assert ours.dtype == torch.float64, name
         assert torch.equal(ours.float(), theirs) or name == "observation", name
-    one, two = (train(problem, Mask.dense(problem.layers), backend="dense") for problem in (single, double))
+    one, two = (train(model, Mask.dense(model.layers), backend="dense") for model in (single, double))
     assert one.curve.loss == pytest.approx(two.curve.loss, rel=2e-3)
     assert one.curve.loss != two.curve.loss
     assert two.prunable.dtype == np.float64
@@ -28,7 +28,7 @@ def test_a_fit_in_double_precision_has_the_same_draws_and_no_single_precision_te
 @pytest.mark.parametrize("pruner", ["snip", "grasp", "magnitude", "synflow", "random"])
 def test_every_pruner_scores_in_double_precision(tiny, pruner: str) -> None:
     fits = [tiny.fit(precision=name, mask=PRUNERS[pruner].at(3, None)) for name in ("float32", "float64")]
-    single, double = (fit.mask.build(tiny.problem(fit), None) for fit in fits)
+    single, double = (fit.mask.build(tiny.model(fit), None) for fit in fits)
     assert single.kept == double.kept
     assert (single.bits != double.bits).mean() < 0.01, "but for near ties"
 

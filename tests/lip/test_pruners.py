@@ -39,11 +39,11 @@ def masks(tiny):
         random = np.random.default_rng(fits[0].seed)
         found: list[Mask] = []
         for fit in fits:
-            problem = tiny.problem(fit)
+            model = tiny.model(fit)
             ticket = next_ticket(found[-1], random) if fit.mask.source else None
             recipe = fit.mask
-            found.append(recipe.build(problem, ticket) if isinstance(recipe, Pruner) else Mask.dense(problem.layers))
-            assert found[-1].layers == problem.layers
+            found.append(recipe.build(model, ticket) if isinstance(recipe, Pruner) else Mask.dense(model.layers))
+            assert found[-1].layers == model.layers
         return found
 
     return rounds
@@ -56,7 +56,7 @@ def test_what_is_drawn_for_an_id_stays_what_it_was(tiny, pruner: str, drawn: str
     """Another stream, or another order of draws, would give published ids another meaning."""
     options = (("counts_of", "random"),) if pruner == "shuffled" else ()
     _, fit = tiny.trajectory(pruner=pruner, rounds=1, options=options).fits
-    mask = fit.mask.build(tiny.problem(fit), None)
+    mask = fit.mask.build(tiny.model(fit), None)
     assert hashlib.sha256(np.packbits(mask.bits).tobytes()).hexdigest()[:8] == drawn
 
 
@@ -71,8 +71,8 @@ def test_a_recipe_knows_its_round(tiny, pruner: str) -> None:
 
 
 def test_dense_keeps_everything(tiny, ledger) -> None:
-    problem = tiny.problem()
-    assert build_mask(tiny.fit(), problem, ledger) == Mask.dense(problem.layers)
+    model = tiny.model()
+    assert build_mask(tiny.fit(), model, ledger) == Mask.dense(model.layers)
 
 
 def test_random_takes_the_same_share_of_every_layer(masks) -> None:
@@ -108,36 +108,36 @@ def test_imp_refuses_a_training_that_diverged() -> None:
 
 def test_imp_uses_the_ticket_it_is_handed(tiny) -> None:
     fit = tiny.trajectory().fits[1]
-    problem = tiny.problem(fit)
-    ticket = Mask.keep_largest(problem.layers, np.arange(int(problem.prunable.sum())), 100)
-    assert fit.mask.build(problem, ticket) is ticket
+    model = tiny.model(fit)
+    ticket = Mask.keep_largest(model.layers, np.arange(int(model.prunable.sum())), 100)
+    assert fit.mask.build(model, ticket) is ticket
 
 
 def test_snip_keeps_the_weights_whose_masking_moves_the_loss_most(tiny) -> None:
     """Scores by their definition: |dL/dm| at m = 1, L being one step's loss at theta_0."""
     fit = tiny.trajectory(pruner="snip", rounds=5).fits[5]
-    problem = tiny.problem(fit)
-    jitter = torch.empty_like(problem.code).normal_(0, 1 / 30, generator=problem.stream("snip"))
-    gates = {name: torch.ones_like(p, requires_grad=True) for name, p in problem.net.named_parameters()}
-    gated = {name: gates[name] * p.detach() for name, p in problem.net.named_parameters()}
-    buffers = {name: buffer.clone() for name, buffer in problem.net.named_buffers()}
-    output = torch.func.functional_call(problem.net, gated | buffers, (problem.code + jitter,))
-    slopes = torch.autograd.grad(F.mse_loss(output, problem.observation), list(gates.values()))
+    model = tiny.model(fit)
+    jitter = torch.empty_like(model.code).normal_(0, 1 / 30, generator=model.stream("snip"))
+    gates = {name: torch.ones_like(p, requires_grad=True) for name, p in model.net.named_parameters()}
+    gated = {name: gates[name] * p.detach() for name, p in model.net.named_parameters()}
+    buffers = {name: buffer.clone() for name, buffer in model.net.named_buffers()}
+    output = torch.func.functional_call(model.net, gated | buffers, (model.code + jitter,))
+    slopes = torch.autograd.grad(F.mse_loss(output, model.observation), list(gates.values()))
     flat = torch.cat([slope.flatten() for slope in slopes])
 
-    ours = problem.theta.detach()[problem.prunable] * problem.gradient("snip")
-    assert torch.allclose(ours, flat[problem.prunable], rtol=1e-4, atol=1e-9)
-    scores, kept = flat[problem.prunable].abs().numpy(), fit.mask.build(problem, None).bits
+    ours = model.theta.detach()[model.prunable] * model.gradient("snip")
+    assert torch.allclose(ours, flat[model.prunable], rtol=1e-4, atol=1e-9)
+    scores, kept = flat[model.prunable].abs().numpy(), fit.mask.build(model, None).bits
     assert scores[kept].min() >= scores[~kept].max() * (1 - 1e-4)
     assert scores[kept].min() > 1.05 * np.median(scores)
 
 
 def test_snip_leaves_no_trace_in_the_problem(tiny) -> None:
-    problem, untouched = tiny.problem(), tiny.problem()
-    PRUNERS["snip"](rounds=1).build(problem, None)
-    assert all(torch.equal(value, untouched.weights()[name]) for name, value in problem.weights().items())
-    assert problem.slope.count_nonzero() == 0
-    assert all(p.grad.count_nonzero() == 0 for p in problem.net.parameters())
+    model, untouched = tiny.model(), tiny.model()
+    PRUNERS["snip"](rounds=1).build(model, None)
+    assert all(torch.equal(value, untouched.weights()[name]) for name, value in model.weights().items())
+    assert model.grad.count_nonzero() == 0
+    assert all(p.grad.count_nonzero() == 0 for p in model.net.parameters())
 
 
 def test_layerwise_takes_the_same_share_of_every_layer_to_the_weight(masks) -> None:
@@ -149,9 +149,9 @@ def test_layerwise_takes_the_same_share_of_every_layer_to_the_weight(masks) -> N
 
 def test_shuffled_keeps_the_counts_of_imp_and_nothing_else(tiny) -> None:
     fit = tiny.trajectory(pruner="shuffled").fits[1]
-    problem = tiny.problem(fit)
-    ticket = Mask.keep_largest(problem.layers, np.arange(int(problem.prunable.sum())), 700)
-    mask = fit.mask.build(problem, ticket)
+    model = tiny.model(fit)
+    ticket = Mask.keep_largest(model.layers, np.arange(int(model.prunable.sum())), 700)
+    mask = fit.mask.build(model, ticket)
     assert mask.kept_per_layer == ticket.kept_per_layer
     assert mask != ticket
 
@@ -164,17 +164,17 @@ def test_shuffled_masks_come_from_the_tickets_of_imp(tiny) -> None:
 
 def test_magnitude_keeps_the_largest_weights_of_theta_0(tiny) -> None:
     fit = tiny.trajectory(pruner="magnitude", rounds=3).fits[3]
-    problem = tiny.problem(fit)
-    sizes, kept = problem.theta.detach()[problem.prunable].abs().numpy(), fit.mask.build(problem, None).bits
+    model = tiny.model(fit)
+    sizes, kept = model.theta.detach()[model.prunable].abs().numpy(), fit.mask.build(model, None).bits
     assert sizes[kept].min() >= sizes[~kept].max()
 
 
 def test_grasp_scores_by_the_change_of_the_gradient_norm(tiny) -> None:
     """theta * H g over the weights, H g being half the slope of |g|^2: here by central differences in float64."""
-    problem = tiny.problem()
-    problem.net.double()
-    jitter = torch.empty_like(problem.code).normal_(0, 1 / 30, generator=problem.stream("grasp"))
-    weights = [weight for _, weight in problem.net.prunable()]
+    model = tiny.model()
+    model.net.double()
+    jitter = torch.empty_like(model.code).normal_(0, 1 / 30, generator=model.stream("grasp"))
+    weights = [weight for _, weight in model.net.prunable()]
     start = [p.detach().clone() for p in weights]
     draw = torch.Generator().manual_seed(0)
     direction = [torch.randn(p.shape, generator=draw, dtype=torch.float64) for p in start]
@@ -183,14 +183,14 @@ def test_grasp_scores_by_the_change_of_the_gradient_norm(tiny) -> None:
         with torch.no_grad():
             for p, at, way in zip(weights, start, direction, strict=True):
                 p.copy_(at + distance * way)
-        output = problem.net((problem.code + jitter).double())
-        slopes = torch.autograd.grad(F.mse_loss(output, problem.observation.double()), weights)
+        output = model.net((model.code + jitter).double())
+        slopes = torch.autograd.grad(F.mse_loss(output, model.observation.double()), weights)
         return torch.cat([slope.flatten() for slope in slopes]).square().sum()
 
     step = 1e-7  # short enough to cross no kink of the leaky ReLUs
     expected = (squared_slope(step) - squared_slope(-step)) / (4 * step)
     along = torch.cat([way.flatten() for way in direction])
-    fresh = tiny.problem()
+    fresh = tiny.model()
     assert (fresh.curvature("grasp").double() * along).sum() == pytest.approx(float(expected), rel=1e-3)
     recipe = PRUNERS["grasp"](rounds=3)
     scores, kept = recipe.scores(fresh).numpy(), recipe.build(fresh, None).bits
@@ -200,26 +200,26 @@ def test_grasp_scores_by_the_change_of_the_gradient_norm(tiny) -> None:
 
 @pytest.mark.parametrize("pruner", ["grasp", "oes", "synflow"])
 def test_scoring_leaves_no_trace_in_the_problem(tiny, pruner: str) -> None:
-    problem, untouched = tiny.problem(), tiny.problem()
-    PRUNERS[pruner](rounds=1).build(problem, None)
-    assert all(torch.equal(value, untouched.weights()[name]) for name, value in problem.weights().items())
-    assert problem.slope.count_nonzero() == 0
+    model, untouched = tiny.model(), tiny.model()
+    PRUNERS[pruner](rounds=1).build(model, None)
+    assert all(torch.equal(value, untouched.weights()[name]) for name, value in model.weights().items())
+    assert model.grad.count_nonzero() == 0
 
 
 def test_synflow_is_conserved(tiny) -> None:
     """The scores of every cut through the network that all flow passes sum to R, the flow itself."""
-    problem = tiny.problem()
+    model = tiny.model()
     with torch.no_grad():
-        for name, bias in problem.net.named_parameters():
+        for name, bias in model.net.named_parameters():
             if name.endswith("bias"):
                 bias.zero_()  # what flows in at a bias has not passed the cuts before it
-    flow = Flow(problem)
-    scores = flow.scores(Mask.dense(problem.layers))
+    flow = Flow(model)
+    scores = flow.scores(Mask.dense(model.layers))
     assert scores.dtype == torch.float64
     assert scores.isfinite().all()
     assert scores.min() > 0
     total = flow.net.logits(flow.code).sum().item()
-    names, sizes = zip(*((layer.name, layer.size) for layer in problem.layers), strict=True)
+    names, sizes = zip(*((layer.name, layer.size) for layer in model.layers), strict=True)
     through = {name: float(part.sum()) for name, part in zip(names, scores.split(sizes), strict=True)}
     assert through["out"] == pytest.approx(total, rel=1e-12)
     assert through["s0 mix"] == pytest.approx(total, rel=1e-12)
@@ -229,7 +229,7 @@ def test_synflow_is_conserved(tiny) -> None:
 def test_synflow_never_empties_a_layer_while_others_have_weights_to_give(tiny) -> None:
     """What SynFlow is for: iterating with conserved scores avoids layer collapse, where one shot would not."""
     fit = tiny.trajectory(pruner="synflow", rounds=14, prior=Hourglass(width=8, scales=2, skip=0)).fits[14]
-    mask = fit.mask.build(tiny.problem(fit), None)
+    mask = fit.mask.build(tiny.model(fit), None)
     assert mask.kept == kept_after(mask.bits.size, 14)
     assert min(mask.kept_per_layer) > 0
 
@@ -239,34 +239,34 @@ def test_oes_learns_masks_under_which_theta_0_is_closer_to_the_observation_than_
     for pruner in ("oes", "random"):
         quick = (("search", 8),) if pruner == "oes" else ()
         fit = tiny.trajectory(pruner=pruner, rounds=2, steps=60, options=quick).fits[2]
-        problem = tiny.problem(fit)
-        problem.theta.data.mul_(problem.spread(fit.mask.build(problem, None)))
+        model = tiny.model(fit)
+        model.theta.data.mul_(model.spread(fit.mask.build(model, None)))
         with torch.no_grad():
-            losses[pruner] = problem.loss(problem.net(problem.code)).item()
+            losses[pruner] = model.loss(model.net(model.code)).item()
     assert losses["oes"] < 0.8 * losses["random"]
 
 
 def test_oes_searches_as_published(tiny) -> None:
     """Adam at 0.01 on logits from 0, a Gumbel softmax at 0.2, and 1e-9 of the divergence, in `search` steps a step."""
-    problem = tiny.problem(steps=2)
-    total = problem.prunable_count
+    model = tiny.model(steps=2)
+    total = model.prunable_count
     wanted = kept_after(total, 2) / total
-    theta = problem.theta.detach().clone()
-    draw = problem.stream("oes")
+    theta = model.theta.detach().clone()
+    draw = model.stream("oes")
     logits = torch.zeros(total, requires_grad=True)
     adam = torch.optim.Adam([logits], lr=0.01)
     for _ in range(3 * 2):
         uniform = torch.empty(total).uniform_(1e-6, 1 - 1e-6, generator=draw)
         mask = torch.ones_like(theta).masked_scatter(
-            problem.prunable, torch.sigmoid((logits + uniform.log() - (1 - uniform).log()) / 0.2)
+            model.prunable, torch.sigmoid((logits + uniform.log() - (1 - uniform).log()) / 0.2)
         )
-        parts = (theta * mask).split([p.numel() for p in problem.net.parameters()])
-        named = {name: part.view_as(p) for (name, p), part in zip(problem.net.named_parameters(), parts, strict=True)}
-        error = functional_call(problem.net, named, (problem.code,)) - problem.observation
+        parts = (theta * mask).split([p.numel() for p in model.net.parameters()])
+        named = {name: part.view_as(p) for (name, p), part in zip(model.net.named_parameters(), parts, strict=True)}
+        error = functional_call(model.net, named, (model.code,)) - model.observation
         adam.zero_grad()
         (error.square().mean() + 1e-9 * divergence(logits.sigmoid(), wanted)).backward()
         adam.step()
-    found = PRUNERS["oes"](rounds=2, search=3).scores(tiny.problem(steps=2))
+    found = PRUNERS["oes"](rounds=2, search=3).scores(tiny.model(steps=2))
     torch.testing.assert_close(found, logits.detach(), rtol=0, atol=1e-5)
     assert PRUNERS["oes"](rounds=2).search * 3000 == 60_000
 
@@ -275,9 +275,9 @@ def test_synflow_cuts_in_a_hundred_steps_of_one_rate(tiny, monkeypatch: pytest.M
     asked = []
     largest = Mask.keep_largest
     monkeypatch.setattr(Mask, "keep_largest", lambda *given: asked.append(given[-1]) or largest(*given))
-    problem = tiny.problem()
-    mask = PRUNERS["synflow"](rounds=5).build(problem, None)
-    total = problem.prunable_count
+    model = tiny.model()
+    mask = PRUNERS["synflow"](rounds=5).build(model, None)
+    total = model.prunable_count
     assert asked == [ceil(total * (mask.kept / total) ** (t / 100) - 1e-6) for t in range(1, 101)]
 
 

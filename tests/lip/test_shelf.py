@@ -8,28 +8,28 @@ from pathlib import Path
 import pytest
 
 from lip.errors import InputError
-from lip.ledger.blobs import Shelf
+from lip.ledger.blobs import BlobStore
 from lip.ledger.filesystem import Storage
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(Storage(tmp_path), "shelf", ".bin")
+def shelf(tmp_path: Path) -> BlobStore:
+    return BlobStore(Storage(tmp_path), "shelf", ".bin")
 
 
-def put(shelf: Shelf, key: str, data: bytes) -> Path:
+def put(shelf: BlobStore, key: str, data: bytes) -> Path:
     return shelf.storage.folder / shelf.put(key, data)
 
 
-def files(shelf: Shelf) -> list[Path]:
+def files(shelf: BlobStore) -> list[Path]:
     return [path for path in shelf.storage.folder.rglob("*") if path.is_file()]
 
 
-def damaged(shelf: Shelf) -> list[Path]:
+def damaged(shelf: BlobStore) -> list[Path]:
     return [shelf.storage.folder / path for path in shelf.damaged()]
 
 
-def test_what_is_put_is_got_until_it_is_removed(shelf: Shelf) -> None:
+def test_what_is_put_is_got_until_it_is_removed(shelf: BlobStore) -> None:
     assert shelf.get("key") is None
     path = put(shelf, "key", b"data")
     assert path == shelf.storage.folder / "shelf" / "ke" / "key-0307911a325b6de4.bin"  # sha256 of b"shelf/key\0data"
@@ -39,12 +39,12 @@ def test_what_is_put_is_got_until_it_is_removed(shelf: Shelf) -> None:
     assert files(shelf) == []
 
 
-def test_no_data_are_data_too(shelf: Shelf) -> None:
+def test_no_data_are_data_too(shelf: BlobStore) -> None:
     shelf.put("key", b"")
     assert shelf.get("key") == b""
 
 
-def test_a_key_is_not_taken_for_one_that_begins_like_it(shelf: Shelf) -> None:
+def test_a_key_is_not_taken_for_one_that_begins_like_it(shelf: BlobStore) -> None:
     shelf.put("key-0307911a325b6de4", b"long")
     assert shelf.get("key") is None
     shelf.put("key", b"short")
@@ -52,13 +52,13 @@ def test_a_key_is_not_taken_for_one_that_begins_like_it(shelf: Shelf) -> None:
     assert shelf.get("key-0307911a325b6de4") == b"long"
 
 
-def test_items_come_in_order_of_their_keys(shelf: Shelf) -> None:
+def test_items_come_in_order_of_their_keys(shelf: BlobStore) -> None:
     for key in ("b", "aa", "c.d", "a"):
         shelf.put(key, key.encode())
     assert list(shelf.items()) == [("a", b"a"), ("aa", b"aa"), ("b", b"b"), ("c.d", b"c.d")]
 
 
-def test_putting_again_replaces_what_was_there(shelf: Shelf) -> None:
+def test_putting_again_replaces_what_was_there(shelf: BlobStore) -> None:
     shelf.put("key", b"old")
     shelf.put("key", b"new")
     shelf.put("key", b"new")
@@ -66,7 +66,7 @@ def test_putting_again_replaces_what_was_there(shelf: Shelf) -> None:
     assert len(files(shelf)) == 1
 
 
-def test_two_writers_of_one_key_leave_one_item(shelf: Shelf) -> None:
+def test_two_writers_of_one_key_leave_one_item(shelf: BlobStore) -> None:
     """Each has looked for old versions before the other had written, so both files stay."""
     versions = [put(shelf, "key", data) for data in (b"one", b"two")]
     versions[0].write_bytes(b"one")
@@ -78,7 +78,7 @@ def test_two_writers_of_one_key_leave_one_item(shelf: Shelf) -> None:
     assert files(shelf) == []
 
 
-def test_a_key_that_continues_another_with_a_hyphen_does_not_come_between_its_versions(shelf: Shelf) -> None:
+def test_a_key_that_continues_another_with_a_hyphen_does_not_come_between_its_versions(shelf: BlobStore) -> None:
     versions = [put(shelf, "sweep.a", data) for data in (b"0", b"1", b"2")]  # hashes 5feceb..., 6b86b2..., d4735e...
     for path, data in zip(versions, (b"0", b"1", b"2"), strict=True):
         path.write_bytes(data)
@@ -89,14 +89,14 @@ def test_a_key_that_continues_another_with_a_hyphen_does_not_come_between_its_ve
 @pytest.mark.parametrize(
     "key", ["", ".", "..", "..x", "../x", ".x", "-x", "a/b", "a\\b", "a b", "a\n", "*", "ü", "[a]"]
 )
-def test_keys_that_could_leave_the_folder_or_match_others_are_refused(shelf: Shelf, key: str) -> None:
+def test_keys_that_could_leave_the_folder_or_match_others_are_refused(shelf: BlobStore, key: str) -> None:
     for use in (shelf.get, shelf.remove, lambda key: shelf.put(key, b"data")):
         with pytest.raises(ValueError, match="cannot name a file"):
             use(key)
     assert files(shelf) == []
 
 
-def test_damaged_files_are_never_read_but_listed(shelf: Shelf) -> None:
+def test_damaged_files_are_never_read_but_listed(shelf: BlobStore) -> None:
     shelf.put("sound", b"data")
     path = put(shelf, "hurt", b"data")
     for damage in (b"", b"dat", b"data\0", b"dbta"):
@@ -109,7 +109,7 @@ def test_damaged_files_are_never_read_but_listed(shelf: Shelf) -> None:
     assert not path.exists()
 
 
-def test_a_file_under_the_wrong_name_is_damaged(shelf: Shelf) -> None:
+def test_a_file_under_the_wrong_name_is_damaged(shelf: BlobStore) -> None:
     path = put(shelf, "key", b"data")
     wrong = path.rename(path.with_name(f"key-{'0' * 16}.bin"))
     assert shelf.get("key") is None
@@ -117,7 +117,7 @@ def test_a_file_under_the_wrong_name_is_damaged(shelf: Shelf) -> None:
 
 
 def test_a_file_that_vanishes_while_it_is_looked_for_is_looked_for_again(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    shelf: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another writer has replaced it meanwhile."""
     old = put(shelf, "key", b"old")
@@ -126,14 +126,14 @@ def test_a_file_that_vanishes_while_it_is_looked_for_is_looked_for_again(
     def replaced_just_after(group: str) -> list[str]:
         listed = list_files(group)
         if old.exists():
-            put(Shelf(shelf.storage, "shelf", ".bin"), "key", b"new")
+            put(BlobStore(shelf.storage, "shelf", ".bin"), "key", b"new")
         return listed
 
     monkeypatch.setattr(shelf, "files", replaced_just_after)
     assert shelf.get("key") == b"new"
 
 
-def test_keys_are_told_by_name_or_by_content(shelf: Shelf) -> None:
+def test_keys_are_told_by_name_or_by_content(shelf: BlobStore) -> None:
     for key in ("a1", "a2", "b1"):
         hurt = put(shelf, key, b"data")
     hurt.write_bytes(b"date")
@@ -148,7 +148,7 @@ def refuse(*anything: object) -> None:
 
 @pytest.mark.parametrize("function", ["replace", "fsync"])
 def test_when_writing_fails_what_was_there_stays_and_nothing_is_left_over(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, function: str
+    shelf: BlobStore, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     before = put(shelf, "key", b"before")
     with monkeypatch.context() as broken:
@@ -160,7 +160,7 @@ def test_when_writing_fails_what_was_there_stays_and_nothing_is_left_over(
 
 
 def test_a_file_is_on_the_disk_before_it_has_its_name_and_unseen_until_then(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    shelf: BlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A power cut leaves the old file or the new one, and no reader meets half of it."""
     order: list[str] = []
@@ -182,7 +182,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_unseen_until_then(
     assert order == ["fsync", "replace", "fsync"]
 
 
-def test_other_files_in_the_folder_are_nobodys_business(shelf: Shelf) -> None:
+def test_other_files_in_the_folder_are_nobodys_business(shelf: BlobStore) -> None:
     path = put(shelf, "key", b"data")
     for name in (".DS_Store", "notes.txt", "key.bin", f".{'0' * 32}", "key-0307911a325b6de4.json"):
         path.with_name(name).write_bytes(b"other")
@@ -190,7 +190,7 @@ def test_other_files_in_the_folder_are_nobodys_business(shelf: Shelf) -> None:
     assert damaged(shelf) == []
 
 
-def test_a_file_under_the_name_of_another_key_is_damaged(shelf: Shelf) -> None:
+def test_a_file_under_the_name_of_another_key_is_damaged(shelf: BlobStore) -> None:
     """A ticket moved to another fit, for one: its content is whole, and not what the key stands for."""
     path = put(shelf, "key", b"data")
     path.rename(path.with_name(path.name.replace("key", "kex")))
@@ -201,8 +201,8 @@ def test_a_file_under_the_name_of_another_key_is_damaged(shelf: Shelf) -> None:
     assert shelf.damaged() == []
 
 
-def test_a_file_of_another_folder_is_damaged(shelf: Shelf) -> None:
-    other = Shelf(shelf.storage, "other", ".bin")
+def test_a_file_of_another_folder_is_damaged(shelf: BlobStore) -> None:
+    other = BlobStore(shelf.storage, "other", ".bin")
     path = put(shelf, "key", b"data")
     (path.parents[2] / "other" / "ke").mkdir(parents=True)
     path.rename(path.parents[2] / "other" / "ke" / path.name)
@@ -215,7 +215,7 @@ def test_what_cannot_be_parsed_is_damaged_however_its_parser_fails(tmp_path: Pat
         if data == b"bad":
             raise RecursionError
 
-    shelf = Shelf(Storage(tmp_path), "shelf", ".bin", fails)
+    shelf = BlobStore(Storage(tmp_path), "shelf", ".bin", fails)
     shelf.add("key", b"bad")
     assert shelf.get("key") is None
     shelf.add("key", b"good")
@@ -223,7 +223,7 @@ def test_what_cannot_be_parsed_is_damaged_however_its_parser_fails(tmp_path: Pat
     assert len(shelf.damaged()) == 1
 
 
-def test_several_whole_files_of_a_key_are_told_and_damaged_ones_do_not_count(shelf: Shelf) -> None:
+def test_several_whole_files_of_a_key_are_told_and_damaged_ones_do_not_count(shelf: BlobStore) -> None:
     shelf.add("one", b"data")
     for data in (b"data", b"other"):
         shelf.add("two", data)
@@ -240,9 +240,9 @@ def refuse_newer(path: str, data: bytes) -> None:
 
 
 def test_what_another_version_wrote_ends_every_reader(tmp_path: Path) -> None:
-    shelf = Shelf(Storage(tmp_path), "shelf", ".bin", refuse_newer)
+    shelf = BlobStore(Storage(tmp_path), "shelf", ".bin", refuse_newer)
     path = put(shelf, "key", b"newer")
-    fresh = Shelf(Storage(tmp_path / "there"), "shelf", ".bin")
+    fresh = BlobStore(Storage(tmp_path / "there"), "shelf", ".bin")
     for read in (
         lambda: shelf.get("key"),
         lambda: list(shelf.items()),
@@ -257,7 +257,7 @@ def test_what_another_version_wrote_ends_every_reader(tmp_path: Path) -> None:
 
 def test_a_file_named_as_the_first_schema_did_is_shown_to_the_check_but_never_believed(tmp_path: Path) -> None:
     """Its hash is that of its content alone, so it may be any key's."""
-    shelf = Shelf(Storage(tmp_path), "shelf", ".bin", refuse_newer)
+    shelf = BlobStore(Storage(tmp_path), "shelf", ".bin", refuse_newer)
     folder = tmp_path / "shelf" / "ke"
     folder.mkdir(parents=True)
     path = folder / f"key-{hashlib.sha256(b'data').hexdigest()[:16]}.bin"
@@ -272,7 +272,7 @@ def test_a_file_named_as_the_first_schema_did_is_shown_to_the_check_but_never_be
 
 
 @pytest.mark.parametrize("kind", ["folder", "full folder", "pipe", "loop", "dangling link"])
-def test_what_is_no_file_is_not_opened_and_gives_way(shelf: Shelf, kind: str) -> None:
+def test_what_is_no_file_is_not_opened_and_gives_way(shelf: BlobStore, kind: str) -> None:
     path = put(shelf, "key", b"data")
     path.unlink()
     if kind == "pipe":

@@ -246,11 +246,11 @@ def test_a_real_fit_of_200_steps_does_not_stop_at_its_first_grey_outputs(tiny, n
     picture = tiny.picture(name, pixels)
     schedule = task.schedules()["paper"].replace(steps=200)
     fit = tiny.fit(picture=picture, task=task, schedule=schedule, prior=Hourglass(width=16, scales=3))
-    problem = Restoration(fit, {picture.pixels: pixels})
+    model = Restoration(fit, {picture.pixels: pixels})
     outputs: list[Tensor] = []
-    computed = problem.output
-    problem.output = lambda jitter: outputs.append((output := computed(jitter)).detach()) or output
-    scores = problem.train(Mask.dense(problem.layers)).scores
+    computed = model.output
+    model.output = lambda jitter: outputs.append((output := computed(jitter)).detach()) or output
+    scores = model.train(Mask.dense(model.layers)).scores
     assert scores["stop"].psnr > scores["peak"].psnr - 1
     assert report(followed(outputs, window=4, patience=40)[0]) == (pytest.approx(25, abs=20), True)
 

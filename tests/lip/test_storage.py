@@ -45,9 +45,9 @@ def test_checking_leaves_nothing_behind(storage: Storage) -> None:
 def test_a_ledger_works_in_an_object_store_as_in_a_folder(tiny) -> None:
     ledger = Ledger(f"memory://{uuid.uuid4().hex}/results")
     fits = [tiny.fit(steps=2, seed=seed) for seed in range(3)]
-    problem = tiny.problem(fits[0])
-    mask = Mask.dense(problem.layers)
-    trained = train(problem, mask)
+    model = tiny.model(fits[0])
+    mask = Mask.dense(model.layers)
+    trained = train(model, mask)
     for fit in fits[:2]:
         ledger.publish(fit, mask, trained, mask, datetime.now(UTC))
     for verified in (False, True):

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from lip.errors import InputError
-from lip.ledger.blobs import Shelf
+from lip.ledger.blobs import BlobStore
 from lip.ledger.ledger import Ledger, to_8_bit
 from lip.ledger.schema import COLUMNS, FITS, POINTS, SCORES, VERSION
 from lip.ledger.tables import to_parquet
@@ -25,7 +25,7 @@ from lip.masks import Mask
 from lip.pruners import Imp, Random
 from lip.specs.fit import Fit
 from lip.training import environment
-from lip.training.record import Trained
+from lip.training.record import RestorationResult
 from lip.training.restore import train
 
 SHELVES = ("fits", "tickets", "weights", "outputs", "sweeps", "failures")
@@ -39,18 +39,18 @@ def dense(tiny) -> Fit:
 
 @pytest.fixture(scope="module")
 def mask(tiny, dense: Fit) -> Mask:
-    problem = tiny.problem(dense)
-    scores = np.arange(int(problem.prunable.sum()))[::-1]
-    return Mask.keep_largest(problem.layers, scores, 4000)  # of 6072; the last layers are empty
+    model = tiny.model(dense)
+    scores = np.arange(int(model.prunable.sum()))[::-1]
+    return Mask.keep_largest(model.layers, scores, 4000)  # of 6072; the last layers are empty
 
 
 @pytest.fixture(scope="module")
-def trained(tiny, dense: Fit, mask: Mask) -> Trained:
-    return train(tiny.problem(dense), mask)
+def trained(tiny, dense: Fit, mask: Mask) -> RestorationResult:
+    return train(tiny.model(dense), mask)
 
 
 @pytest.fixture
-def publish(ledger: Ledger, mask: Mask, trained: Trained) -> Callable[..., None]:
+def publish(ledger: Ledger, mask: Mask, trained: RestorationResult) -> Callable[..., None]:
     """Puts a fit into the ledger with everything it owes; all have the result of the same training."""
 
     def one(fit: Fit, into: Ledger = ledger, started: datetime = NOON, outputs: bool = False) -> None:
@@ -74,7 +74,7 @@ def test_a_fit_is_in_the_ledger_once_it_is_published(ledger: Ledger, publish, de
 
 
 def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
-    ledger: Ledger, publish, dense: Fit, mask: Mask, trained: Trained
+    ledger: Ledger, publish, dense: Fit, mask: Mask, trained: RestorationResult
 ) -> None:
     publish(dense)
     table = ledger.fits()
@@ -187,7 +187,7 @@ def test_a_fit_that_owes_nothing_to_others_needs_its_row_only(ledger: Ledger, pu
 
 
 def test_tickets_weights_and_outputs_are_read_as_they_were_written(
-    ledger: Ledger, publish, dense: Fit, mask: Mask, trained: Trained
+    ledger: Ledger, publish, dense: Fit, mask: Mask, trained: RestorationResult
 ) -> None:
     rewound = dense.replace(keeps_weights=True)
     publish(dense, outputs=True)
@@ -266,7 +266,7 @@ def test_a_row_from_before_a_column_was_added_has_null_there(ledger: Ledger, pub
     older = pq.read_table(io.BytesIO(path.read_bytes())).drop_columns(["collapsed", "layer_kept"])
     older = older.append_column("dropped_since", pa.array(["x"]))
     path.unlink()
-    Shelf(ledger.storage, "fits", ".parquet").add(dense.id, to_parquet(older))
+    BlobStore(ledger.storage, "fits", ".parquet").add(dense.id, to_parquet(older))
     table = ledger.fits()
     assert table.schema == FITS
     (row,) = table.to_pylist()
@@ -349,7 +349,7 @@ def fill(ledger: Ledger, publish: Callable[..., None], fit: Fit, key: str = "dem
     ledger.record_failure(key, "cause")
 
 
-def shelf_of(ledger: Ledger, folder: str) -> Shelf:
+def shelf_of(ledger: Ledger, folder: str) -> BlobStore:
     return next(shelf for shelf in ledger._shelves if shelf.folder == folder)
 
 
@@ -502,11 +502,11 @@ def test_a_ledger_of_the_first_schema_is_refused_by_all_that_read_it(
 
 
 def test_who_publishes_second_leaves_ticket_and_weights_and_is_told_of(
-    ledger: Ledger, publish, tiny, dense: Fit, mask: Mask, trained: Trained
+    ledger: Ledger, publish, tiny, dense: Fit, mask: Mask, trained: RestorationResult
 ) -> None:
     """Two kinds of node at one fit: others may have been trained from the first ticket already."""
     publish(dense)
-    other = train(tiny.problem(dense.replace(seed=1)), mask)
+    other = train(tiny.model(dense.replace(seed=1)), mask)
     ledger.publish(dense, mask, other, Mask.dense(mask.layers), NOON.replace(hour=11), outputs=True)
     assert ledger.ticket(dense) == mask
     conflict = ledger.conflicts()

@@ -19,7 +19,7 @@ from lip.specs.fit import Fit
 from lip.specs.trajectory import Origin
 from lip.tasks.superres import SuperResolution
 from lip.training.restore import train
-from lip.training.run import publish
+from lip.training.run import run_fit
 
 
 def results(ledger: Ledger) -> pa.Table:
@@ -174,8 +174,8 @@ def test_the_mask_of_a_round_is_the_ticket_of_the_one_before(tiny, ledger: Ledge
 def test_a_ticket_keeps_the_weights_that_ended_largest(tiny, ledger: Ledger) -> None:
     fit = tiny.fit()
     tiny.publish(fit, ledger)
-    problem = tiny.problem(fit)
-    magnitudes = np.abs(train(problem, Mask.dense(problem.layers)).prunable)
+    model = tiny.model(fit)
+    magnitudes = np.abs(train(model, Mask.dense(model.layers)).prunable)
     kept = ledger.ticket(fit).bits
     assert magnitudes[kept].min() >= magnitudes[~kept].max()
 
@@ -227,7 +227,7 @@ def test_outputs_are_kept_when_asked_for_and_not_those_of_the_sources(tiny, ledg
 
 def test_the_picture_is_found_by_its_pixels(tiny, ledger: Ledger) -> None:
     with pytest.raises(KeyError, match=tiny.fit().picture.pixels):
-        publish(tiny.fit(), {}, ledger)
+        run_fit(tiny.fit(), {}, ledger)
     assert ledger.fits().num_rows == 0
 
 

@@ -17,7 +17,7 @@ from lip.ledger.ledger import Ledger
 from lip.ledger.schema import FITS, POINTS
 from lip.specs.fit import Fit
 from lip.training.cost import Work
-from lip.training.run import publish
+from lip.training.run import run_fit
 from sweeps.estimate import estimate, nominal, share
 from sweeps.plan import Plan, label, needed
 from sweeps.progress import ALIVE_FOR, FORGOTTEN_AFTER, SHOWN, Progress, _signs, running
@@ -85,7 +85,7 @@ def test_published_fits_are_no_longer_to_do(write: Write, tmp_path: Path) -> Non
     sweep = read(write(profiles={"smoke": {"rounds": 1, "steps": 5}}))
     ledger = Ledger(tmp_path / "results")
     assert len(Plan.make(sweep, ledger).missing) == 3
-    publish(sweep.trajectories[0].fits[0], sweep.pixels, ledger)
+    run_fit(sweep.trajectories[0].fits[0], sweep.pixels, ledger)
     plan = Plan.make(sweep, ledger)
     assert len(plan.missing) == 2
     assert {key: [fit.mask.kind for fit in fits] for key, fits in plan.todo().items()} == {
@@ -104,9 +104,9 @@ def test_without_any_fit_an_estimate_is_a_count_of_work_and_trains_nothing(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: object, **options: object) -> None:
-        raise AssertionError("a problem was made")
+        raise AssertionError("a model was made")
 
-    monkeypatch.setattr(Fit, "problem", refuse)
+    monkeypatch.setattr(Fit, "model", refuse)
     monkeypatch.setattr("sweeps.estimate._product_speed", lambda: (2.0, "a product"))
     monkeypatch.setattr("sweeps.estimate.find_spec", lambda name: None)
     sweep = read(write(fixed={"image": "astronaut", "rounds": 1, "steps": 360}))
@@ -128,7 +128,7 @@ def test_an_estimate_goes_by_cpu_seconds_of_fits_of_the_size_whatever_their_wall
     sweep = read(write(fixed={"image": "astronaut", "rounds": 0, "steps": 5}, grid={"seed": [0, 1]}))
     ledger = Ledger(tmp_path / "results")
     first = sweep.trajectories[0].fits[0]
-    publish(first, sweep.pixels, ledger, backend="dense")
+    run_fit(first, sweep.pixels, ledger, backend="dense")
     cpu_row(ledger, first.id, cpu_seconds=7.2, seconds=720.0)
     made = estimate(Plan.make(sweep, ledger), ledger, slots=1)
     assert made.cpu_hours == pytest.approx(7.2 / 3600), "the other seed, of the same size"
@@ -145,7 +145,7 @@ def test_fits_of_other_sizes_say_how_fast_a_machine_is(write: Write, tmp_path: P
     small = read(write(fixed={"image": "astronaut", "rounds": 0, "steps": 5}, grid={}))
     ledger = Ledger(tmp_path / "results")
     (fit,) = small.trajectories[0].fits
-    publish(fit, small.pixels, ledger, backend="numba" if find_spec("numba") else "dense")
+    run_fit(fit, small.pixels, ledger, backend="numba" if find_spec("numba") else "dense")
     (row,) = ledger.fits().to_pylist()
     slower = 3.0
     took = slower * 5 * nominal(fit.task.work(fit), 1.0, row["backend"])
@@ -183,7 +183,7 @@ def test_names_and_causes_are_shown_as_they_are_and_never_read_as_markup(write: 
     sweep = read(write(fixed={"image": name}, grid={"pruner": ["imp"]}, profiles={"smoke": {"rounds": 1, "steps": 5}}))
     plan = Plan.make(sweep, ledger := Ledger(tmp_path / "results"))
     (trajectory,) = sweep.trajectories
-    publish(trajectory.fits[0], sweep.pixels, ledger)
+    run_fit(trajectory.fits[0], sweep.pixels, ledger)
     screen = io.StringIO()
     with Progress(plan, ledger, Console(file=screen, width=400, soft_wrap=True, force_terminal=True)) as progress:
         progress.heard(trajectory.id, {"place": "round 0", "step": 3, "said": "20.00 dB"})
@@ -199,7 +199,7 @@ def test_the_share_of_a_gpu_is_what_published_fits_have_needed(write: Write, tmp
     """Rows as a GPU of 24 GiB would leave them: here is none."""
     sweep = read(write(profiles={"smoke": {"rounds": 1, "steps": 5}}))
     ledger = Ledger(tmp_path / "results")
-    publish(sweep.trajectories[0].fits[0], sweep.pixels, ledger)
+    run_fit(sweep.trajectories[0].fits[0], sweep.pixels, ledger)
     plan = Plan.make(sweep, ledger)
     assert share(plan, ledger) == 1, "it ran on a CPU"
     (row,) = ledger.fits().to_pylist()

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from sweeps.control import DEATHS, ELSEWHERE, LONGEST_WAIT, SECOND_TRY, Control
+from sweeps.scheduler import DEATHS, ELSEWHERE, LONGEST_WAIT, SECOND_TRY, Scheduler
 
 
-class Told:
+class Listener:
     """Writes down what it is told."""
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class Bench:
 
     def __init__(self, needs: dict[str, list[str]], gpus: float = 0.0) -> None:
         self.now = 0.0
-        self.told = Told()
-        self.control = Control(needs, self.told, gpus, clock=lambda: self.now)
+        self.told = Listener()
+        self.control = Scheduler(needs, self.told, gpus, clock=lambda: self.now)
 
     def next(self) -> str | None:
         start = self.control.next()

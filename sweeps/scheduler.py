@@ -1,4 +1,4 @@
-"""What becomes of trajectories that are interrupted, run out of GPU memory or raise. Knows nothing of ray."""
+"""Decide about trajectories that are interrupted, run out of GPU memory or raise. Knows nothing of ray."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECOND_TRY = 10.0
 """Seconds after which a trajectory that raised is tried a second and last time: a full disk may have been emptied."""
 
 
-class Told(Protocol):
+class Listener(Protocol):
     """Whoever is told what happens, to show and to record it."""
 
     def note(self, key: str, text: str) -> None: ...
@@ -39,7 +39,7 @@ class Start:
     gpus: float
 
 
-class Control:
+class Scheduler:
     """Decides what starts next and what is done about failures.
 
     - A trajectory whose node is lost, or whose process dies, starts again after a wait that doubles: as often as it
@@ -52,7 +52,7 @@ class Control:
     def __init__(
         self,
         needs: Mapping[str, list[str]],
-        told: Told,
+        told: Listener,
         gpus: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,11 +67,11 @@ class Control:
         self._tried: set[str] = set()
 
     def __bool__(self) -> bool:
-        """Whether anything is still to be started, or may have to be started again."""
+        """Tell whether anything is still to be started, or may have to be started again."""
         return bool(self.queue) or bool(self._running)
 
     def next(self) -> Start | None:
-        """What to start now; None when nothing can start yet."""
+        """Return what to start now; None when nothing can start yet."""
         key = self.queue.next(self._clock())
         if key is None:
             return None
