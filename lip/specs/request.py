@@ -194,6 +194,11 @@ def _check_words(point: Request, kinds: _Kinds, values: Mapping[str, Any]) -> No
         raise InputError("estimator: only generators have a tournament of codes; use least_squares")
     if point.parameters and kinds.source.key != kinds.task.key:
         raise InputError(f"parameters: masks of {kinds.source.kind} are of another network; use sparsities")
+    if not _names(point, kinds.task, ""):
+        raise InputError(f"the key {kinds.task.key!r} is missing; add it")
+    if not _names(point, kinds.source, "source_") and kinds.source.key != kinds.task.key:
+        key = kinds.source.key
+        raise InputError(f"the key 'source_{key}' is missing; say which {key} {kinds.source.kind} is of")
 
 
 def _own(
@@ -205,10 +210,8 @@ def _own(
     album: InputLibrary,
 ) -> Origin:
     """Return what the trajectory itself is fitted to, and how."""
-    names = _names(point, kinds.task, "")
-    if not names:
-        raise InputError(f"the key {kinds.task.key!r} is missing; add it")
-    picture = _picture(kinds.task, names[0], prior, point, album)
+    (name, *_) = _names(point, kinds.task, "")
+    picture = _picture(kinds.task, name, prior, point, album)
     hole = point.mask and album.mask(point.mask, point.size, prior.multiple, picture)
     task = _made(kinds.task, {**_released(kinds.task, defects), **values, "hole": hole})
     schedule = _schedule(task, prior, point, values)
@@ -234,9 +237,6 @@ def _origin(
 ) -> Origin:
     """Return where its masks come from: `here`, unless the keys say otherwise."""
     names = _names(point, kinds.source, "source_")
-    if not names and kinds.source.key != kinds.task.key:
-        key = kinds.source.key
-        raise InputError(f"the key 'source_{key}' is missing; say which {key} {kinds.source.kind} is of")
     sources = tuple(_picture(kinds.source, name, prior, point, album) for name in names) or here.pictures
     if kinds.source.key == kinds.task.key == "image":
         _check_sources(sources, here.pictures[0])

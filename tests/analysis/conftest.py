@@ -130,7 +130,7 @@ class Invented:
         self.folder = folder
         self.ledger = Ledger(folder)
 
-    def run_fit(self, rows: Iterable[dict[str, Any]]) -> None:
+    def publish(self, rows: Iterable[dict[str, Any]]) -> None:
         shelf = BlobStore(Storage(self.folder), "fits", ".parquet")
         for values in rows:
             buffer = io.BytesIO()

@@ -13,7 +13,7 @@ from lip import bench, cli
 from lip.fast import precision
 from lip.ledger.ledger import Ledger
 from lip.tasks.denoise import Denoise
-from lip.training import record as fitting
+from lip.training import restore as fitting
 
 TINY = ["--width", "8", "--scales", "2", "--steps", "4", "--threads", "1"]
 

@@ -119,7 +119,7 @@ def test_unmasked_layers_stay_whole_through_a_chain_of_tickets(tiny, ledger) -> 
     pixels = InputLibrary()
     pixels.picture("cat.png", None, 4)
     for fit in trajectory.fits:
-        tiny.publish(fit, ledger)
+        tiny.run_fit(fit, ledger)
     rows = {row["round"]: row for row in ledger.fits().to_pylist()}
     for k in (1, 2):
         assert rows[k]["layer_kept"][:2] == rows[k]["layer_size"][:2]
@@ -197,6 +197,6 @@ def test_everything_official_runs_to_the_end(tiny, ledger) -> None:
     for task in ("denoise", "inpaint", "superres"):
         for pruner in ("imp", "random"):
             for fit in made(task=task, pruner=pruner, compat="official").fits:
-                tiny.publish(fit, ledger)
+                tiny.run_fit(fit, ledger)
     sizes = {len(row["curve_loss"]) for row in ledger.fits().to_pylist()}
     assert sizes == {5}

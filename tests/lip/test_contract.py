@@ -54,7 +54,7 @@ def covers(request: pytest.FixtureRequest) -> str:
 
 def mask_of(fit: Fit, tiny, ledger: Ledger) -> tuple[Model, Mask]:
     for source in fit.sources:
-        tiny.publish(source, ledger)
+        tiny.run_fit(source, ledger)
     model = tiny.model(fit)
     return model, build_mask(fit, model, ledger)
 
@@ -91,7 +91,7 @@ def test_survivors_start_at_the_rewind_point_and_the_pruned_stay_zero(made: Traj
 def test_a_net_of_hardly_any_weights_is_reported_and_crashes_nothing(prior: Prior, covers: str, tiny, ledger) -> None:
     trajectory = tiny.trajectory(prior=prior, covers=covers, pruner="random", rounds=0, levels=(Level(sparsity=0.999),))
     fit = trajectory.fits[-1]
-    tiny.publish(fit, ledger)
+    tiny.run_fit(fit, ledger)
     (row,) = ledger.fits(ids=[fit.id]).to_pylist()
     assert row["collapsed"]
     assert row["empty_layers"] == row["layer_kept"].count(0) > 0

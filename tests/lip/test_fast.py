@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import lip.fast
-import lip.training.record
+import lip.training.restore
 from lip.errors import InputError
 from lip.fast import backend
 from lip.fast.accelerate import accelerate, is_faster
@@ -286,14 +286,14 @@ def test_a_thinned_network_has_the_loss_and_the_gradient_of_the_dense_one(tiny) 
         model.code, model.observation = model.code.double(), model.observation.double()
         model.flatten()
     mask = sparse(dense)
-    kept = dense.prune(mask, sparse=False)
-    assert thinned.prune(mask, sparse=True).all()
+    kept = dense.prune(mask)
+    assert thinned.accelerate(thinned.prune(mask)).all()
     assert thinned.theta.numel() == kept.count_nonzero() < dense.theta.numel() / 2
     losses = [model.loss(model.net(model.code)) for model in (dense, thinned)]
     torch.testing.assert_close(losses[0], losses[1], **exactly)
     for loss in losses:
         loss.backward()
-    torch.testing.assert_close(thinned.slope, dense.slope[kept.bool()], **exactly)
+    torch.testing.assert_close(thinned.grad, dense.slope[kept.bool()], **exactly)
     assert torch.equal(thinned.whole(), dense.theta)
     assert dense.weights().keys() == thinned.weights().keys()
 
@@ -358,7 +358,7 @@ def test_a_thinned_fit_can_start_from_weights_and_several_codes(tiny) -> None:
 
 def test_of_a_dense_mask_only_thin_layers_go_sparse(tiny) -> None:
     model = tiny.model(width=32)
-    assert model.prune(Mask.dense(model.layers), sparse=True).all()
+    assert model.accelerate(model.prune(Mask.dense(model.layers))).all()
     assert model.there.all()
     sparse = [module.kept.shape for module in model.net.modules() if isinstance(module, SparseConv)]
     assert {tuple(shape) for shape in sparse} == {(4, 32, 1, 1), (3, 32, 1, 1)}
@@ -446,7 +446,7 @@ class Replayed:
 )
 def test_a_step_that_is_recorded_keeps_its_state_in_place(tiny, monkeypatch, schedule: dict[str, Any]) -> None:
     steps: list[Replayed] = []
-    monkeypatch.setattr(lip.training.record, "Captured", lambda *args: steps.append(Replayed(*args)) or steps[-1])
+    monkeypatch.setattr(lip.training.restore, "Captured", lambda *args: steps.append(Replayed(*args)) or steps[-1])
     models = [tiny.model(steps=12, **schedule) for _ in range(2)]
     captured = train(models[0], sparse(models[0]), backend="captured")
     dense = train(models[1], sparse(models[1]), backend="dense")
@@ -491,7 +491,9 @@ def test_adam_moves_the_survivors_of_a_thinned_network_as_it_does_in_the_dense_o
         model.net.double()
         model.code, model.observation = model.code.double(), model.observation.double()
         model.flatten()
-        kept = model.prune(sparse(model), sparse=thinned)
+        kept = model.prune(sparse(model))
+        if thinned:
+            kept = model.accelerate(kept)
         adam = torch.optim.Adam([model.theta], lr=0.01, weight_decay=0.1, fused=True)
         for _ in range(5):
             model.loss(model.net(model.code)).backward()
@@ -565,7 +567,7 @@ def test_a_trajectory_that_began_dense_goes_on_so_unless_asked(tiny, tmp_path: P
 
     ledger, fits = Ledger(tmp_path), tiny.trajectory(rounds=3).fits
     for fit, name in zip(fits, ("dense", "auto", "numba", "auto"), strict=True):
-        tiny.publish(fit, ledger, backend=name)
+        tiny.run_fit(fit, ledger, backend=name)
     used = [ledger.fits(["backend"], [fit.id])["backend"].to_pylist() for fit in fits]
     assert used == [["dense"], ["dense"], ["numba"], ["numba"]]
 
@@ -576,7 +578,7 @@ def test_a_fit_has_one_id_on_every_backend_and_its_row_says_which(tiny, tmp_path
     rows = {}
     for name in ("dense", "numba"):
         ledger = Ledger(tmp_path / name)
-        tiny.publish(tiny.fit(), ledger, backend=name)
+        tiny.run_fit(tiny.fit(), ledger, backend=name)
         (rows[name],) = ledger.fits().to_pylist()
         assert rows[name]["backend"] == name
     assert rows["dense"]["id"] == rows["numba"]["id"]

@@ -81,7 +81,7 @@ def test_a_level_of_as_many_parameters_as_a_round_keeps_is_cut_by_a_fifth(tiny) 
 def test_a_ticket_cut_to_a_level_is_published_with_its_fit(tiny, ledger) -> None:
     level = Level(sparsity=0.3)
     _, fit = tiny.trajectory(rounds=0, levels=(level,)).fits
-    assert tiny.publish(fit, ledger)
+    assert tiny.run_fit(fit, ledger)
     whole, ticket = ledger.ticket(fit.mask.source.mask.source), ledger.ticket(fit.mask.source)
     assert ticket.kept == level.kept(ticket.bits.size, 0)
     assert (ticket.bits <= whole.bits).all()

@@ -374,6 +374,6 @@ def test_the_flow_of_synflow_is_finite_and_conserved(tiny, net: str) -> None:
 
 def test_a_fit_is_published_with_its_net(tiny, ledger) -> None:
     fit = tiny.fit(prior=small("158 11/01"))
-    tiny.publish(fit, ledger)
+    tiny.run_fit(fit, ledger)
     (row,) = ledger.fits(["prior", "net", "width", "depth", "scales"]).to_pylist()
     assert row == {"prior": "nas", "net": "158 11/01", "width": 16, "depth": 5, "scales": None}

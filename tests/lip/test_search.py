@@ -17,7 +17,7 @@ from lip.priors.nas import Nas
 from lip.specs.fit import Fit
 from lip.tasks.inpaint import Inpaint
 from lip.tasks.superres import SuperResolution, downsample
-from lip.training import record as fitting
+from lip.training import restore as fitting
 from lip.training.restore import Restoration
 from lip.training.search import METRICS, Candidate, annulus, chosen, closeness, drawn, score, search, spectrum
 
@@ -93,7 +93,7 @@ def test_a_score_is_zero_for_the_observation_itself_and_grows_with_what_is_wrong
     tiny, model: Fit, metric: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The net is replaced by one that returns the observation, blended with grey."""
-    observation = tiny.problem(model).observation
+    observation = tiny.model(model).observation
 
     def scored(blend: float) -> float:
         output = torch.lerp(observation, torch.full_like(observation, 0.5), blend)
@@ -107,7 +107,7 @@ def test_a_score_is_zero_for_the_observation_itself_and_grows_with_what_is_wrong
 def test_a_score_is_of_the_untrained_output_at_the_size_of_the_observation(tiny, model: Fit) -> None:
     for task in (SuperResolution(factor=2), Inpaint()):
         fit = model.replace(task=task)
-        problem = tiny.problem(fit)
+        problem = tiny.model(fit)
         with torch.no_grad():
             output = problem.net(problem.code)
         if isinstance(task, SuperResolution):

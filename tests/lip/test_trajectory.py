@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from lip.data.library import InputLibrary
 from lip.ledger.ledger import Ledger
 from lip.ledger.schema import RESULTS
 from lip.masks import Mask
@@ -16,6 +17,7 @@ from lip.pruners import PRUNERS, Imp
 from lip.pruners.random import Random
 from lip.pruners.snip import Snip
 from lip.specs.fit import Fit
+from lip.specs.request import parse_trajectory
 from lip.specs.trajectory import Origin
 from lip.tasks.superres import SuperResolution
 from lip.training.restore import train
@@ -32,7 +34,7 @@ def run(tiny) -> Callable[..., list[bool]]:
     """Publishes all rounds in turn, as every caller does."""
 
     def all_rounds(trajectory, ledger: Ledger, **options: object) -> list[bool]:
-        return [tiny.publish(fit, ledger, **options) for fit in trajectory.fits]
+        return [tiny.run_fit(fit, ledger, **options) for fit in trajectory.fits]
 
     return all_rounds
 
@@ -107,7 +109,7 @@ def test_publishing_trains_what_is_missing_once(tiny, ledger: Ledger, run) -> No
 
 def test_publishing_the_last_round_publishes_all_it_builds_on(tiny, ledger: Ledger) -> None:
     fits = tiny.trajectory(rewind=40.0).fits
-    assert tiny.publish(fits[-1], ledger)
+    assert tiny.run_fit(fits[-1], ledger)
     assert all(fit in ledger for fit in (*fits, fits[-1].start))
     assert ledger.fits().num_rows == 4
 
@@ -173,7 +175,7 @@ def test_the_mask_of_a_round_is_the_ticket_of_the_one_before(tiny, ledger: Ledge
 
 def test_a_ticket_keeps_the_weights_that_ended_largest(tiny, ledger: Ledger) -> None:
     fit = tiny.fit()
-    tiny.publish(fit, ledger)
+    tiny.run_fit(fit, ledger)
     model = tiny.model(fit)
     magnitudes = np.abs(train(model, Mask.dense(model.layers)).prunable)
     kept = ledger.ticket(fit).bits
@@ -219,9 +221,9 @@ def test_the_watch_is_told_which_fit_begins_and_follows_its_steps(tiny, ledger: 
 @pytest.mark.parametrize("keep", [True, False])
 def test_outputs_are_kept_when_asked_for_and_not_those_of_the_sources(tiny, ledger: Ledger, keep: bool) -> None:
     fits = tiny.trajectory(rounds=1).fits
-    tiny.publish(fits[-1], ledger, outputs=keep)
+    tiny.run_fit(fits[-1], ledger, outputs=keep)
     assert [ledger.has_outputs(fit) for fit in fits] == [False, keep]
-    assert tiny.publish(fits[-1], ledger, outputs=True) == (not keep), "trained again only for outputs not kept"
+    assert tiny.run_fit(fits[-1], ledger, outputs=True) == (not keep), "trained again only for outputs not kept"
     assert ledger.outputs(fits[-1])["last_ema"].shape == (32, 32, 3)
 
 
@@ -253,3 +255,16 @@ def test_masks_of_another_task_come_from_its_own_schedule(tiny, ledger: Ledger, 
     assert run(transfer, ledger) == [True, True, True]
     rows = {row["id"]: row for row in ledger.fits().to_pylist()}
     assert rows[transfer.fits[2].id]["source_task"] == "superres"
+
+
+def test_a_rewound_fit_reaches_the_level_of_the_fit_it_came_from(ledger: Ledger) -> None:
+    """At 64 pixels and width 64, where undoing its first steps used to hold it 3 dB below."""
+    library = InputLibrary()
+    sizes = {"size": 64, "width": 64, "steps": 120, "rounds": 1}
+    asked = {"image": "astronaut", "task": "denoise", "pruner": "imp", "rewind": 20.0, **sizes}
+    dense, rewound = parse_trajectory(asked, library, "test").fits
+    run_fit(rewound, library.pixels, ledger)
+    rows = {row["id"]: row for row in ledger.fits(ids=[dense.id, rewound.id]).to_pylist()}
+    assert rows[rewound.id]["start_steps"] == 24
+    assert rows[rewound.id]["backtracks"] == 0
+    assert rows[rewound.id]["psnr_peak"] > rows[dense.id]["psnr_peak"] - 0.3

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from lip.ledger.ledger import Ledger
 from lip.ledger.schema import FITS, POINTS
-from lip.specs.fit import Fit
-from lip.training.cost import Work
+from lip.training.cost import Work, step_work
+from lip.training.model import Model
 from lip.training.run import run_fit
 from sweeps.estimate import estimate, nominal, share
 from sweeps.plan import Plan, label, needed
@@ -106,13 +106,13 @@ def test_without_any_fit_an_estimate_is_a_count_of_work_and_trains_nothing(
     def refuse(*arguments: object, **options: object) -> None:
         raise AssertionError("a model was made")
 
-    monkeypatch.setattr(Fit, "model", refuse)
+    monkeypatch.setattr(Model, "train", refuse)
     monkeypatch.setattr("sweeps.estimate._product_speed", lambda: (2.0, "a product"))
     monkeypatch.setattr("sweeps.estimate.find_spec", lambda name: None)
     sweep = read(write(fixed={"image": "astronaut", "rounds": 1, "steps": 360}))
     plan = Plan.make(sweep, ledger := Ledger(tmp_path / "results"))
     (dense, *_) = plan.fits.values()
-    step = nominal(dense.task.work(dense), 1.0, "dense")
+    step = nominal(step_work(dense), 1.0, "dense")
     made = estimate(plan, ledger, slots=2, price=0.5)
     assert made.cpu_hours == pytest.approx(3 * 360 * step * 2.0 / 3600)
     assert made.seconds == pytest.approx(3600 * made.cpu_hours / 2)
@@ -148,13 +148,13 @@ def test_fits_of_other_sizes_say_how_fast_a_machine_is(write: Write, tmp_path: P
     run_fit(fit, small.pixels, ledger, backend="numba" if find_spec("numba") else "dense")
     (row,) = ledger.fits().to_pylist()
     slower = 3.0
-    took = slower * 5 * nominal(fit.task.work(fit), 1.0, row["backend"])
+    took = slower * 5 * nominal(step_work(fit), 1.0, row["backend"])
     cpu_row(ledger, fit.id, cpu_seconds=took)
     large = read(write(fixed={"image": "astronaut", "rounds": 0, "steps": 8, "size": 64, "width": 32}, grid={}))
     plan = Plan.make(large, ledger)
     (missing,) = plan.missing.values()
     made = estimate(plan, ledger, slots=1)
-    assert made.cpu_hours * 3600 == pytest.approx(slower * 8 * nominal(missing.task.work(missing), 1.0, row["backend"]))
+    assert made.cpu_hours * 3600 == pytest.approx(slower * 8 * nominal(step_work(missing), 1.0, row["backend"]))
     assert "at the speed of 1 published fit of other sizes on this machine" in str(made)
 
 
