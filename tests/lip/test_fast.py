@@ -293,7 +293,7 @@ def test_a_thinned_network_has_the_loss_and_the_gradient_of_the_dense_one(tiny) 
     torch.testing.assert_close(losses[0], losses[1], **exactly)
     for loss in losses:
         loss.backward()
-    torch.testing.assert_close(thinned.grad, dense.slope[kept.bool()], **exactly)
+    torch.testing.assert_close(thinned.grad, dense.grad[kept.bool()], **exactly)
     assert torch.equal(thinned.whole(), dense.theta)
     assert dense.weights().keys() == thinned.weights().keys()
 
