@@ -112,11 +112,11 @@ def test_embedded_need_neither_network_nor_cache(tmp_path: Path) -> None:
         "import socket\n"
         "def refuse(*address): raise AssertionError(f'network: {address}')\n"
         "socket.getaddrinfo = socket.socket.connect = refuse\n"
-        "from lip import images\n"
+        "from lip.data import images\n"
         "for name in images.EMBEDDED: images.load(name)\n"
     )
     caches = {variable: str(tmp_path) for variable in ("HOME", "XDG_CACHE_HOME", "SKIMAGE_DATADIR")}
-    root = Path(images.__file__).parents[1]
+    root = Path(images.__file__).parents[2]
     subprocess.run([sys.executable, "-c", script], check=True, cwd=root, env={**os.environ, **caches}, timeout=60)
     assert list(tmp_path.iterdir()) == []
 
@@ -125,7 +125,7 @@ def test_import_is_cheap() -> None:
     script = (
         "import sys, lip.data.images; print(*{'torch', 'ray', 'pandas', 'skimage', 'PIL', 'pooch'} & set(sys.modules))"
     )
-    root = Path(images.__file__).parents[1]
+    root = Path(images.__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, cwd=root).stdout == b"\n"
 
 
