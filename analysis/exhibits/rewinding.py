@@ -33,7 +33,7 @@ def rewinding(frames: Frames) -> Exhibit | Absent:
     fits = fits[fits["image"].isin(fits.loc[fits["rewind"] > 0, "image"])]
     every = scores(fits)
     every["rewind_percent"] = every["rewind"].map("{:g}".format)
-    every["panel"] = every["image"] + every["compat"].map({"": "", RELEASED: ", undone as released"})
+    every["panel"] = every["image"] + every["compat"].map({"": "", RELEASED: ", as released"})
     every["minus_theta_0"] = minus(every, every[every["rewind"] == 0], ["panel", "seed", "round", "output"])
     ours, theirs = (every[(every["compat"] == compat) & (every["round"] > 0)] for compat in ("", RELEASED))
     levels = [f"{rewind:g}" for rewind in sorted(fits["rewind"].unique())]
