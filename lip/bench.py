@@ -52,25 +52,25 @@ def timings(
 ) -> Iterator[Timing]:
     """Time the loops on one thread, in turns. The masks come from the ledger, and are put there if need be."""
     torch.set_num_threads(1)
-    album, net = InputLibrary(), {"image": "astronaut", "width": width}
-    imp = parse_trajectory({**net, "size": MASK_SIZE, "steps": imp_steps, "rounds": max(ROUNDS)}, album, "bench")
-    fit = parse_trajectory({**net, "size": size, "steps": steps}, album, "bench").fits[0]
+    library, net = InputLibrary(), {"image": "astronaut", "width": width}
+    imp = parse_trajectory({**net, "size": MASK_SIZE, "steps": imp_steps, "rounds": max(ROUNDS)}, library, "bench")
+    fit = parse_trajectory({**net, "size": size, "steps": steps}, library, "bench").fits[0]
     loops: dict[str, Callable[[Restoration, Mask], float]] = {
         "reference": reference,
         "plain": plain,
         "ours": lambda model, mask: ours(model, mask, backend),
     }
     for k in ROUNDS:
-        model = Restoration(fit, album.pixels)
+        model = Restoration(fit, library.pixels)
         mask = Mask.dense(model.layers)
         if k:
             source = imp.fits[k - 1]
-            run_fit(source, album.pixels, ledger, backend=backend)
+            run_fit(source, library.pixels, ledger, backend=backend)
             mask = ledger.ticket(source)
         seconds: dict[str, list[float]] = {name: [] for name in loops}
         for _ in range(1 + turns):
             for name, loop in loops.items():
-                seconds[name].append(loop(Restoration(fit, album.pixels), mask))
+                seconds[name].append(loop(Restoration(fit, library.pixels), mask))
         warm = {name: values[1:] for name, values in seconds.items()}
         yield Timing(k, mask.sparsity, products(model, mask), warm)
 

@@ -93,8 +93,8 @@ def fit(
     values[task.key] = image
     if not values.keys() & {"rounds", "sparsities", "parameters"}:
         values["rounds"] = 0
-    album = InputLibrary(data)
-    chosen = parse_trajectory(values, album, "fit")
+    library = InputLibrary(data)
+    chosen = parse_trajectory(values, library, "fit")
     ledger = Ledger(out or Path(Path(image).stem))
     if Path(image).is_file() and Path(image).resolve().parent == ledger.root.resolve():
         raise InputError(f"--out: what is written to {ledger.root} could replace {image} there; name another folder")
@@ -102,10 +102,10 @@ def fit(
     require(chosen.schedule, device)
     used = choose(backend, device)
     ledger.check_writable()
-    for note in album.notes:
+    for note in library.notes:
         console.print(f"image {note}", highlight=False, markup=False)
     console.print(f"backend {used.name}: {used.why}", highlight=False, markup=False)
-    _run(chosen, album.pixels, ledger, device, threads or os.cpu_count() or 1, used.name)
+    _run(chosen, library.pixels, ledger, device, threads or os.cpu_count() or 1, used.name)
 
 
 @app.command()
@@ -204,9 +204,9 @@ def search_prior(
         given["width"] = width
     any_net = f"0 {'/'.join(['0' * scales] * scales)}"  # says how many scales there are; each candidate has its own
     values = {"image": image, "prior": "nas", "net": any_net, "seed": seed, "size": size, "steps": steps, **given}
-    album = InputLibrary(data)
-    model = parse_trajectory(values, album, "search").fits[0]
-    check(model, album.pixels, candidates, fits, metric)
+    library = InputLibrary(data)
+    model = parse_trajectory(values, library, "search").fits[0]
+    check(model, library.pixels, candidates, fits, metric)
     ledger = Ledger(out or Path(Path(image).stem))
     _check_device(device)
     ledger.check_writable()
@@ -215,7 +215,7 @@ def search_prior(
         bar = bars.add_task("untrained nets", total=candidates, psnr="")
         best = search(
             model,
-            album.pixels,
+            library.pixels,
             ledger,
             candidates,
             fits,

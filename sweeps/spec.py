@@ -129,7 +129,7 @@ def read(
     chosen = profile or file.profile
     if chosen not in PROFILES:
         raise InputError(f"there is no profile {chosen!r}; {nearest(chosen, list(PROFILES))}")
-    album = InputLibrary(data)
+    library = InputLibrary(data)
     members: dict[tuple[str, str, str], Member] = {}
     picked: dict[str, Trajectory] = {}
     outputs: set[str] = set()
@@ -141,7 +141,7 @@ def read(
             new_and_old = replaced.setdefault(size, ([], []))
             for known, value in zip(new_and_old, (values[size], old), strict=True):
                 known += [] if str(value) in known else [str(value)]
-        made = parse_trajectory(values, album, str(where))
+        made = parse_trajectory(values, library, str(where))
         key = (experiment.name, made.id, made.picture.name)  # sets share photographs, under names of their own
         if key in members and olds:
             continue  # of an axis of sizes, a profile that is named leaves one
@@ -167,8 +167,8 @@ def read(
         members=list(members.values()),
         trajectories=list(picked.values()),
         outputs=frozenset(outputs),
-        pixels=album.pixels,
-        notes=album.notes,
+        pixels=library.pixels,
+        notes=library.notes,
         replaced=[f"{key} {', '.join(new)} instead of {', '.join(old)}" for key, (new, old) in replaced.items()],
     )
 

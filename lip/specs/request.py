@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -99,69 +100,72 @@ class Request(BaseModel):
         return tuple(name for name in OFFICIAL if name in asked and name in known)
 
 
-def parse_trajectory(values: Mapping[str, Any], album: InputLibrary, where: str) -> Trajectory:
+def parse_trajectory(values: Mapping[str, Any], library: InputLibrary, where: str) -> Trajectory:
     """Turn flat keys into a trajectory. Raises InputError, its sentence beginning with `where`."""
     with location(where):
-        point = _made(Request, values)
-        kinds = _Kinds.of(point, values)
-        _check_words(point, kinds, values)
-        defects = point.defects(kinds.prior) if kinds.pretrained else point.defects(kinds.task, kinds.source)
-        prior = _prior(kinds.prior, point, defects, values, album)
+        asked = _Asked.of(_made(Request, values), values, library)
+        _check_words(asked)
+        prior = _prior(asked)
         if isinstance(prior, Pretrained):
-            point = point.model_copy(update={"size": prior.size})  # there is no other
-        here = _own(point, kinds, prior, defects, values, album)
-        there = _origin(here, point, kinds, prior, defects, values, album)
+            asked = replace(asked, request=asked.request.model_copy(update={"size": prior.size}))  # there is no other
+        here = _own(asked, prior)
+        there = _origin(here, asked, prior)
+        request = asked.request
         (own,) = here.pictures
-        levels = _levels(point, here.task, prior, own)
-        shares_init = "shared_init" in defects and here.task.shared_init
+        levels = _levels(request, here.task, prior, own)
+        shares_init = "shared_init" in asked.defects and here.task.shared_init
         chosen = Trajectory(
             picture=own,
             task=here.task,
             schedule=here.schedule,
             prior=prior,
-            pruner=point.pruner,
-            options=tuple((key, values[key]) for key in kinds.options if key in values),
-            rounds=0 if levels else 16 if point.rounds is None else point.rounds,
+            pruner=request.pruner,
+            options=tuple((key, values[key]) for key in asked.options if key in values),
+            rounds=0 if levels else 16 if request.rounds is None else request.rounds,
             levels=levels,
-            covers=point.covers,
-            seed=point.seed,
-            theta_seed=0 if shares_init else point.theta_seed,
-            z_seed=point.z_seed,
-            noise_seed=point.noise_seed,
-            rewind=point.rewind,
+            covers=request.covers,
+            seed=request.seed,
+            theta_seed=0 if shares_init else request.theta_seed,
+            z_seed=request.z_seed,
+            noise_seed=request.noise_seed,
+            rewind=request.rewind,
             origin=there if there.id != here.id else None,
-            compat=defects,
+            compat=asked.defects,
         )
         try:
             _ = chosen.fits  # made here, so that what a pruner has to say against its options comes before any work
         except ValidationError as error:
-            raise explained(error, kinds.keys) from error
+            raise explained(error, asked.keys) from error
         return chosen
 
 
 @dataclass(frozen=True)
-class _Kinds:
-    """The classes that a request is about, and the keys that they understand."""
+class _Asked:
+    """A request with the classes it is about, and the library that its names are looked up in."""
 
+    request: Request
+    values: Mapping[str, Any]
+    """The flat keys that the request was made of, those of its task, its prior and its schedule among them."""
+    library: InputLibrary
     task: type[Task]
     source: type[Task]
     prior: type[Prior]
     options: list[str]
 
     @classmethod
-    def of(cls, point: Request, values: Mapping[str, Any]) -> Self:
+    def of(cls, request: Request, values: Mapping[str, Any], library: InputLibrary) -> Self:
         priors = PRIORS | GENERATORS
         for key, name, known in (
-            ("task", point.task, TASKS),
-            ("source_task", point.source_task or point.task, TASKS),
-            ("prior", point.prior, list(priors)),
-            ("pruner", point.pruner, PRUNERS),
+            ("task", request.task, TASKS),
+            ("source_task", request.source_task or request.task, TASKS),
+            ("prior", request.prior, list(priors)),
+            ("pruner", request.pruner, PRUNERS),
         ):
             if name not in known:
                 raise InputError(f"{key}: there is no {key} {name!r}; {nearest(name, list(known))}")
-        prior = priors[point.prior]
-        source = Generate if issubclass(prior, Pretrained) else TASKS[point.source_task or point.task]
-        return cls(TASKS[point.task], source, prior, _options(point.pruner, values))
+        prior = priors[request.prior]
+        source = Generate if issubclass(prior, Pretrained) else TASKS[request.source_task or request.task]
+        return cls(request, values, library, TASKS[request.task], source, prior, _options(request.pruner, values))
 
     @property
     def pretrained(self) -> bool:
@@ -169,113 +173,107 @@ class _Kinds:
 
     @property
     def keys(self) -> list[str]:
+        """All keys that go with these classes."""
         owners: list[type[BaseModel]] = [Request, self.task, self.prior, self.task.training, self.source.training]
         return [key for owner in owners for key in owner.model_fields if key not in MADE_HERE] + self.options
 
+    @cached_property
+    def defects(self) -> tuple[Defect, ...]:
+        return self.request.defects(*([self.prior] if self.pretrained else [self.task, self.source]))
 
-def _check_words(point: Request, kinds: _Kinds, values: Mapping[str, Any]) -> None:
+
+def _check_words(asked: _Asked) -> None:
     """Refuse keys and names that do not go with the task, the prior or the pruner."""
-    for key in values:
-        if key not in kinds.keys:
-            raise InputError(f"there is no key {key!r}; {nearest(key, kinds.keys)}")
-    for name in point.compat if isinstance(point.compat, list) else []:
+    request, keys, estimator = asked.request, asked.keys, asked.values.get("estimator")
+    for key in asked.values:
+        if key not in keys:
+            raise InputError(f"there is no key {key!r}; {nearest(key, keys)}")
+    for name in request.compat if isinstance(request.compat, list) else []:
         if name not in OFFICIAL:
             raise InputError(f"compat: the released code has no {name!r}; {nearest(name, OFFICIAL)}")
-    for owner in (kinds.task, kinds.source):
-        if owner.pruners and point.pruner not in owner.pruners:
+    for owner in (asked.task, asked.source):
+        if owner.pruners and request.pruner not in owner.pruners:
             usable = ", ".join(owner.pruners)
-            raise InputError(f"pruner: {point.pruner} cannot prune for {owner.kind}; use {usable}")
+            raise InputError(f"pruner: {request.pruner} cannot prune for {owner.kind}; use {usable}")
     for key in ("source_image", "source_data", "source_task"):
-        if getattr(point, key) and not (kinds.pretrained or PRUNERS[point.pruner].borrows):
-            raise InputError(f"{key}: {point.pruner} takes no masks from elsewhere; use pruner: imp")
-    if point.mask and "hole" not in kinds.task.model_fields:
-        raise InputError(f"mask: {point.task} has no use for one; use task: inpaint, or remove it")
-    if Sense in (kinds.task, kinds.source) and not (kinds.pretrained or values.get("estimator") == "least_squares"):
+        if getattr(request, key) and not (asked.pretrained or PRUNERS[request.pruner].borrows):
+            raise InputError(f"{key}: {request.pruner} takes no masks from elsewhere; use pruner: imp")
+    if request.mask and "hole" not in asked.task.model_fields:
+        raise InputError(f"mask: {request.task} has no use for one; use task: inpaint, or remove it")
+    if Sense in (asked.task, asked.source) and not (asked.pretrained or estimator == "least_squares"):
         raise InputError("estimator: only generators have a tournament of codes; use least_squares")
-    if point.parameters and kinds.source.key != kinds.task.key:
-        raise InputError(f"parameters: masks of {kinds.source.kind} are of another network; use sparsities")
-    if not _names(point, kinds.task, ""):
-        raise InputError(f"the key {kinds.task.key!r} is missing; add it")
-    if not _names(point, kinds.source, "source_") and kinds.source.key != kinds.task.key:
-        key = kinds.source.key
-        raise InputError(f"the key 'source_{key}' is missing; say which {key} {kinds.source.kind} is of")
+    if request.parameters and asked.source.key != asked.task.key:
+        raise InputError(f"parameters: masks of {asked.source.kind} are of another network; use sparsities")
+    if not _names(request, asked.task, ""):
+        raise InputError(f"the key {asked.task.key!r} is missing; add it")
+    if not _names(request, asked.source, "source_") and asked.source.key != asked.task.key:
+        key = asked.source.key
+        raise InputError(f"the key 'source_{key}' is missing; say which {key} {asked.source.kind} is of")
 
 
-def _own(
-    point: Request,
-    kinds: _Kinds,
-    prior: Prior,
-    defects: tuple[Defect, ...],
-    values: Mapping[str, Any],
-    album: InputLibrary,
-) -> Origin:
+def _own(asked: _Asked, prior: Prior) -> Origin:
     """Return what the trajectory itself is fitted to, and how."""
-    (name, *_) = _names(point, kinds.task, "")
-    picture = _picture(kinds.task, name, prior, point, album)
-    hole = point.mask and album.mask(point.mask, point.size, prior.multiple, picture)
-    task = _made(kinds.task, {**_released(kinds.task, defects), **values, "hole": hole})
-    schedule = _schedule(task, prior, point, values)
+    request = asked.request
+    (name, *_) = _names(request, asked.task, "")
+    picture = _picture(asked.task, name, prior, asked)
+    hole = request.mask and asked.library.mask(request.mask, request.size, prior.multiple, picture)
+    task = _made(asked.task, {**_released(asked.task, asked.defects), **asked.values, "hole": hole})
+    schedule = _schedule(task, prior, asked)
     _check_size(picture, task, prior)
-    if point.rewind and round(schedule.steps * point.rewind / 100) == 0:
+    if request.rewind and round(schedule.steps * request.rewind / 100) == 0:
         least = 100 / schedule.steps
         raise InputError(
-            f"rewind: {point.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
+            f"rewind: {request.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
         )
-    if point.rewind and task.keeps_weights:
-        raise InputError(f"rewind: {point.task} goes on from trained weights; use 0, or remove rewind_none")
+    if request.rewind and task.keeps_weights:
+        raise InputError(f"rewind: {request.task} goes on from trained weights; use 0, or remove rewind_none")
     return Origin(pictures=(picture,), task=task, schedule=schedule)
 
 
-def _origin(
-    here: Origin,
-    point: Request,
-    kinds: _Kinds,
-    prior: Prior,
-    defects: tuple[Defect, ...],
-    values: Mapping[str, Any],
-    album: InputLibrary,
-) -> Origin:
+def _origin(here: Origin, asked: _Asked, prior: Prior) -> Origin:
     """Return where its masks come from: `here`, unless the keys say otherwise."""
-    names = _names(point, kinds.source, "source_")
-    sources = tuple(_picture(kinds.source, name, prior, point, album) for name in names) or here.pictures
-    if kinds.source.key == kinds.task.key == "image":
+    request = asked.request
+    names = _names(request, asked.source, "source_")
+    sources = tuple(_picture(asked.source, name, prior, asked) for name in names) or here.pictures
+    if asked.source.key == asked.task.key == "image":
         _check_sources(sources, here.pictures[0])
-    there = here.replace(pictures=sources, codes=point.codes if len(sources) > 1 else "shared")
-    if kinds.source is not kinds.task:
-        task = _made(kinds.source, _released(kinds.source, defects))
-        there = there.replace(task=task, schedule=_schedule(task, prior, point, values))
+    there = here.replace(pictures=sources, codes=request.codes if len(sources) > 1 else "shared")
+    if asked.source is not asked.task:
+        task = _made(asked.source, _released(asked.source, asked.defects))
+        there = there.replace(task=task, schedule=_schedule(task, prior, asked))
     for picture in sources:
         _check_size(picture, there.task, prior)
     if isinstance(prior, Pretrained):
         there = there.replace(prior=prior.as_trained())
-        _check_generator(prior, point, here.pictures[0], there, album)
-    if "backtrack" in defects and len(sources) > 1:
+        _check_generator(prior, asked, here.pictures[0], there)
+    if "backtrack" in asked.defects and len(sources) > 1:
         there = there.replace(schedule=there.schedule.replace(backtrack=None))
     return there
 
 
-def _picture(task: type[Task], name: str, prior: Prior, point: Request, album: InputLibrary) -> Picture:
+def _picture(task: type[Task], name: str, prior: Prior, asked: _Asked) -> Picture:
     """Load what a name stands for. Raises InputError when that is nothing the prior can take."""
+    request, library = asked.request, asked.library
     if issubclass(task, Generate):
         if not isinstance(prior, Pretrained):
             raise InputError(f"prior: {prior.kind} is no generator of faces; use prior: dcgan or pggan")
-        return album.faces(name, prior.size, point.share, point.crop)
+        return library.faces(name, prior.size, request.share, request.crop)
     if issubclass(task, Classify):
         if not isinstance(prior, Hourglass):
             raise InputError(f"prior: {prior.kind} cannot classify; use prior: hourglass")
-        if point.data_size <= prior.multiple:
+        if request.data_size <= prior.multiple:
             raise InputError(
                 f"data_size: a net of {prior.scales} scales needs at least {prior.multiple + 1} pixels, not "
-                f"{point.data_size}; use a larger size or fewer scales"
+                f"{request.data_size}; use a larger size or fewer scales"
             )
-        return album.data_set(name, point.data_size)
+        return library.data_set(name, request.data_size)
     assert issubclass(task, Degradation)
     if name.startswith(HELD_OUT):
-        if not (point.source_data and point.size):
+        if not (request.source_data and request.size):
             raise InputError(f"image {name} is one of a generator's faces; say which those are, with source_data")
         number = name.removeprefix(HELD_OUT)
-        return album.held_out(number, point.source_data, point.size, point.share, point.crop)
-    taken = album.picture(name, point.size, prior.multiple, task.half_pixel)
+        return library.held_out(number, request.source_data, request.size, request.share, request.crop)
+    taken = library.picture(name, request.size, prior.multiple, task.half_pixel)
     for whose, least, remedy in (
         ("the net", prior.smallest, "a larger image, a larger size or fewer scales"),
         ("SSIM", SSIM_WINDOW, "a larger image or a larger size"),
@@ -293,53 +291,50 @@ def _check_size(picture: Picture, task: Task, prior: Prior) -> None:
         raise InputError(objection)
 
 
-def _prior(
-    prior: type[Prior],
-    point: Request,
-    defects: tuple[Defect, ...],
-    values: Mapping[str, Any],
-    album: InputLibrary,
-) -> Prior:
+def _prior(asked: _Asked) -> Prior:
+    request, prior = asked.request, asked.prior
     if not issubclass(prior, Pretrained):
-        if point.checkpoint:
+        if request.checkpoint:
             usable = " or ".join(GENERATORS)
-            raise InputError(f"checkpoint: {point.prior} is trained from scratch; remove it, or use prior: {usable}")
-        return _made(prior, values)
-    found = _checkpoint(point.checkpoint, album)
-    made_here = {"checkpoint": found and found.id, "raw": "raw_generator" in defects}
-    return _made(prior, {**values, **made_here})
+            raise InputError(f"checkpoint: {request.prior} is trained from scratch; remove it, or use prior: {usable}")
+        return _made(prior, asked.values)
+    found = _checkpoint(asked)
+    made_here = {"checkpoint": found and found.id, "raw": "raw_generator" in asked.defects}
+    return _made(prior, {**asked.values, **made_here})
 
 
-def _checkpoint(name: str | None, album: InputLibrary) -> Checkpoint | None:
+def _checkpoint(asked: _Asked) -> Checkpoint | None:
+    name = asked.request.checkpoint
     with location("checkpoint"):
-        return album.checkpoint(name) if name else None
+        return asked.library.checkpoint(name) if name else None
 
 
-def _check_generator(prior: Pretrained, point: Request, own: Picture, tuning: Origin, album: InputLibrary) -> None:
+def _check_generator(prior: Pretrained, asked: _Asked, own: Picture, tuning: Origin) -> None:
+    request = asked.request
     (seen,) = tuning.pictures
     assert isinstance(tuning.schedule, Adversarial)
-    if point.source_task not in (None, Generate.kind):
+    if request.source_task not in (None, Generate.kind):
         raise InputError(f"source_task: tickets of {prior.kind} are found by training it; remove it")
-    if point.rewind:
+    if request.rewind:
         raise InputError(f"rewind: {prior.kind} goes back to its pre-trained weights; use 0")
     if own.channels != seen.channels:
         raise InputError(
             f"{own.name} has {own.channels} channels and the faces of {seen.name} have {seen.channels}; use "
             "images that are both grey or both in colour"
         )
-    if found := _checkpoint(point.checkpoint, album):
+    if found := _checkpoint(asked):
         with location("checkpoint"):
-            check(found, prior.networks(seen.channels), point.prior)
+            check(found, prior.networks(seen.channels), request.prior)
     elif not tuning.schedule.pretraining:
         raise InputError(f"{prior.kind} has no pre-trained weights; give a checkpoint, or pretraining")
 
 
-def _names(point: Request, task: type[Task], prefix: str) -> list[str]:
+def _names(request: Request, task: type[Task], prefix: str) -> list[str]:
     """Return the names of what a task is fitted to."""
     for key in ("image", "data"):
-        if key != task.key and getattr(point, prefix + key):
+        if key != task.key and getattr(request, prefix + key):
             raise InputError(f"{prefix}{key}: {task.kind} is fitted to {prefix}{task.key}; remove it")
-    names = getattr(point, prefix + task.key)
+    names = getattr(request, prefix + task.key)
     return [names] if isinstance(names, str) else names or []
 
 
@@ -367,36 +362,37 @@ def _options(pruner: str, values: Mapping[str, Any]) -> list[str]:
     return own
 
 
-def _levels(point: Request, task: Task, prior: Prior, own: Picture) -> tuple[Level, ...]:
-    if point.rounds is not None and (point.sparsities or point.parameters):
-        key = "sparsities" if point.sparsities else "parameters"
+def _levels(request: Request, task: Task, prior: Prior, own: Picture) -> tuple[Level, ...]:
+    if request.rounds is not None and (request.sparsities or request.parameters):
+        key = "sparsities" if request.sparsities else "parameters"
         raise InputError(f"{key}: levels stand instead of rounds; remove one of the two")
     for key in ("sparsities", "parameters"):
-        if twice := [level for level, count in Counter(getattr(point, key)).items() if count > 1]:
+        if twice := [level for level, count in Counter(getattr(request, key)).items() if count > 1]:
             raise InputError(f"{key}: {twice[0]} stands here twice; remove one")
-    for sparsity in point.sparsities:
+    for sparsity in request.sparsities:
         if not 0 < sparsity < 1:
             raise InputError(f"sparsities: {sparsity:g} is no fraction; use one between 0 and 1, such as 0.9")
-    if point.parameters:
-        covered, all_of_them = task.counts(prior, own, point.covers)
+    if request.parameters:
+        covered, all_of_them = task.counts(prior, own, request.covers)
         least = all_of_them - covered + 1
-        for count in point.parameters:
+        for count in request.parameters:
             if not least <= count <= all_of_them:
                 raise InputError(
                     f"parameters: no ticket of {prior.kind} has {count:,}; use {least:,} to {all_of_them:,}"
                 )
-    levels = [Level(sparsity=sparsity) for sparsity in point.sparsities]
-    return tuple(levels + [Level(parameters=count) for count in point.parameters])
+    levels = [Level(sparsity=sparsity) for sparsity in request.sparsities]
+    return tuple(levels + [Level(parameters=count) for count in request.parameters])
 
 
-def _schedule(task: Task, prior: Prior, point: Request, values: Mapping[str, Any]) -> Training:
+def _schedule(task: Task, prior: Prior, asked: _Asked) -> Training:
+    request = asked.request
     named = dict(task.schedules())
     if isinstance(paper := named["paper"], Schedule):
         named["sgld"] = paper.sgld()
     published = prior.published(str(task.kind))
     named |= published
-    defects = point.defects(type(task))
-    name = "lip" if "schedule" in defects and point.schedule == "paper" else point.schedule
+    defects = request.defects(type(task))
+    name = "lip" if "schedule" in defects and request.schedule == "paper" else request.schedule
     if name not in named:
         raise InputError(
             f"schedule: there is no schedule {name!r} for {task.kind} with {prior.kind}; use {' or '.join(named)}"
@@ -406,7 +402,7 @@ def _schedule(task: Task, prior: Prior, point: Request, values: Mapping[str, Any
         chosen = chosen if name in published else prior.schedule(chosen)
         if "backtrack" in defects and isinstance(task, Degradation):
             chosen = task.released_backtracking(chosen)
-    made = _made(type(chosen), {**dict(chosen), **values})
+    made = _made(type(chosen), {**dict(chosen), **asked.values})
     if not task.trains(prior):
         own = prior.schedule(Schedule())
         idle = [key for key in OF_WEIGHTS if getattr(made, key) != getattr(own, key)]

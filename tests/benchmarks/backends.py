@@ -27,18 +27,18 @@ ROUNDS = (0, 5, 10, 14)
 
 def main(seeds: int) -> None:
     torch.set_num_threads(1)
-    album = InputLibrary()
+    library = InputLibrary()
     values = {"image": "astronaut", "size": 32, "width": 16, "scales": 4, "steps": 400, "rounds": max(ROUNDS)}
     differences: dict[tuple[int, str], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(folder)
         for seed in track(range(seeds), "fitting", console=Console(stderr=True)):
-            fits = parse_trajectory({**values, "seed": seed}, album, "benchmark").fits
+            fits = parse_trajectory({**values, "seed": seed}, library, "benchmark").fits
             for fit in fits:
-                run_fit(fit, album.pixels, ledger, backend="dense")
+                run_fit(fit, library.pixels, ledger, backend="dense")
             for k in ROUNDS:
                 (dense,) = ledger.fits(ids=[fits[k].id]).to_pylist()
-                model = Restoration(fits[k], album.pixels)
+                model = Restoration(fits[k], library.pixels)
                 mask = build_mask(fits[k], model, ledger)
                 compiled = train(model, mask, backend="numba").scores
                 for which in ("peak_ema", "last_ema"):

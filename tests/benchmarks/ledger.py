@@ -24,10 +24,10 @@ from lip.training.run import build_model
 
 
 def main(count: int) -> None:
-    album = InputLibrary()
+    library = InputLibrary()
     values = {"image": "astronaut", "size": 32, "width": 8, "scales": 2, "steps": 60, "pruner": "random", "rounds": 1}
-    fits = [parse_trajectory({**values, "seed": seed}, album, "benchmark").fits[1] for seed in range(count)]
-    model = build_model(fits[0], album.pixels)
+    fits = [parse_trajectory({**values, "seed": seed}, library, "benchmark").fits[1] for seed in range(count)]
+    model = build_model(fits[0], library.pixels)
     mask = Mask.dense(model.layers)
     trained = train(model, mask)
     table = Table("what", "seconds", "ms a fit", title=f"{count} fits")

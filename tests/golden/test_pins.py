@@ -95,9 +95,9 @@ def values_of(case: str) -> dict[str, Any]:
 def measured(case: str, folder: Path) -> dict[str, Any]:
     """The last fit of a case: its id and its numbers."""
     torch.set_num_threads(1)
-    album, ledger = InputLibrary(), Ledger(folder)
-    fit = parse_trajectory(values_of(case), album, case).fits[-1]
-    run_fit(fit, album.pixels, ledger, backend="dense")
+    library, ledger = InputLibrary(), Ledger(folder)
+    fit = parse_trajectory(values_of(case), library, case).fits[-1]
+    run_fit(fit, library.pixels, ledger, backend="dense")
     (row,) = ledger.fits(["id", *COLUMNS], [fit.id]).to_pylist()
     return row
 

@@ -43,11 +43,11 @@ def test_a_task_crops_an_image_where_deep_image_prior_crops_it(tmp_path: Path, s
 
 def test_an_album_holds_one_image_as_either_task_crops_it(tmp_path: Path, arrays) -> None:
     Image.fromarray(arrays["tall"]).save(tmp_path / "tall.png")
-    album = InputLibrary()
-    even, down = (album.picture(str(tmp_path / "tall.png"), None, 32, half_pixel) for half_pixel in ("even", "down"))
+    library = InputLibrary()
+    even, down = (library.picture(str(tmp_path / "tall.png"), None, 32, half_pixel) for half_pixel in ("even", "down"))
     first, rows = arrays["tall_hr_rows"]
-    assert np.array_equal(album.pixels[even.pixels], arrays["tall"][first : first + rows, 2:34])
-    assert np.array_equal(album.pixels[down.pixels], arrays["tall"][first - 1 : first - 1 + rows, 2:34])
+    assert np.array_equal(library.pixels[even.pixels], arrays["tall"][first : first + rows, 2:34])
+    assert np.array_equal(library.pixels[down.pixels], arrays["tall"][first - 1 : first - 1 + rows, 2:34])
 
 
 @pytest.mark.parametrize("factor", [4, 8])

@@ -57,12 +57,12 @@ SENSE = {"task": "sense", "measurements": 60, "corrupted": 2}
 
 
 @pytest.fixture(scope="module")
-def album() -> InputLibrary:
+def library() -> InputLibrary:
     return InputLibrary()
 
 
-def made(album: InputLibrary, **values: Any) -> Trajectory:
-    return parse_trajectory({**SMALL["dcgan"], **POINT, **SENSE, **values}, album, "demo.yaml")
+def made(library: InputLibrary, **values: Any) -> Trajectory:
+    return parse_trajectory({**SMALL["dcgan"], **POINT, **SENSE, **values}, library, "demo.yaml")
 
 
 def test_every_generator_is_tested() -> None:
@@ -310,10 +310,10 @@ def test_measurements_are_what_they_are_said_to_be() -> None:
     assert torch.allclose(task.residuals(clean, system, rows)[:, 0], residuals[rows], rtol=1e-4, atol=1e-4)
 
 
-def test_a_recovery_is_the_tournament_of_the_definition(album: InputLibrary) -> None:
+def test_a_recovery_is_the_tournament_of_the_definition(library: InputLibrary) -> None:
     """Two codes take turns, row by row: the first descends, then the second ascends, on its median block's mean."""
-    fit = made(album, measurements=65, lr=0.05).fits[0]  # three blocks, and five rows left over
-    recovery = Recovery(fit, album.pixels)
+    fit = made(library, measurements=65, lr=0.05).fits[0]  # three blocks, and five rows left over
+    recovery = Recovery(fit, library.pixels)
     trained = recovery.train(Mask.dense(recovery.layers))
     first, second = (code[None].clone().requires_grad_() for code in recovery._prior.codes(2, recovery.stream("z")))
     optimisers = [torch.optim.Adam([code], 0.05) for code in (first, second)]
@@ -334,12 +334,12 @@ def test_a_recovery_is_the_tournament_of_the_definition(album: InputLibrary) -> 
     assert not np.allclose(trained.outputs["last"], last[1], atol=1e-2)
 
 
-def test_the_median_of_means_survives_what_least_squares_does_not(album: InputLibrary) -> None:
+def test_the_median_of_means_survives_what_least_squares_does_not(library: InputLibrary) -> None:
     values = {"measurements": 200, "steps": 150, "lr": 0.05, "rounds": 0}
     errors = {}
     for estimator in ("median_of_means", "least_squares"):
-        fit = made(album, corrupted=4, estimator=estimator, **values).fits[0]
-        recovery = Recovery(fit, album.pixels)
+        fit = made(library, corrupted=4, estimator=estimator, **values).fits[0]
+        recovery = Recovery(fit, library.pixels)
         target = recovery.net.eval()(recovery._prior.codes(1, torch.Generator().manual_seed(5))).detach()
         recovery.clean = target
         recovery.observation = recovery.task.observe(target, recovery.stream("observation"))
@@ -356,17 +356,17 @@ def generator(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_every_mask_is_tuned_from_the_same_weights_and_then_recovers(
-    album: InputLibrary, generator: dict[str, Any], tmp_path: Path
+    library: InputLibrary, generator: dict[str, Any], tmp_path: Path
 ) -> None:
     ledger = Ledger(tmp_path / "ledger")
     trajectories = [
-        made(album, **generator),
-        made(album, **generator, pruner="random"),
-        parse_trajectory({**generator, **POINT, "task": "inpaint", "mask": "text"}, album, "demo.yaml"),
+        made(library, **generator),
+        made(library, **generator, pruner="random"),
+        parse_trajectory({**generator, **POINT, "task": "inpaint", "mask": "text"}, library, "demo.yaml"),
     ]
     for trajectory in trajectories:
         for fit in trajectory.fits:
-            run_fit(fit, album.pixels, ledger)
+            run_fit(fit, library.pixels, ledger)
     imp, random, inpaint = ([fit.start for fit in trajectory.fits] for trajectory in trajectories)
     assert imp == inpaint, "what is recovered does not change what tickets are found"
     assert imp[0] == random[0]
@@ -392,52 +392,52 @@ def test_every_mask_is_tuned_from_the_same_weights_and_then_recovers(
     assert len(row["curve_loss"]) == 3
 
 
-def test_recovering_moves_the_code_and_nothing_else(album: InputLibrary, tmp_path: Path) -> None:
+def test_recovering_moves_the_code_and_nothing_else(library: InputLibrary, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
-    fit = made(album).fits[0]
-    run_fit(fit.start, album.pixels, ledger)
-    recovery = Recovery(fit, album.pixels)
+    fit = made(library).fits[0]
+    run_fit(fit.start, library.pixels, ledger)
+    recovery = Recovery(fit, library.pixels)
     weights = ledger.weights(fit.start)
     recovery.train(Mask.dense(recovery.layers), weights)
     averaged = checkpoint.part(weights, "averaged")
     assert all(torch.equal(averaged[key], value) for key, value in recovery.net.state_dict().items())
     assert not fit.yields_ticket
-    raw = made(album, compat=["raw_generator"]).fits[0]
+    raw = made(library, compat=["raw_generator"]).fits[0]
     assert raw.start == fit.start
-    recovery = Recovery(raw, album.pixels)
+    recovery = Recovery(raw, library.pixels)
     recovery.train(Mask.dense(recovery.layers), weights)
     last = checkpoint.part(weights, "generator")
     assert all(torch.equal(last[key], value) for key, value in recovery.net.state_dict().items())
 
 
-def test_of_several_codes_the_one_that_fits_best_is_kept(album: InputLibrary) -> None:
-    one, three = (Recovery(made(album, restarts=n).fits[0], album.pixels) for n in (1, 3))
+def test_of_several_codes_the_one_that_fits_best_is_kept(library: InputLibrary) -> None:
+    one, three = (Recovery(made(library, restarts=n).fits[0], library.pixels) for n in (1, 3))
     single, best = (recovery.train(Mask.dense(recovery.layers)) for recovery in (one, three))
     assert best.loss <= single.loss
-    assert made(album, restarts=3).fits[0].start == made(album).fits[0].start
+    assert made(library, restarts=3).fits[0].start == made(library).fits[0].start
 
 
-def test_a_checkpoint_is_where_every_fit_starts(album: InputLibrary, tmp_path: Path) -> None:
+def test_a_checkpoint_is_where_every_fit_starts(library: InputLibrary, tmp_path: Path) -> None:
     """Its critic is trained first where it has none, with the generator as it is."""
     net = Dcgan(size=16, width=4).build(1)
     state = {key.replace("blocks", "generator_deconv"): value for key, value in net.state_dict().items()}
     torch.save(state, tmp_path / "face.pt")
-    trajectory = made(album, checkpoint=str(tmp_path / "face.pt"))
+    trajectory = made(library, checkpoint=str(tmp_path / "face.pt"))
     ledger = Ledger(tmp_path / "ledger")
     tuned = trajectory.fits[1].start
-    run_fit(tuned.start, album.pixels, ledger)
+    run_fit(tuned.start, library.pixels, ledger)
     before = ledger.weights(tuned.start)
     for part in ("generator", "averaged"):
         assert all(torch.equal(before[f"{part}.{key}"], value) for key, value in net.state_dict().items())
-    fresh = Generation(tuned, album.pixels)
+    fresh = Generation(tuned, library.pixels)
     assert torch.equal(fresh.net.state_dict()["blocks.0.0.weight"], net.state_dict()["blocks.0.0.weight"])
     assert not torch.equal(before["critic.decision.weight"], fresh.critic.state_dict()["decision.weight"])
-    assert made(album, checkpoint=str(tmp_path / "face.pt"), pretraining=0).fits[0].start.start is None
+    assert made(library, checkpoint=str(tmp_path / "face.pt"), pretraining=0).fits[0].start.start is None
 
 
-def test_running_statistics_are_those_of_the_weights_in_the_end(album: InputLibrary) -> None:
-    fit = made(album, batch=8).fits[0].start
-    generation = Generation(fit, album.pixels)
+def test_running_statistics_are_those_of_the_weights_in_the_end(library: InputLibrary) -> None:
+    fit = made(library, batch=8).fits[0].start
+    generation = Generation(fit, library.pixels)
     generation.train(Mask.dense(generation.layers))
     for net in (generation.net, generation.averaged):
         first = net.blocks[0]
@@ -446,22 +446,22 @@ def test_running_statistics_are_those_of_the_weights_in_the_end(album: InputLibr
         assert torch.allclose(first[1].running_var, maps.var(dim=(0, 2, 3)), rtol=0.3)
 
 
-def test_tuning_is_repeatable_and_the_released_way_is_another(album: InputLibrary) -> None:
+def test_tuning_is_repeatable_and_the_released_way_is_another(library: InputLibrary) -> None:
     def weights(fit: Fit) -> torch.Tensor:
-        generation = Generation(fit, album.pixels)
+        generation = Generation(fit, library.pixels)
         return generation.train(Mask.dense(generation.layers)).weights["generator.blocks.1.0.weight"]
 
-    fit, released = (made(album, compat=compat).fits[0].start for compat in ([], ["gan_batch"]))
+    fit, released = (made(library, compat=compat).fits[0].start for compat in ([], ["gan_batch"]))
     assert torch.equal(weights(fit), weights(fit))
     assert not torch.equal(weights(fit), weights(released))
 
 
 def test_an_untrained_prior_senses_by_least_squares(tmp_path: Path) -> None:
-    album, ledger = InputLibrary(), Ledger(tmp_path / "ledger")
+    library, ledger = InputLibrary(), Ledger(tmp_path / "ledger")
     point = {**SENSE, "estimator": "least_squares", "image": "camera", "size": 16, "width": 4, "scales": 2}
-    fits = parse_trajectory({**point, "corrupted": 0, "steps": 20, "rounds": 1}, album, "demo.yaml").fits
+    fits = parse_trajectory({**point, "corrupted": 0, "steps": 20, "rounds": 1}, library, "demo.yaml").fits
     for fit in fits:
-        run_fit(fit, album.pixels, ledger)
+        run_fit(fit, library.pixels, ledger)
     row = ledger.fits(ids=[fits[1].id]).to_pylist()[0]
     assert row["curve_loss"][-1] < row["curve_loss"][0]
     assert row["psnr_last"] > 0
@@ -511,25 +511,25 @@ def test_only_one_matrix_of_measurements_is_there_at_a_time(tmp_path: Path, monk
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_sentence(
-    album: InputLibrary, values: dict[str, Any], sentence: str
+    library: InputLibrary, values: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(InputError, match=sentence):
-        made(album, **values)
+        made(library, **values)
 
 
 def test_an_album_tells_crops_of_one_face_apart() -> None:
-    album = InputLibrary()
-    face = {(share, crop): album.held_out("0", "lfw", 16, share, crop) for share in (0.4, 0.9) for crop in (1.0, 0.5)}
+    library = InputLibrary()
+    face = {(share, crop): library.held_out("0", "lfw", 16, share, crop) for share in (0.4, 0.9) for crop in (1.0, 0.5)}
     assert len({picture.pixels for picture in face.values()}) == 4
-    assert {picture.pixels for picture in face.values()} <= album.pixels.keys()
+    assert {picture.pixels for picture in face.values()} <= library.pixels.keys()
 
 
-def test_other_priors_generate_no_faces_and_have_no_checkpoint(album: InputLibrary) -> None:
+def test_other_priors_generate_no_faces_and_have_no_checkpoint(library: InputLibrary) -> None:
     with pytest.raises(InputError, match="prior: hourglass is no generator of faces; use prior: dcgan or pggan"):
-        parse_trajectory({"task": "generate", "data": "lfw"}, album, "demo.yaml")
+        parse_trajectory({"task": "generate", "data": "lfw"}, library, "demo.yaml")
     with pytest.raises(InputError, match="checkpoint: hourglass is trained from scratch; remove it"):
-        parse_trajectory({"image": "astronaut", "checkpoint": "face.pt"}, album, "demo.yaml")
+        parse_trajectory({"image": "astronaut", "checkpoint": "face.pt"}, library, "demo.yaml")
     with pytest.raises(InputError, match="estimator: only generators have a tournament of codes; use least_squares"):
-        parse_trajectory({"image": "astronaut", "task": "sense", "size": 64}, album, "demo.yaml")
+        parse_trajectory({"image": "astronaut", "task": "sense", "size": 64}, library, "demo.yaml")
     with pytest.raises(InputError, match="one of a generator's faces; say which those are, with source_data"):
-        parse_trajectory({"image": "held-out/0"}, album, "demo.yaml")
+        parse_trajectory({"image": "held-out/0"}, library, "demo.yaml")

@@ -30,16 +30,16 @@ from lip.masks import Mask
 from lip.training.run import build_model, run_fit
 
 torch.set_num_threads(1)
-album = InputLibrary(None)
+library = InputLibrary(None)
 sizes = {"size": 32, "width": 8, "scales": 3, "steps": 30}
 asked = {"image": "astronaut", "task": "denoise", "sigma": 25, "pruner": "imp", "seed": 0, "rounds": 1, **sizes}
-fits = parse_trajectory(asked, album, "test").fits
+fits = parse_trajectory(asked, library, "test").fits
 choose("numba", "cpu")
 ledger = Ledger(sys.argv[1])
 with event.install_recorder("numba:compile") as compiled:
     for fit in fits:
-        run_fit(fit, album.pixels, ledger, backend="numba")
-model = build_model(fits[0], album.pixels)
+        run_fit(fit, library.pixels, ledger, backend="numba")
+model = build_model(fits[0], library.pixels)
 model.accelerate(model.prune(Mask.dense(model.layers)))
 model.loss(model.output(model.stream("jitter"))).backward()
 print(json.dumps({

@@ -67,21 +67,21 @@ def test_images_are_cropped_to_what_the_prior_needs() -> None:
 
 
 def test_an_album_hands_out_the_pixels_of_the_pictures_it_has_shown(photo: np.ndarray) -> None:
-    album = InputLibrary()
-    point = parse_trajectory({"image": "cat.png", "source_image": "dog.png", **SMALL}, album, "demo.yaml")
+    library = InputLibrary()
+    point = parse_trajectory({"image": "cat.png", "source_image": "dog.png", **SMALL}, library, "demo.yaml")
     assert point.origin is not None
-    assert album.pixels.keys() == {point.picture.pixels, point.origin.pictures[0].pixels}
-    assert np.array_equal(album.pixels[point.picture.pixels], photo)
-    assert album.notes == []
-    album.picture("cat.png", 16, 4)
-    assert album.notes == ["cat.png: resized 32x32 to 16x16"]
+    assert library.pixels.keys() == {point.picture.pixels, point.origin.pictures[0].pixels}
+    assert np.array_equal(library.pixels[point.picture.pixels], photo)
+    assert library.notes == []
+    library.picture("cat.png", 16, 4)
+    assert library.notes == ["cat.png: resized 32x32 to 16x16"]
 
 
 def test_an_album_reads_each_file_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    album = InputLibrary()
-    album.picture("cat.png", None, 4)
+    library = InputLibrary()
+    library.picture("cat.png", None, 4)
     monkeypatch.chdir("/")
-    assert album.picture("cat.png", None, 4).name == "cat.png"
+    assert library.picture("cat.png", None, 4).name == "cat.png"
 
 
 def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
