@@ -24,7 +24,7 @@ from sweeps.heartbeat import Heartbeat
 from sweeps.hooks import SchedulerSearcher, TrialCallback
 from sweeps.plan import Plan
 from sweeps.progress import Progress
-from sweeps.queue import Queue, shuffled
+from sweeps.queue import Queue
 from sweeps.scheduler import Scheduler
 from sweeps.trial import run_trial
 
@@ -37,10 +37,7 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, console: Console) 
     """
     remaining = plan.remaining_fits()
     needs = {key: [fit.id for fit in fits] for key, fits in remaining.items()}
-    with Heartbeat(plan.sweep, ledger) as heartbeat:
-        if heartbeat.has_company():
-            needs = shuffled(needs, heartbeat.name)
-            console.print("another run of this sweep is active; trajectories are shuffled to avoid duplicate work")
+    with Heartbeat(ledger) as heartbeat:
         queue = Queue(needs)
         with Progress(plan, queue, console) as progress:
             failures = Failures(ledger, progress)
@@ -51,7 +48,7 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, console: Console) 
                 pixels=plan.sweep.pixels,
                 outputs=plan.sweep.outputs,
                 storage=ledger.url,
-                heartbeat=heartbeat.name,
+                run=heartbeat.run,
                 backend=resources.backend,
             )
             _tune(trial, resources, SchedulerSearcher(scheduler), TrialCallback(scheduler, progress, heartbeat))

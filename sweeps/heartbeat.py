@@ -1,7 +1,8 @@
-"""Heartbeats: each run of a sweep keeps a small file in the storage that lists what it works on.
+"""Heartbeats: each run keeps a small file in the storage that lists what it works on.
 
-`status` finds runs by it, several runs of a sweep share the work by it, and a trial that can read it sees the same
-storage as its run.
+`status` finds runs by it, runs that share a storage tell by it which of them live (`sweeps.lease`), and a trial that
+can read it sees the same storage as its run. A heartbeat is as old as the storage says, so a run whose clock is wrong
+neither blocks others nor looks dead.
 """
 
 from __future__ import annotations
@@ -12,13 +13,11 @@ import platform
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 from typing import Any, Self
 
 from lip.ledger.filesystem import Storage
 from lip.ledger.ledger import Ledger
-from sweeps.spec import Sweep
 
 ALIVE_FOR = 60.0
 """Seconds after its last heartbeat for which a run counts as alive."""
@@ -27,43 +26,32 @@ DELETE_AFTER = 86_400.0
 INTERVAL = 10.0
 """Seconds between heartbeats."""
 
-
-@dataclass(frozen=True)
-class Beat:
-    """The heartbeat of a run, as read from the storage."""
-
-    age: float
-    """Seconds; infinite if the run is known to be dead."""
-    at: dict[str, str]
-    """Where the run is: a text for each trajectory (by id) that it works on."""
-
-    @property
-    def alive(self) -> bool:
-        """Tell whether the run counts as alive."""
-        return self.age < ALIVE_FOR
+_PREFIX = ".running-"
 
 
 class Heartbeat:
     """The heartbeat of this run; used as a context."""
 
-    def __init__(self, sweep: Sweep, ledger: Ledger) -> None:
-        self.name = f"{_prefix(sweep)}{uuid.uuid4().hex[:12]}.json"
-        """The file in the storage."""
+    def __init__(self, ledger: Ledger) -> None:
+        self.run = uuid.uuid4().hex[:12]
+        """The id of this run."""
         self.at: dict[str, str] = {}
-        """See `Beat.at`."""
+        """Where the run is: a text for each trajectory (by id) that it works on."""
         self._storage = ledger.storage
         self._written = -inf
 
     def __enter__(self) -> Self:
         self._write()
-        for name, beat in self._all().items():
-            if beat.age > DELETE_AFTER:  # a run whose clock is wrong writes its heartbeat again
+        times = self._storage.modified()
+        now = times.get(file_of(self.run), nan)
+        for name, written in times.items():
+            if name.startswith(_PREFIX) and abs(now - written) > DELETE_AFTER:
                 self._storage.remove(name)
         return self
 
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):
-            self._storage.remove(self.name)
+            self._storage.remove(file_of(self.run))
 
     def beat(self) -> None:
         """Write the heartbeat, if the last one is old enough."""
@@ -71,62 +59,49 @@ class Heartbeat:
             with suppress(OSError):  # trials that wait for the storage find the heartbeat before this one
                 self._write()
 
-    def has_company(self) -> bool:
-        """Tell whether another run of the sweep is alive."""
-        return any(beat.alive for name, beat in self._all().items() if name != self.name)
-
-    def _all(self) -> dict[str, Beat]:
-        return _read(self._storage, _prefix_of(self.name))
-
     def _write(self) -> None:
         self._written = time.monotonic()
-        content = {"time": time.time(), "at": self.at, "host": platform.node(), "process": os.getpid()}
-        self._storage.write(self.name, json.dumps(content).encode())
+        content = {"at": self.at, "host": platform.node(), "process": os.getpid()}
+        self._storage.write(file_of(self.run), json.dumps(content).encode())
 
 
-def running(ledger: Ledger, sweep: Sweep) -> dict[str, str]:
-    """Return the trajectories (by id) that living runs of a sweep work on, and where they are."""
+def file_of(run: str) -> str:
+    """Return the name of a run's heartbeat in the storage."""
+    return f"{_PREFIX}{run}.json"
+
+
+def is_alive(storage: Storage, name: str, age: float) -> bool:
+    """Tell whether the run with a heartbeat of this name and age (seconds) counts as alive."""
+    return abs(age) < ALIVE_FOR and not _is_killed(_read(storage, name))
+
+
+def running(storage: Storage) -> dict[str, str]:
+    """Return the trajectories (by id) that living runs work on, and where they are."""
     at: dict[str, str] = {}
-    for beat in _read(ledger.storage, _prefix(sweep)).values():
-        at |= beat.at if beat.alive else {}
+    for name, written in storage.modified().items():
+        if name.startswith(_PREFIX) and is_alive(storage, name, time.time() - written):
+            places = _read(storage, name).get("at")
+            at |= {key: str(place) for key, place in places.items()} if isinstance(places, dict) else {}
     return at
 
 
-def claimed_elsewhere(ledger: Ledger, own: str, key: str) -> bool:
-    """Tell whether a living run of the same sweep, earlier by name than `own`, works on a trajectory."""
-    with suppress(OSError):  # of a storage that cannot be reached
-        beats = _read(ledger.storage, _prefix_of(own))
-        return any(name < own and beat.alive and key in beat.at for name, beat in beats.items())
-    return False
-
-
-def _read(storage: Storage, prefix: str) -> dict[str, Beat]:
-    """Read the heartbeats of the runs of a sweep, by name."""
-    beats = {}
-    for name in storage.names():
-        if name.startswith(prefix):
-            with suppress(OSError, ValueError, KeyError, TypeError):  # being written, or not a heartbeat
-                content = json.loads(storage.read(name))
-                age = inf if _is_killed(content) else time.time() - content["time"]
-                beats[name] = Beat(age, dict(content["at"]))
-    return beats
+def _read(storage: Storage, name: str) -> dict[str, Any]:
+    """Read a heartbeat; empty if it is gone or is not one."""
+    with suppress(OSError, ValueError):
+        content = json.loads(storage.read(name))
+        return content if isinstance(content, dict) else {}
+    return {}
 
 
 def _is_killed(content: dict[str, Any]) -> bool:
     """Tell whether a heartbeat is of a process of this machine that no longer exists."""
-    if content.get("host") != platform.node():
+    process = content.get("process")
+    if content.get("host") != platform.node() or not isinstance(process, int):
         return False
     try:
-        os.kill(content["process"], 0)  # signal 0 only asks whether it exists
-    except OSError as error:  # PermissionError: it is somebody else's
-        return isinstance(error, ProcessLookupError)
+        os.kill(process, 0)  # signal 0 only asks whether it exists
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # it is somebody else's
+        return False
     return False
-
-
-def _prefix(sweep: Sweep) -> str:
-    """Return how the names of a sweep's heartbeats begin."""
-    return f".running-{sweep.name}.{sweep.profile}-"
-
-
-def _prefix_of(name: str) -> str:
-    return name[: name.rindex("-") + 1]

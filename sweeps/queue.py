@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import count
 from math import inf
-from random import Random
 
 
 class Queue:
@@ -85,14 +84,18 @@ class Queue:
 
     def requeue(self, key: str, not_before: float = 0.0) -> None:
         """Put an interrupted trajectory at the end; the next that needs them trains its missing shared fits."""
-        self._rank[key] = next(self._ranks)
-        self._not_before[key] = not_before
         for fit in sorted(self._needs[key]):
             self._users[fit].remove(key)
             self._users[fit].append(key)
             self._pass_on(fit, key)
-        self._waiting.add(key)
         self._blocked[key] = {fit for fit in self._needs[key] if self._producer[fit] != key}
+        self.postpone(key, not_before)
+
+    def postpone(self, key: str, not_before: float) -> None:
+        """Put a trajectory at the end that waits for another run; the fits that it produces stay its own."""
+        self._rank[key] = next(self._ranks)
+        self._not_before[key] = not_before
+        self._waiting.add(key)
         if not self._blocked[key]:
             heapq.heappush(self._ready, (self._rank[key], key))
 
@@ -108,13 +111,6 @@ class Queue:
             blocked.remove(fit)
             if not blocked and key in self._waiting:
                 heapq.heappush(self._ready, (self._rank[key], key))
-
-
-def shuffled(needs: Mapping[str, list[str]], seed: str) -> dict[str, list[str]]:
-    """Return trajectories in random order, so that two runs of a sweep rarely work on the same fit."""
-    keys = list(needs)
-    Random(seed).shuffle(keys)
-    return {key: needs[key] for key in keys}
 
 
 def _producers(needs: Mapping[str, Iterable[str]]) -> set[str]:

@@ -15,8 +15,8 @@ MAX_DEATHS = 5
 """A trajectory fails when its process has died this often without publishing a fit, its nodes being alive."""
 MAX_DELAY = 60.0
 """The longest delay in seconds before an interrupted trajectory restarts. The first is one second; it doubles."""
-RECHECK_AFTER = 30.0
-"""Seconds after which a trajectory that another run works on is tried again."""
+RECHECK_AFTER = 5.0
+"""Seconds after which a trajectory is tried again whose fit another run trains."""
 RETRY_AFTER = 10.0
 """Seconds after which a trajectory that raised is retried: a full disk may have been emptied."""
 
@@ -46,7 +46,7 @@ class Scheduler:
       are not limited; after `MAX_DEATHS` deaths of a process without a fit in between the trajectory fails.
     - A trajectory that raises is retried once, then it fails.
     - After an out-of-memory error, that trajectory and all that start later get a larger share of a GPU.
-    - A trajectory that another run of the sweep works on is left to it while that run lives.
+    - A trajectory waits while another run trains one of its fits.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Scheduler:
             self._queue.ended(key)
             self._listener.finished(key)
         elif "elsewhere" in reason:
-            self._queue.requeue(key, self._clock() + RECHECK_AFTER)
+            self._queue.postpone(key, self._clock() + RECHECK_AFTER)
         elif reason.get("out_of_memory") and 0 < gpus < 1:
             self._raise_share(key, gpus)
             self._queue.requeue(key)

@@ -29,7 +29,7 @@ class TrajectoryStatus:
 
 def statuses(plan: Plan, ledger: Ledger) -> list[TrajectoryStatus]:
     """Return the state of every trajectory of a plan."""
-    remaining, failures, alive = plan.remaining_fits(), ledger.failures(), running(ledger, plan.sweep)
+    remaining, failures, alive = plan.remaining_fits(), ledger.failures(), running(ledger.storage)
     found = []
     for trajectory in plan.sweep.trajectories:
         key = trajectory.id

@@ -28,7 +28,8 @@ from lip.errors import InputError
 from lip.ledger.ledger import Ledger
 from lip.specs.fit import Fit
 from lip.training.run import run_fit
-from sweeps.heartbeat import claimed_elsewhere
+from sweeps.heartbeat import file_of
+from sweeps.lease import leased
 
 SECONDS_BETWEEN_REPORTS = 1.0
 PATIENCE = 600.0
@@ -43,26 +44,27 @@ def run_trial(
     pixels: dict[str, Any],
     outputs: frozenset[str],
     storage: str,
-    heartbeat: str,
+    run: str,
     backend: str,
 ) -> None:
     """Train and publish the fits of the trajectory `config["key"]`.
 
     `config["gpus"]` is its share of a GPU. `work` holds pickled lists of fits by trajectory, `outputs` the ids of the
-    fits whose restored images are kept, `heartbeat` the name of the run's heartbeat.
+    fits whose restored images are kept, `run` the id of this run.
     """
     ledger = Ledger(storage)
     fits: list[Fit] = pickle.loads(work[config["key"]])  # from the driver
     device = _prepare_process(config["gpus"])
     for fit in fits:
-        if claimed_elsewhere(ledger, heartbeat, config["key"]):
-            tune.report({"elsewhere": True})
-            return
-        try:
-            trained = _publish(fit, pixels, fit.id in outputs, ledger, heartbeat, device, backend)
-        except Exception as error:  # report it and leave the slot to others
-            tune.report(_failure(fit, error))
-            return
+        with leased(ledger.storage, fit.id, run) as mine:
+            if not mine:
+                tune.report({"elsewhere": True})
+                return
+            try:
+                trained = _publish(fit, pixels, fit.id in outputs, ledger, run, device, backend)
+            except Exception as error:  # report it and leave the slot to others
+                tune.report(_failure(fit, error))
+                return
         row = None
         with suppress(OSError):  # a storage that goes away now does not undo what is published
             row = next(iter(ledger.fits(SHOWN, [fit.id]).to_pylist()), None) if trained else None
@@ -99,34 +101,34 @@ def _failure(fit: Fit, error: Exception) -> dict[str, Any]:
 
 
 def _publish(
-    fit: Fit, pixels: dict[str, Any], outputs: bool, ledger: Ledger, heartbeat: str, device: str, backend: str
+    fit: Fit, pixels: dict[str, Any], outputs: bool, ledger: Ledger, run: str, device: str, backend: str
 ) -> bool:
     """Publish a fit, waiting for the storage whenever it goes away. Returns whether the fit was trained now."""
     while True:
-        _wait_for_storage(ledger, heartbeat)
+        _wait_for_storage(ledger, run)
         try:
             trained = run_fit(fit, pixels, ledger, device, _report_steps, outputs, backend)
         except (OSError, LookupError):
-            if _storage_visible(ledger, heartbeat):
+            if _storage_visible(ledger, run):
                 raise
         else:
-            if _storage_visible(ledger, heartbeat):  # else it went to the empty folder below an unmounted disk
+            if _storage_visible(ledger, run):  # else it went to the empty folder below an unmounted disk
                 return trained
 
 
-def _storage_visible(ledger: Ledger, heartbeat: str) -> bool:
+def _storage_visible(ledger: Ledger, run: str) -> bool:
     """Tell whether the storage shows the heartbeat of this run."""
     try:
-        ledger.storage.read(heartbeat)
+        ledger.storage.read(file_of(run))
         return True
     except OSError:
         return False
 
 
-def _wait_for_storage(ledger: Ledger, heartbeat: str) -> None:
+def _wait_for_storage(ledger: Ledger, run: str) -> None:
     """Wait until the storage is visible. Raises InputError after `PATIENCE`."""
     began = time.monotonic()
-    while not _storage_visible(ledger, heartbeat):
+    while not _storage_visible(ledger, run):
         if time.monotonic() - began > PATIENCE:
             raise InputError(f"storage {ledger.storage.shown()} is not visible on node {platform.node()}")
         tune.report({"waiting": f"for storage {ledger.storage.shown()} on {platform.node()}"})

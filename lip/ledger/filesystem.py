@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import nan
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -72,6 +73,16 @@ class Storage:
     def names(self, folder: str = "") -> list[str]:
         """The names of the files in a folder, sorted; none where there is no such folder."""
         return self._list(folder, {FileType.File})
+
+    def modified(self) -> dict[str, float]:
+        """Return when each file beside the folders was written, by name.
+
+        In seconds of the storage's clock; NaN where the storage does not tell.
+        """
+        with _answering():
+            found = self._fs.get_file_info(FileSelector(self._at(""), allow_not_found=True))
+        files = [info for info in found if info.type == FileType.File]
+        return {info.base_name: info.mtime.timestamp() if info.mtime else nan for info in files}
 
     def folders(self, folder: str = "") -> list[str]:
         """The names of the folders in a folder, sorted."""

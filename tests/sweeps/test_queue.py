@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from random import Random
 
-from sweeps.queue import Queue, shuffled
+from sweeps.queue import Queue
 
 
 def test_a_shared_fit_is_made_once_and_others_wait_for_it_without_a_slot() -> None:
@@ -55,12 +55,25 @@ def test_every_trajectory_comes_exactly_once_whatever_fails() -> None:
                 continue
             assert running, "something can always go on"
             key = running.pop(draw.randrange(len(running)))
+            if draw.random() < 0.2:
+                queue.postpone(key, 0.0)
+                started.remove(key)
+                continue
             fails_after = draw.randint(0, 8)
             for fit in needs[key][:fails_after]:
                 done.add(fit)
                 queue.published(fit)
             queue.ended(key)
         assert sorted(started) == sorted(needs)
+
+
+def test_who_needs_a_fit_that_another_run_trains_waits_with_the_one_that_asks_for_it() -> None:
+    queue = Queue({"a": ["dense", "a1"], "b": ["dense", "b1"], "c": ["c1"]})
+    assert queue.next() == "a"
+    queue.postpone("a", not_before=10.0)
+    assert (queue.next(5.0), queue.next(5.0), queue.next(10.0)) == ("c", None, "a")
+    queue.published("dense")
+    assert queue.next() == "b"
 
 
 def test_the_queue_counts_what_is_done() -> None:
@@ -70,11 +83,3 @@ def test_the_queue_counts_what_is_done() -> None:
     queue.published("dense")
     queue.published("dense")
     assert (queue.n_finished, queue.n_needed("a"), queue.n_missing("a"), queue.n_missing("b")) == (1, 2, 1, 0)
-
-
-def test_every_seed_shuffles_in_an_order_of_its_own() -> None:
-    needs = {f"t{number}": [f"fit{number}"] for number in range(20)}
-    one, other = shuffled(needs, "one"), shuffled(needs, "other")
-    assert one == other == needs
-    assert list(one) == list(shuffled(needs, "one"))
-    assert len({tuple(needs), tuple(one), tuple(other)}) == 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from lip.ledger.ledger import Ledger
 from lip.ledger.schema import VERSION
 from lip.ledger.tables import to_parquet
 from lip.specs.fit import Fit
+from sweeps.heartbeat import file_of
 from sweeps.plan import Plan
 from sweeps.spec import read
 from sweeps.status import counts, statuses
@@ -42,8 +42,7 @@ def test_a_trajectory_is_done_running_failed_or_waiting(write: Callable[..., str
         publish(ledger, fit)
     for key in (runs.id, failed.id, done.id):  # another run has finished what failed once
         ledger.record_failure(key, "OSError: disk full")
-    beat = {"time": time.time(), "at": {runs.id: "round 1, step 3"}}
-    ledger.storage.write(".running-tiny.smoke-a.json", json.dumps(beat).encode())
+    ledger.storage.write(file_of("another"), json.dumps({"at": {runs.id: "round 1, step 3"}}).encode())
     found = statuses(Plan.make(sweep, ledger), ledger)
     assert [(one.state, one.detail) for one in found] == [
         ("done", ""),
