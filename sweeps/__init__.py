@@ -9,7 +9,7 @@ import os
 os.environ.update(
     {
         "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints a table even where none is wanted
-        "RAY_AUTH_MODE": "disabled",  # a local cluster that nobody else can reach
+        "RAY_AUTH_MODE": "token",  # who can speak to a Ray without one runs code on its nodes
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

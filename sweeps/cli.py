@@ -19,6 +19,7 @@ from rich.table import Table
 from lip import terminal
 from lip.errors import InputError
 from lip.fast.backend import HELP, check, choose
+from sweeps.session import close_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -184,6 +185,8 @@ def _run_missing(
     plan: Plan, ledger: Ledger, slots: int | None, cpus: float, gpus: float | None, address: str, backend: str
 ) -> None:
     """Run the missing fits. Raises Exit unless all are published."""
+    if address == "local":
+        close_to_others()
     from sweeps.cluster import Resources, connected
     from sweeps.estimate import share
     from sweeps.execute import execute

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -21,11 +22,17 @@ from lip.fast.precision import require
 from lip.ledger.ledger import Ledger
 from lip.specs.schedule import Training
 from sweeps.plan import Plan
+from sweeps.session import interrupts_deferred, private_folder
 
 ANSWER_WITHIN = 120.0
 """Seconds in which every node of a cluster has to pass its checks; it may have to compile kernels."""
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
 """The copy of cluster.yaml that `ray up` leaves on the head: only it tells what the autoscaler can add."""
+
+FAULTS = (OSError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError)
+"""Raised by `ray.init` when it fails."""
+PAUSES = (5.0, 15.0, 0.0)
+"""Seconds after each failed start of Ray on this machine."""
 
 Node = dict[str, Any]
 """A node as `ray.nodes` describes it."""
@@ -53,15 +60,18 @@ def connected(resources: Resources, plan: Plan, ledger: Ledger) -> Iterator[tupl
     Yields the resources with `gpus` decided, and the address of Ray's dashboard if there is one. Raises InputError
     before any work has started.
     """
-    dashboard = _connect(resources, plan)
-    try:
-        decided = _decided(resources)
-        if resources.address != "local":
-            _check_storage(ledger)
-        _check_backend(plan, decided)
-        yield decided, dashboard
-    finally:
-        ray.shutdown()
+    with private_folder() if resources.address == "local" else nullcontext() as folder:
+        try:
+            with interrupts_deferred():
+                dashboard = _connect(resources, plan, folder)
+            decided = _decided(resources)
+            if resources.address != "local":
+                _check_storage(ledger)
+            _check_backend(plan, decided)
+            yield decided, dashboard
+        finally:
+            with interrupts_deferred():
+                ray.shutdown()
 
 
 def autoscaler_node_types() -> list[dict[str, float]]:
@@ -82,33 +92,46 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _connect(resources: Resources, plan: Plan) -> str | None:
-    options: dict[str, Any] = {}
-    if resources.address == "local":
-        image_bytes = sum(pixels.nbytes for pixels in plan.sweep.pixels.values())
-        options = {
-            "num_cpus": ceil(resources.slots * resources.cpus),
-            "include_dashboard": False,
-            "object_store_memory": 10**8 + 2 * image_bytes,  # it holds the images and little else
-        }
-    elif resources.address != "auto":
+def _connect(resources: Resources, plan: Plan, folder: Path | None) -> str | None:
+    """Start a Ray here, or connect to one. Returns the address of its dashboard, if it has one. Raises InputError."""
+    environment = {"env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0", **_threads(resources.cpus)}}
+    shared: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING, "runtime_env": environment}
+    if folder:
+        _start(shared, resources, plan, folder)
+        return None
+    if resources.address != "auto":
         _check_reachable(resources.address)
     try:
-        context = ray.init(
-            resources.address,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-            runtime_env={"env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0", **_threads(resources.cpus)}},
-            **options,
-        )
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        if resources.address == "local":
-            raise
+        return ray.init(resources.address, **shared).dashboard_url or None
+    except FAULTS as error:
         raise InputError(
             f"no Ray cluster at --address {resources.address} ({first_line(error)}); check that it is up and that "
-            "RAY_AUTH_MODE is the same here and there"
+            "RAY_AUTH_MODE and ~/.ray/auth_token are the same here and there"
         ) from error
-    return context.dashboard_url or None
+
+
+def _start(shared: dict[str, Any], resources: Resources, plan: Plan, folder: Path) -> None:
+    """Start a Ray of this machine, which may be too busy for it at first. Raises InputError."""
+    image_bytes = sum(pixels.nbytes for pixels in plan.sweep.pixels.values())
+    for pause in PAUSES:
+        try:
+            ray.init(
+                "local",
+                num_cpus=ceil(resources.slots * resources.cpus),
+                include_dashboard=False,
+                object_store_memory=10**8 + 2 * image_bytes,  # it holds the images and little else
+                _temp_dir=str(folder / "r"),  # Ray lets everybody enter this folder, but not the one that it is in
+                **shared,
+            )
+            return
+        except FAULTS as error:
+            cause = error
+            ray.shutdown()
+            time.sleep(pause)
+    raise InputError(
+        f"Ray does not start on this machine ({first_line(cause)}); if it is busy try again later, else see that "
+        "/dev/shm and the folder for temporary files (RAY_TMPDIR) have room"
+    ) from cause
 
 
 def _threads(cpus: float) -> dict[str, str]:

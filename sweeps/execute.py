@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import shutil
-import tempfile
 from typing import Any
 
 from ray import tune
@@ -26,6 +24,7 @@ from sweeps.plan import Plan
 from sweeps.progress import Progress
 from sweeps.queue import Queue
 from sweeps.scheduler import Scheduler
+from sweeps.session import private_folder
 from sweeps.trial import run_trial
 
 
@@ -65,8 +64,7 @@ def _tune(trial: Any, resources: Resources, searcher: Searcher, callback: tune.C
         gpus = {"GPU": config["gpus"]} if config["gpus"] else {}
         return tune.PlacementGroupFactory([{"CPU": resources.cpus, **gpus}])
 
-    scratch = tempfile.mkdtemp(prefix="lip-tune-")
-    try:
+    with private_folder() as scratch:
         tune.Tuner(
             tune.with_resources(trial, placement),
             tune_config=tune.TuneConfig(
@@ -78,11 +76,9 @@ def _tune(trial: Any, resources: Resources, searcher: Searcher, callback: tune.C
             ),
             run_config=tune.RunConfig(
                 name="sweep",
-                storage_path=scratch,
+                storage_path=str(scratch),
                 verbose=0,
                 callbacks=[callback],
                 failure_config=tune.FailureConfig(max_failures=0),  # the scheduler decides about retries
             ),
         ).fit()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
