@@ -1,7 +1,7 @@
-"""Heartbeats: each run of a sweep keeps a small file in the storage that lists what it works on.
+"""Tell in the storage which runs live, and where they are.
 
-`status` finds runs by it, several runs of a sweep share the work by it, and a trial that can read it sees the same
-storage as its run.
+The heartbeat of a run is a small file that it writes again and again. `status` finds runs by it, and runs of one sweep
+share the work by it. A trial that can read it sees the same storage as its run.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Heartbeat:
 
 
 def running(ledger: Ledger, sweep: Sweep) -> dict[str, str]:
-    """Return the trajectories (by id) that living runs of a sweep work on, and where they are."""
+    """Return where the living runs of a sweep are, by trajectory."""
     at: dict[str, str] = {}
     for beat in _read(ledger.storage, _prefix(sweep)).values():
         at |= beat.at if beat.alive else {}
@@ -93,7 +93,10 @@ def running(ledger: Ledger, sweep: Sweep) -> dict[str, str]:
 
 
 def claimed_elsewhere(ledger: Ledger, own: str, key: str) -> bool:
-    """Tell whether a living run of the same sweep, earlier by name than `own`, works on a trajectory."""
+    """Tell whether another run, earlier by name, works on a trajectory.
+
+    `own` is the name of this run's heartbeat. Only living runs of the same sweep count.
+    """
     with suppress(OSError):  # of a storage that cannot be reached
         beats = _read(ledger.storage, _prefix_of(own))
         return any(name < own and beat.alive and key in beat.at for name, beat in beats.items())
@@ -113,7 +116,7 @@ def _read(storage: Storage, prefix: str) -> dict[str, Beat]:
 
 
 def _is_killed(content: dict[str, Any]) -> bool:
-    """Tell whether a heartbeat is of a process of this machine that no longer exists."""
+    """Tell whether a heartbeat's process was on this machine and is gone."""
     if content.get("host") != platform.node():
         return False
     try:

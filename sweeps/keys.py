@@ -1,4 +1,7 @@
-"""List the keys of a sweep file, from the specs that define them and the docstrings of their fields."""
+"""List the keys of a sweep file, from the specs.
+
+Values and defaults come from the fields of the specs, descriptions from the docstrings below them.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class Key(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The keys that go with one value of another key, such as `task: denoise`."""
+    """The keys that belong to something, such as `task: denoise`."""
 
     title: str
     description: str
@@ -50,7 +53,7 @@ class Group(NamedTuple):
 
 
 def groups() -> Iterator[Group]:
-    """Yield the keys of every trajectory, then those of each task, prior, pruner and schedule."""
+    """Yield the keys of all trajectories, tasks, priors, pruners and schedules."""
     keys = _keys(Request)
     named = [key._replace(values=_choice(NAMES[key.name])) if key.name in NAMES else key for key in keys]
     yield Group("every trajectory", "", named)
@@ -77,7 +80,7 @@ def as_markdown() -> str:
 
 
 def _about(owner: type) -> str:
-    """Return the first paragraph of the docstring of the module that defines a class."""
+    """Return the first paragraph of the docstring of a class's module."""
     return " ".join((sys.modules[owner.__module__].__doc__ or "").split("\n\n")[0].split())
 
 
@@ -107,7 +110,7 @@ def _docstrings(owner: type[BaseModel]) -> dict[str, str]:
 
 
 def _argument(method: Any, name: str) -> Key:
-    """Return the key that is an argument of `Recipe.at`, which its docstring describes."""
+    """Return the key that is an argument of `Recipe.at`."""
     parameter = inspect.signature(method).parameters[name]
     description = (inspect.getdoc(method) or "").partition(f"`{name}`: ")[2]
     return Key(name, "a pruner", _default(parameter.default.kind), f"{description[:1].upper()}{description[1:]}")

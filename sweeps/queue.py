@@ -1,4 +1,4 @@
-"""Order trajectories so that no fit is trained twice and none waits in a slot. Knows nothing of ray."""
+"""Order trajectories so that no fit is trained twice. Knows nothing of ray."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Queue:
         return len(self._needs.get(key, ()))
 
     def next(self, now: float = inf) -> str | None:
-        """Return the earliest trajectory that can start now, or None if all must wait."""
+        """Return the first trajectory that can start, or None."""
         early = []
         found = None
         while self._ready and found is None:
@@ -70,7 +70,7 @@ class Queue:
         return found
 
     def published(self, fit: str) -> None:
-        """Note that a fit is in the ledger, so that nobody waits for it."""
+        """Release those that wait for a fit, which is now published."""
         for key in self._users.pop(fit, ()):
             if key in self._needs:
                 self._needs[key].discard(fit)
@@ -78,13 +78,13 @@ class Queue:
                 self._unblock(key, fit)
 
     def ended(self, key: str) -> None:
-        """Take out a trajectory; the next that needs them trains the fits that it has not published."""
+        """Take out a trajectory. The next user of its missing fits trains them."""
         for fit in sorted(self._needs.pop(key, ())):
             self._users[fit].remove(key)
             self._pass_on(fit, key)
 
     def requeue(self, key: str, not_before: float = 0.0) -> None:
-        """Put an interrupted trajectory at the end; the next that needs them trains its missing shared fits."""
+        """Put a trajectory at the end. The next user of its missing fits trains them."""
         self._rank[key] = next(self._ranks)
         self._not_before[key] = not_before
         for fit in sorted(self._needs[key]):
@@ -111,13 +111,13 @@ class Queue:
 
 
 def shuffled(needs: Mapping[str, list[str]], seed: str) -> dict[str, list[str]]:
-    """Return trajectories in random order, so that two runs of a sweep rarely work on the same fit."""
+    """Shuffle trajectories, so that two runs of a sweep rarely meet."""
     keys = list(needs)
     Random(seed).shuffle(keys)
     return {key: needs[key] for key in keys}
 
 
 def _producers(needs: Mapping[str, Iterable[str]]) -> set[str]:
-    """Return the first trajectory that needs a fit, for every fit that several need."""
+    """Return the first user of every fit that several trajectories need."""
     first: dict[str, str] = {}
     return {first[fit] for key, fits in needs.items() for fit in fits if first.setdefault(fit, key) != key}
