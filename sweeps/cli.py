@@ -118,7 +118,7 @@ def run(
         raise InputError(f"--gpus {gpus:g}: a trial has a part of one GPU, or whole ones")
     made, ledger = _planned(spec, profile, storage, data, only, verified=True)
     if made.missing and address == "local":
-        choose(backend, "cuda" if backend == "captured" else "cpu")  # compiles once here rather than in every trial
+        choose(backend, "cuda" if backend == "cuda_graph" else "cpu")  # compiles once here rather than in every trial
     ledger.check_writable()
     _say_what_is_replaced(made, profile)
     _say(str(made.counts))

@@ -136,7 +136,7 @@ def test_an_estimate_goes_by_cpu_seconds_of_fits_of_the_size_whatever_their_wall
     cpu_row(ledger, first.id, cpu_seconds=None, seconds=720.0)
     unmeasured = estimate(Plan.make(sweep, ledger), ledger, slots=1)
     assert "matrix product" in str(unmeasured), "a CPU's wall seconds say little"
-    cpu_row(ledger, first.id, device="NVIDIA A10G", cpu_seconds=9.0, seconds=72.0, backend="captured")
+    cpu_row(ledger, first.id, device="NVIDIA A10G", cpu_seconds=9.0, seconds=72.0, backend="cuda_graph")
     made = estimate(Plan.make(sweep, ledger), ledger, slots=1, gpus=0.25)
     assert (made.cpu_hours, made.gpu_hours) == (0, pytest.approx(72 / 4 / 3600))
 
