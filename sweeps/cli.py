@@ -170,7 +170,7 @@ def run(
     plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
     ledger.check_writable()
     if plan.missing and address == "local":
-        choose(backend, "cuda" if backend == "captured" else "cpu")  # compiles once here rather than in every trial
+        choose(backend, "cuda" if backend == "cuda_graph" else "cpu")  # compiles once here rather than in every trial
     _show_replaced(plan, profile)
     _print(str(plan.counts))
     if plan.missing:
