@@ -33,6 +33,10 @@ __all__ = ["Fit", "InputLibrary", "Ledger", "Mask", "Model", "Trajectory", "pars
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # slow to import, and hardly ever asked for
+
+        return version("lottery-image-priors")
     if name not in _HOMES:
         raise AttributeError(f"module 'lip' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

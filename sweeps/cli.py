@@ -1,4 +1,4 @@
-"""The command line: `python -m sweeps plan|run|status|show SPEC` and `python -m sweeps compact|fetch`."""
+"""The command line, `python -m sweeps COMMAND`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def plan(
     ] = None,
     price: Annotated[float | None, typer.Option(min=0, help="price per CPU-hour or GPU-hour, for the cost")] = None,
 ) -> None:
-    """List the trajectories of a sweep, and estimate how long the missing fits will take. Trains nothing."""
+    """List the trajectories of a sweep, and estimate the missing fits. Trains nothing."""
     from lip.specs.released import SAID
     from sweeps.estimate import estimate
 
@@ -121,7 +121,7 @@ def _estimate_in_words(cost: Estimate, slots: int, price: float | None) -> str:
 
 
 def _basis_in_words(basis: Basis) -> str:
-    """Describe what an estimate rests on, and how far 9 of 10 such estimates were off at most."""
+    """Describe the basis of an estimate and the error of 9 in 10."""
     where = "on this machine" if basis.here else "on other machines"
     fits = f"{basis.fits} published fit{'s' * (basis.fits > 1)}"
     if basis.same_size:
@@ -161,7 +161,7 @@ def run(
     address: Annotated[str, typer.Option(help="local, auto, or the address of a Ray cluster")] = "local",
     backend: Annotated[str, typer.Option(help=HELP)] = "auto",
 ) -> None:
-    """Train and publish the missing fits of a sweep; the same command again resumes.
+    """Train and publish the missing fits of a sweep. The same command resumes.
 
     Exit status 0: all published. 1: something failed. 130: interrupted.
     """
@@ -171,7 +171,7 @@ def run(
     plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
     ledger.check_writable()
     if plan.missing and address == "local":
-        choose(backend, "cuda" if backend == "captured" else "cpu")  # compiles once here rather than in every trial
+        choose(backend, "cuda" if backend == "cuda_graph" else "cpu")  # compiles once here rather than in every trial
     _show_replaced(plan, profile)
     _print(str(plan.counts))
     if plan.missing:
@@ -257,7 +257,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="repeat until nothing is left to do")] = False,
     json: Annotated[bool, typer.Option("--json", help="print JSON, on one line")] = False,
 ) -> None:
-    """List the trajectories of a sweep: done, running, failed with cause, or waiting. Exit status 1 if any failed.
+    """List which trajectories are done, running, failed or waiting. Exit status 1 if any failed.
 
     All files are verified. With --watch only their names are read, and only running and failed trajectories are listed.
     """
@@ -340,7 +340,7 @@ def _planned(
     only: list[str] | None,
     verified: bool = False,
 ) -> tuple[Plan, Ledger]:
-    """Read a sweep and look up what is published, as the options of a command say."""
+    """Read a sweep, and look up what is published of it."""
     from lip.ledger.ledger import Ledger, default_storage
     from sweeps.plan import Plan
     from sweeps.spec import read
@@ -358,7 +358,9 @@ def _planned(
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Make objects that stay: a hundred thousand fits are a million, which no collection needs to look at."""
+    """Pause garbage collection, and exempt the new objects from it.
+
+    A hundred thousand fits are a million objects, and all of them stay."""
     gc.disable()
     try:
         yield

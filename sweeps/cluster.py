@@ -1,4 +1,4 @@
-"""Connect to Ray, and check before a run starts that its nodes can do the work."""
+"""Connect to Ray, and check that its nodes can do the work."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Resources:
 
 @contextmanager
 def connected(resources: Resources, plan: Plan, ledger: Ledger) -> Iterator[tuple[Resources, str | None]]:
-    """Connect to Ray, and check the size, the storage and the backend of its nodes.
+    """Connect to Ray, and check its nodes: size, storage and backend.
 
     Yields the resources with `gpus` decided, and the address of Ray's dashboard if there is one. Raises InputError
     before any work has started.
@@ -75,7 +75,7 @@ def connected(resources: Resources, plan: Plan, ledger: Ledger) -> Iterator[tupl
 
 
 def autoscaler_node_types() -> list[dict[str, float]]:
-    """List the resources of each type of node that the autoscaler can add.
+    """List the resources of the node types that the autoscaler can add.
 
     Empty unless this machine is the head of a cluster made by `ray up`.
     """
@@ -88,7 +88,7 @@ def autoscaler_node_types() -> list[dict[str, float]]:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or the name of its type."""
+    """Return the first line of an error, or its type."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -135,7 +135,7 @@ def _start(shared: dict[str, Any], resources: Resources, plan: Plan, folder: Pat
 
 
 def _threads(cpus: float) -> dict[str, str]:
-    """Environment that keeps the numerical libraries of a trial to its own CPUs."""
+    """Return the environment that keeps a trial to its own CPUs."""
     threads = str(max(1, int(cpus)))
     return {name: threads for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
@@ -223,7 +223,10 @@ def _probe_storage(url: str, probe: str, reply: str) -> str | None:
 
 
 def _check_backend(plan: Plan, resources: Resources) -> None:
-    """Check that each node with room for a trial supports the backend and the precision. Raises InputError."""
+    """Check that nodes with room for a trial support backend and precision.
+
+    Raises InputError.
+    """
     device = "cuda" if resources.gpus else "cpu"
     wanted = resources.backend, device, {fit.schedule for fit in plan.missing.values()}
     if resources.address == "local":
@@ -260,7 +263,10 @@ def _name_of(node: Node) -> str:
 
 
 def _run_on_node(node: Node, work: Callable[..., Any], *arguments: Any) -> ray.ObjectRef:
-    """Start a function on a node, in a process that ends with it and so releases the GPU."""
+    """Start a function on a node, in a process of its own.
+
+    The process ends with the function, and so releases the GPU.
+    """
     strategy = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     task = ray.remote(num_cpus=0, max_retries=0, max_calls=1)(work)
     return task.options(scheduling_strategy=strategy).remote(*arguments)

@@ -1,4 +1,4 @@
-"""Estimate the cost of missing fits from published fits or from a count of multiplications. Trains nothing.
+"""Estimate the cost of missing fits without training any.
 
 The time of a step is that of `nominal`, times how much slower published fits were than that: fits of the same size if
 there are any, else fits of other sizes, else a matrix product.
@@ -85,7 +85,7 @@ class Estimate:
 
 
 def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None) -> Estimate:
-    """Estimate the hours of CPUs or GPUs for the missing fits, and the time they take on so many slots.
+    """Estimate the hours of the missing fits, and their time on all slots.
 
     `gpus` is the share of a GPU of each trial (None: `share`).
     """
@@ -115,7 +115,7 @@ def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None) 
 
 
 def nominal(work: Work, density: float, backend: str) -> float:
-    """Return the seconds of a step on the core that the constants were measured on.
+    """Return the seconds of a step on the core that was measured.
 
     `work` is that of the dense network. The kernels skip pruned weights, which pays below a density of one half.
     """
@@ -126,9 +126,9 @@ def nominal(work: Work, density: float, backend: str) -> float:
 
 
 def share(plan: Plan, ledger: Ledger) -> float:
-    """Return the share of a GPU that a trial needs, from the memory that published fits of the missing sizes used.
+    """Return the share of a GPU whose memory a trial needs.
 
-    It is 1 if one of the sizes has not been measured on a GPU.
+    It comes from published fits of the missing sizes, and is 1 if one of the sizes was not measured on a GPU.
     """
     return _share(plan, _measured(plan, ledger))
 
@@ -176,7 +176,7 @@ def _size(prior: Any, columns: Mapping[str, Any]) -> Size:
 
 
 def _density(fit: Fit) -> float:
-    """Return the fraction of the prunable weights that the mask of a fit keeps."""
+    """Return the fraction of prunable weights that a fit's mask keeps."""
     place = fit.mask.place
     if isinstance(place, int):
         return (1 - PRUNED_PER_ROUND) ** place
@@ -187,7 +187,7 @@ def _density(fit: Fit) -> float:
 
 
 def _search(recipe: Recipe) -> int:
-    """Count the steps of the search for a mask, per step of the fit."""
+    """Count the steps of a mask's search per step of the fit."""
     if isinstance(recipe, Shuffled):
         return _search(recipe.of)
     return recipe.search if isinstance(recipe, Oes) else 0
@@ -210,7 +210,10 @@ class Speed:
 
 
 def _speed(rows: list[dict[str, Any]], work: Work) -> Speed | None:
-    """Return the speed of fits of one size: those of this machine, else those of the device with most of them."""
+    """Return the speed of fits of one size.
+
+    Of those on this machine, else of those on the device with most of them.
+    """
     own = [row for row in rows if row["host"] == platform.node()]
     for found, here in ((own, True), (rows, False)):
         if found:
@@ -221,7 +224,7 @@ def _speed(rows: list[dict[str, Any]], work: Work) -> Speed | None:
 
 
 def _other_speed(measured: Mapping[Size, list[dict[str, Any]]]) -> tuple[float, Basis] | None:
-    """Return the slowdown of published restorations of other sizes on CPUs: here, else elsewhere."""
+    """Return the slowdown of fits of other sizes: here, else elsewhere."""
     sizes = {size: [(row, work) for row in rows if (work := _work_of(row))] for size, rows in measured.items()}
     for here in (True, False):
         found = [[pair for pair in pairs if not here or pair[0]["host"] == platform.node()] for pairs in sizes.values()]
@@ -232,7 +235,7 @@ def _other_speed(measured: Mapping[Size, list[dict[str, Any]]]) -> tuple[float, 
 
 
 def _product_speed() -> tuple[float, Basis]:
-    """Return the slowdown of a matrix product on a core of this machine."""
+    """Return the slowdown of a matrix product on this machine."""
     import torch
 
     torch.set_num_threads(1)
@@ -246,13 +249,19 @@ def _product_speed() -> tuple[float, Basis]:
 
 
 def _slowdown(row: Mapping[str, Any], work: Work) -> float:
-    """Return the time of a published fit as a multiple of `nominal`: CPU seconds of a CPU, seconds of a GPU."""
+    """Return a published fit's time as a multiple of `nominal`.
+
+    CPU seconds count on a CPU, seconds on a GPU.
+    """
     seconds = row["cpu_seconds"] if row["device"] == "cpu" else row["seconds"]
     return seconds / row["steps"] / nominal(work, 1 - row["sparsity"], row["backend"])
 
 
 def _work_of(row: Mapping[str, Any]) -> Work | None:
-    """Return the work of a step of a published fit, or None unless an untrained net restored an image on a CPU."""
+    """Return the work of a step of a published fit.
+
+    None unless an untrained network restored an image on a CPU.
+    """
     fields = _prior_of(row)
     if row["device"] != "cpu" or row["train_images"] is not None or fields["kind"] not in PRIORS:
         return None

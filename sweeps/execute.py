@@ -1,4 +1,4 @@
-"""Run the missing fits of a plan on Ray Tune: one trial is one trajectory.
+"""Run a plan on Ray Tune, one trial per trajectory.
 
 Tune places the trials and the ledger remembers: Tune's own state is thrown away. A trial trains what the ledger lacks
 and publishes it after every round, so a run can be ended at any time, by any means, and started again.

@@ -30,7 +30,7 @@ class Failures:
             self._ledger.record_failure(key, cause)
 
     def finished(self, key: str) -> None:
-        """Clear the failure of an earlier run, now that the trajectory is published."""
+        """Clear an earlier failure of a trajectory that is now published."""
         if key in self._recorded:
             with suppress(OSError):
                 self._ledger.clear_failure(key)

@@ -1,8 +1,8 @@
-"""Heartbeats: each run keeps a small file in the storage that lists what it works on.
+"""Tell in the storage which runs live, and where they are.
 
-`status` finds runs by it, runs that share a storage tell by it which of them live (`sweeps.lease`), and a trial that
-can read it sees the same storage as its run. A heartbeat is as old as the storage says, so a run whose clock is wrong
-neither blocks others nor looks dead.
+The heartbeat of a run is a small file that it writes again and again. `status` finds runs by it, and leases end with it
+(`sweeps.lease`). A trial that can read it sees the same storage as its run. Its age is by the storage's clock, so a run
+whose own clock is wrong neither blocks others nor looks dead.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ def file_of(run: str) -> str:
 
 
 def is_alive(storage: Storage, name: str, age: float) -> bool:
-    """Tell whether the run with a heartbeat of this name and age (seconds) counts as alive."""
+    """Tell whether a run counts as alive, by its heartbeat's name and age in seconds."""
     return abs(age) < ALIVE_FOR and not _is_killed(_read(storage, name))
 
 
 def running(storage: Storage) -> dict[str, str]:
-    """Return the trajectories (by id) that living runs work on, and where they are."""
+    """Return where the living runs are, by trajectory."""
     at: dict[str, str] = {}
     for name, written in storage.modified().items():
         if name.startswith(_PREFIX) and is_alive(storage, name, time.time() - written):
@@ -94,7 +94,7 @@ def _read(storage: Storage, name: str) -> dict[str, Any]:
 
 
 def _is_killed(content: dict[str, Any]) -> bool:
-    """Tell whether a heartbeat is of a process of this machine that no longer exists."""
+    """Tell whether a heartbeat's process was on this machine and is gone."""
     process = content.get("process")
     if content.get("host") != platform.node() or not isinstance(process, int):
         return False

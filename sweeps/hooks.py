@@ -1,4 +1,4 @@
-"""Connect Tune with the scheduler: it asks here what to start, and tells here what happens."""
+"""Connect Tune with the scheduler."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sweeps.scheduler import Scheduler
 
 
 class NoState:
-    """Keeps an object out of the state that Tune pickles and nobody reads."""
+    """Keeps an object out of Tune's pickled state, which nobody reads."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -1,4 +1,4 @@
-"""Leases: runs that share a storage, of one sweep or of several, train no fit twice.
+"""Let runs that share a storage, of one sweep or of several, train no fit twice.
 
 A lease is an empty file that names the fit and the run. Whoever wrote the first of a fit's files holds the lease, by
 the storage's clock. It ends with the file, or with the heartbeat of the run.

@@ -31,7 +31,7 @@ class NodeLosses:
         return lost
 
     def explained_late(self) -> list[str]:
-        """Return the remembered deaths that a node loss reported since explains, each once."""
+        """Return remembered deaths that a later node loss explains, each once."""
         self._unexplained = {key: died for key, died in self._unexplained.items() if self._recent(died)}
         if not self._unexplained or not self._lost_recently():
             return []

@@ -1,4 +1,4 @@
-"""Plan a sweep: list its fits, and which of them are shared or missing. Needs neither ray nor torch."""
+"""Plan a sweep: which fits it has, shares and lacks. Needs neither ray nor torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXTRA = ("to rewind to", "of generators", "to take masks from")
 
 @dataclass(frozen=True)
 class Counts:
-    """The numbers of a sweep, and the words in which every command prints them."""
+    """The numbers of a sweep, in the words of every command."""
 
     results: int
     """One for each trajectory and round."""
@@ -56,7 +56,7 @@ class Counts:
 
 @dataclass
 class Plan:
-    """A sweep and what a ledger held of it when the plan was made."""
+    """A sweep, and what a ledger holds of it."""
 
     sweep: Sweep
     published: frozenset[str] = frozenset()
@@ -64,7 +64,10 @@ class Plan:
 
     @classmethod
     def make(cls, sweep: Sweep, ledger: Ledger, verified: bool = False) -> Plan:
-        """Look up what is published: by the names of files, or if `verified` by reading them all."""
+        """Look up what is published by the names of files.
+
+        If `verified`, read all files, and ignore the damaged ones.
+        """
         plan = cls(sweep)
         plan.refresh(ledger, verified)
         return plan
@@ -74,9 +77,9 @@ class Plan:
         self.published = ledger.published(self.fits.values(), verified, self.sweep.outputs)
 
     def set_aside(self, damaged: Iterable[str], ledger: Ledger) -> None:
-        """Verify the fits that have damaged files; `damaged` are the paths of all that there are in the ledger.
+        """Verify the published fits that have damaged files, by their paths.
 
-        With what `Ledger.damaged` returns, the plan is as `verified`, without reading every file again.
+        With the paths that `Ledger.damaged` returns, the plan is as `verified`, and no file is read twice.
         """
         doubtful = {PurePosixPath(path).name.rpartition("-")[0] for path in damaged} & self.published
         sound = ledger.published([self.fits[key] for key in doubtful], True, self.sweep.outputs)
@@ -99,7 +102,7 @@ class Plan:
 
     @property
     def counts(self) -> Counts:
-        """Count the results, the fits they need, and what is published of both."""
+        """Count the results and their fits, and those that are published."""
         results = [fit.id for trajectory in self.sweep.trajectories for fit in trajectory.fits]
         own = set(results)
         purposes = Counter(_purpose(fit) for key, fit in self.fits.items() if key not in own)
@@ -108,7 +111,7 @@ class Plan:
         return Counts(len(results), len(own), extra, len(self.published), done)
 
     def remaining_fits(self) -> dict[str, list[Fit]]:
-        """Return the missing fits that each unfinished trajectory (by id) needs, shared ones first."""
+        """Return the missing fits of each unfinished trajectory, shared ones first."""
         rest = {key: [fit for fit in fits if fit.id not in self.published] for key, fits in self.required_fits.items()}
         users = Counter(fit.id for fits in rest.values() for fit in fits)
         return {key: sorted(fits, key=lambda fit: users[fit.id] == 1) for key, fits in rest.items() if fits}
@@ -136,7 +139,7 @@ class Plan:
 
 
 def with_dependencies(trajectory: Trajectory) -> list[Fit]:
-    """Return the fits of a trajectory and all that they build on, each once and after those it builds on."""
+    """Return the fits of a trajectory and their dependencies, dependencies first."""
     order: dict[str, Fit] = {}
 
     def visit(fit: Fit) -> None:
@@ -151,7 +154,7 @@ def with_dependencies(trajectory: Trajectory) -> list[Fit]:
 
 
 def _purpose(fit: Fit) -> str:
-    """Return the purpose of a fit that is not a result, one of EXTRA."""
+    """Return the purpose of a fit that is not a result."""
     to_rewind_to, of_generators, to_take_masks_from = EXTRA
     if fit.task.kind == "generate":
         return of_generators

@@ -1,4 +1,4 @@
-"""Profiles: sets of sizes that fill in or replace those of a sweep file (`sweeps.spec`)."""
+"""Define profiles: sets of sizes to run a sweep at (`sweeps.spec`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Profile(Spec):
-    """Sizes to run a sweep at; None leaves the size of the sweep, the task or the prior."""
+    """Sizes to run a sweep at. None leaves the size of the sweep, the task or the prior."""
 
     size: Count | None = None
     """Images are cut to a square and scaled to this many pixels; None crops them to what the prior needs."""

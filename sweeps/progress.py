@@ -1,4 +1,4 @@
-"""Show a running sweep: one line per finished round, and below them bars."""
+"""Show a running sweep: a line per finished round, and bars."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ class Progress:
         self._show_steps()
 
     def published(self, key: str, fit: str, row: Mapping[str, Any] | None) -> None:
-        """Show that a trial has found a fit published, or with its `row` that it has trained it."""
+        """Show that a fit is published.
+
+        `row` holds its SHOWN columns (`sweeps.trial`) if the trial has just trained it.
+        """
         self._running_steps.pop(key, None)
         if fit not in self._published:  # each trajectory that needs a shared fit reports it
             self._published.add(fit)
@@ -77,7 +80,7 @@ class Progress:
             self._bars.remove_task(bar)
 
     def message(self, key: str, kind: str, text: str) -> None:
-        """Print a line about a trajectory; `kind` is rich markup, `text` is not."""
+        """Print a line about a trajectory. `kind` is rich markup, `text` is not."""
         self._console.print(f"{kind} {self._label(key)}: {escape(text)}", highlight=False)
 
     def _label(self, key: str) -> str:

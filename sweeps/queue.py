@@ -1,4 +1,4 @@
-"""Order trajectories so that no fit is trained twice and none waits in a slot. Knows nothing of ray."""
+"""Order trajectories so that no fit is trained twice. Knows nothing of ray."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Queue:
         return len(self._needs.get(key, ()))
 
     def next(self, now: float = inf) -> str | None:
-        """Return the earliest trajectory that can start now, or None if all must wait."""
+        """Return the first trajectory that can start, or None."""
         early = []
         found = None
         while self._ready and found is None:
@@ -69,7 +69,7 @@ class Queue:
         return found
 
     def published(self, fit: str) -> None:
-        """Note that a fit is in the ledger, so that nobody waits for it."""
+        """Release those that wait for a fit, which is now published."""
         for key in self._users.pop(fit, ()):
             if key in self._needs:
                 self._needs[key].discard(fit)
@@ -77,13 +77,13 @@ class Queue:
                 self._unblock(key, fit)
 
     def ended(self, key: str) -> None:
-        """Take out a trajectory; the next that needs them trains the fits that it has not published."""
+        """Take out a trajectory. The next user of its missing fits trains them."""
         for fit in sorted(self._needs.pop(key, ())):
             self._users[fit].remove(key)
             self._pass_on(fit, key)
 
     def requeue(self, key: str, not_before: float = 0.0) -> None:
-        """Put an interrupted trajectory at the end; the next that needs them trains its missing shared fits."""
+        """Put a trajectory at the end. The next user of its missing fits trains them."""
         for fit in sorted(self._needs[key]):
             self._users[fit].remove(key)
             self._users[fit].append(key)
@@ -92,7 +92,10 @@ class Queue:
         self.postpone(key, not_before)
 
     def postpone(self, key: str, not_before: float) -> None:
-        """Put a trajectory at the end that waits for another run; the fits that it produces stay its own."""
+        """Put a trajectory at the end that waits for another run.
+
+        Who needs its fits too goes on waiting for it.
+        """
         self._rank[key] = next(self._ranks)
         self._not_before[key] = not_before
         self._waiting.add(key)
@@ -114,6 +117,6 @@ class Queue:
 
 
 def _producers(needs: Mapping[str, Iterable[str]]) -> set[str]:
-    """Return the first trajectory that needs a fit, for every fit that several need."""
+    """Return the first user of every fit that several trajectories need."""
     first: dict[str, str] = {}
     return {first[fit] for key, fits in needs.items() for fit in fits if first.setdefault(fit, key) != key}

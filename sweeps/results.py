@@ -13,7 +13,10 @@ RESULTS += ["mse_peak", "mse_last", "accuracy_last", "accuracy_peak", "collapsed
 
 
 def rows(plan: Plan, ledger: Ledger) -> pd.DataFrame:
-    """Return a row per trajectory and published round: the sweep's axes, then the fit's columns without its lists."""
+    """Return a row per trajectory and published round.
+
+    It has the axes of the sweep, then the columns of the fit without its curves and layers.
+    """
     points = pd.DataFrame(plan.points())
     fits = ledger.fits(ids=plan.published).to_pandas()
     fits = fits[[name for name in fits if not str(name).startswith(("curve_", "layer_"))]]

@@ -1,4 +1,4 @@
-"""Decide about trajectories that are interrupted, run out of GPU memory or raise. Knows nothing of ray."""
+"""Decide what to start, retry and give up. Knows nothing of ray."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True)
 class Start:
-    """A trajectory that is to be started, and its share of a GPU."""
+    """A trajectory to start, and its share of a GPU."""
 
     key: str
     gpus: float
@@ -64,7 +64,7 @@ class Scheduler:
         self._retried: set[str] = set()
 
     def __bool__(self) -> bool:
-        """Tell whether anything is still to be started, or may have to be restarted."""
+        """Tell whether anything is still to be started or may restart."""
         return bool(self._queue) or bool(self._running)
 
     def next(self) -> Start | None:
@@ -76,7 +76,7 @@ class Scheduler:
         return Start(key, self.gpus)
 
     def on_report(self, key: str, report: Mapping[str, Any]) -> None:
-        """Take a report (`sweeps.trial`): a published fit, or why a trajectory ends early."""
+        """Take a report of a trial (`sweeps.trial`)."""
         if fit := report.get("published"):
             self._queue.published(fit)
             del self._deaths[key], self._restarts[key]
@@ -103,7 +103,7 @@ class Scheduler:
             self._queue.requeue(key, self._clock() + RETRY_AFTER)
 
     def on_death(self, key: str, cause: str, node_lost: bool) -> None:
-        """Requeue or fail a trajectory whose process is gone, alone or with its node."""
+        """Requeue or fail a trajectory whose process has died."""
         self._running.pop(key)
         self._reasons.pop(key, None)
         self._restarts[key] += 1
@@ -117,7 +117,7 @@ class Scheduler:
         self._listener.note(key, f"{what}; starts again in {delay:.0f} s")
 
     def forgive_death(self, key: str) -> None:
-        """Do not count the last death of a process, because its node was lost."""
+        """Do not count the last death, because the node was lost."""
         self._deaths[key] = max(0, self._deaths[key] - 1)
 
     def _fail(self, key: str, cause: str) -> None:
@@ -125,7 +125,7 @@ class Scheduler:
         self._listener.failed(key, cause)
 
     def _raise_share(self, key: str, gpus: float) -> None:
-        """Put one trajectory less on each GPU, unless another with the same share has led to that already."""
+        """Put one trajectory less on each GPU, unless that has been done."""
         if gpus >= self.gpus:
             fewer = max(1, floor(1 / gpus + 1e-6) - 1)
             self.gpus = share_for(fewer)
@@ -133,5 +133,5 @@ class Scheduler:
 
 
 def share_for(trials: int) -> float:
-    """Return the share of a GPU of each of so many trials; Ray counts in ten thousandths."""
-    return floor(10_000 / trials) / 10_000
+    """Return the share of a GPU for each of so many trials."""
+    return floor(10_000 / trials) / 10_000  # Ray counts in ten thousandths

@@ -42,7 +42,7 @@ MAX_REQUESTS = 200_000
 
 
 class Part(BaseModel):
-    """A part of a sweep file, added to the `fixed` and `grid` of the whole."""
+    """A part of a sweep file, added to its `fixed` and `grid`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -78,7 +78,7 @@ class SweepFile(BaseModel):
 
 
 class Entry(NamedTuple):
-    """A trajectory, and the experiment that asks for it: the sweep itself, or one that it includes."""
+    """A trajectory, and the experiment that asks for it."""
 
     experiment: str
     trajectory: Trajectory
@@ -124,7 +124,7 @@ class _Profile(NamedTuple):
 
 
 def find(spec: str) -> Path:
-    """Return the file of a sweep, given its path or the name of a shipped one."""
+    """Return the file of a sweep, given by path or shipped name."""
     shipped = {path.stem: path for path in sorted(SPECS.glob("*.yaml"))}
     if spec in shipped:
         return shipped[spec]
@@ -138,7 +138,7 @@ def find(spec: str) -> Path:
 def read(
     spec: str, profile: str | None = None, data: Path | None = None, only: Mapping[str, Any] | None = None
 ) -> Sweep:
-    """Read a sweep file and check all of it: keys, values, names, images, duplicates.
+    """Read a sweep file, and check all of it.
 
     `only` selects the trajectories with these values, for example {"image": "astronaut", "seed": 0}. Raises InputError.
     """
@@ -167,13 +167,7 @@ def read(
             outputs.update(fit.id for fit in trajectory.fits)
         if all(request.keys.get(key, ...) == value for key, value in only.items()):
             selected.setdefault(trajectory.id, trajectory)
-    for key, value in only.items():
-        if key not in known:
-            raise InputError(f"--only {key}={value}: the sweep has no such key; {nearest(key, sorted(known))}")
-    if not selected:
-        raise InputError(
-            f"--only {_in_words(only, '=')}: {path} has no such trajectory" if only else f"{path} has no trajectory"
-        )
+    _check_only(path, only, known, bool(selected))
     return Sweep(
         name=file.name,
         profile=chosen.name,
@@ -184,6 +178,17 @@ def read(
         notes=library.notes,
         replaced=[f"{key} {', '.join(new)} instead of {', '.join(old)}" for key, (new, old) in replaced.items()],
     )
+
+
+def _check_only(path: Path, only: Mapping[str, Any], known: set[str], found: bool) -> None:
+    """Refuse a selection that selects nothing."""
+    for key, value in only.items():
+        if key not in known:
+            raise InputError(f"--only {key}={value}: the sweep has no such key; {nearest(key, sorted(known))}")
+    if not found:
+        raise InputError(
+            f"--only {_in_words(only, '=')}: {path} has no such trajectory" if only else f"{path} has no trajectory"
+        )
 
 
 def _note_replaced(replaced: dict[str, tuple[list[str], list[str]]], request: _Request) -> None:
@@ -320,7 +325,10 @@ def _requests(
 def _multiplied_out(
     path: Path, fixed: dict[str, Any], grid: dict[str, list[Any]], profile: _Profile, sizes: dict[str, Any]
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield the keys of each point of a grid, and the file's values of those that the profile replaces."""
+    """Multiply out a grid.
+
+    Yields the keys of each request, and the file's values of those that the profile replaces.
+    """
     usual = _sizes(PROFILES[profile.name])
     old_seeds: dict[str, Any] = {}
     if "seed" not in fixed and ("seeds" in sizes or ("seeds" in usual and (profile.named or "seed" not in grid))):
@@ -361,7 +369,10 @@ def _flat(value: Any) -> list[Any]:
 
 
 def _names(path: Path, key: str, value: Any, data: Path | None) -> list[Any]:
-    """Return the names that a name or glob stands for; a list is one value, of images that are fitted together."""
+    """Return the names that a name or glob stands for.
+
+    A list is one value: images that are fitted together.
+    """
     if isinstance(value, list):
         return [[name for part in value for name in _names(path, key, part, data)]]
     with location(f"{path}: grid.{key}"):

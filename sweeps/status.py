@@ -1,4 +1,4 @@
-"""Report the state of a sweep: which trajectories are done, running, failed or waiting."""
+"""Report which trajectories are done, running, failed or waiting."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Faster modules for the CPU, compiled by numba: a fit that costs what its weights cost.
+"""Compile modules by numba so that a fit on the CPU costs what its weights cost.
 
-`kernels.py` shows how a sparse convolution works, and `doubled_conv.py` how one of a doubled map gets by with a quarter
-of its products, zeros or not. `thin.py` says where they are used, `backend.py` whether.
+`kernels.py` shows how a sparse convolution works, `upsampled_conv.py` how a convolution of an upsampled map needs a
+quarter of the products. `accelerate.py` decides where they are used, `backend.py` whether.
 """

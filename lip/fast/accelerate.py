@@ -1,4 +1,4 @@
-"""Making a network faster: weights that a mask prunes are left out, and what only moves memory is fused."""
+"""Make a network faster: leave out pruned weights and fuse what only moves memory."""
 
 from __future__ import annotations
 
@@ -12,69 +12,70 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lip.fast.chain import Chain, Stage, join
 from lip.fast.dense_conv import DenseConv
 from lip.fast.norm import LeakyNorm
-from lip.fast.sparse_conv import SparseConv, supports
-from lip.fast.upsample import Upsample2x, doubles
+from lip.fast.sparse_conv import SparseConv, is_supported
+from lip.fast.stages import FusedStages, Stage, join
+from lip.fast.upsample import Upsample2x, is_bilinear_x2
 from lip.fast.upsampled_conv import UpsampledUp
 from lip.networks.encoder_decoder import Network, Up
 
 CONVS = nn.Conv2d | nn.ConvTranspose2d
 
 SMALLEST = 16
-"""Maps of fewer pixels are doubled first: to put the weights in order would take as long as that saves."""
+"""Maps of fewer pixels are upsampled first: sorting the weights would take as long as that saves."""
 
 
-def accelerate(net: Network, code: Tensor, kept: Tensor) -> Tensor:
-    """Replace modules of a network by faster ones; returns which parameters are still there.
+def accelerate(net: Network, code: Tensor, mask_vector: Tensor) -> Tensor:
+    """Replace modules of a network by faster ones; returns which parameters it still stores.
 
-    A convolution of a doubled map is computed before the doubling, another becomes a SparseConv where that pays.
-    `kept` (ones and zeros) and what is returned (bool) are flat, over all parameters that the network had.
+    A convolution of an upsampled map is computed before the upsampling; another becomes a SparseConv where that pays.
+    `mask_vector` (ones and zeros) and the result (bool) are flat, over all parameters of the original network.
     """
     parameters = list(net.parameters())
     sizes = [parameter.numel() for parameter in parameters]
     pixels = output_pixels(net, code, CONVS | nn.Upsample)
-    masks = dict(zip(parameters, kept.bool().split(sizes), strict=True))
-    there = {parameter: torch.ones_like(mask) for parameter, mask in masks.items()}
+    masks = dict(zip(parameters, mask_vector.bool().split(sizes), strict=True))
+    is_stored = {parameter: torch.ones_like(mask) for parameter, mask in masks.items()}
     for parent, name, up in _children(net, Up):
         conv, small = up.up[0], pixels[up.enlarge] // 4
-        if doubles(up.enlarge) and small >= SMALLEST and pixels[up.enlarge] == pixels[conv]:  # so nothing is cropped
+        crops = pixels[up.enlarge] != pixels[conv]
+        if is_bilinear_x2(up.enlarge) and small >= SMALLEST and not crops:
             mask, channels = masks[conv.weight], conv.out_channels
             kept_taps = int(mask.view_as(conv.weight)[:, -channels:].sum())
             sparse = is_faster(kept_taps, (9 * channels, channels, 1, 1), small)
             setattr(parent, name, UpsampledUp(up, mask.view_as(conv.weight), sparse))
-            there[conv.weight] = mask
+            is_stored[conv.weight] = mask
     for parent, name, conv in _children(net, CONVS):
         mask = masks[conv.weight]
-        if supports(conv) and is_faster(int(mask.sum()), conv.weight.shape, pixels[conv]):
+        if is_supported(conv) and is_faster(int(mask.sum()), conv.weight.shape, pixels[conv]):
             setattr(parent, name, SparseConv(conv, mask.view_as(conv.weight)))
-            there[conv.weight] = mask
-        elif supports(conv) and isinstance(conv, nn.Conv2d):
+            is_stored[conv.weight] = mask
+        elif is_supported(conv) and isinstance(conv, nn.Conv2d):
             setattr(parent, name, DenseConv(conv))
-    _fuse(net)
+    _fuse_norms(net)
     for parent, name, module in _children(net, nn.Upsample):
-        if doubles(module):
+        if is_bilinear_x2(module):
             setattr(parent, name, Upsample2x())
-    _join(net)
-    return torch.cat([there[parameter] for parameter in parameters])
+    _fuse_sequences(net)
+    return torch.cat([is_stored[parameter] for parameter in parameters])
 
 
 def is_faster(kept: int, shape: Sequence[int], pixels: int) -> bool:
-    """Tell whether a step over a layer's kept weights is faster than one over all, at so many output pixels.
+    """Tell whether a step over a layer's kept weights is faster than one over all of them.
 
-    Both costs in multiplications of the dense one, as measured on an AMD EPYC (Zen 4) for 1x1 and 3x3 layers of 3 to
-    132 channels at 2 to 64 pixels square. The library computes channels in sixteens, so 68 cost it as much as 80;
-    otherwise break-even lies at a density of 0.5, lower at the small scales. The kernels take one thread, whatever
-    PyTorch has.
+    Both costs are in multiplications of the dense layer, fitted to timings on an AMD EPYC (Zen 4) of 1x1 and 3x3
+    layers of 3 to 132 channels at 2 to 64 pixels square. The library computes channels in blocks of 16, so 68 cost as
+    much as 80. Otherwise break-even is at a density of 0.5, lower at the small scales. The kernels use one thread,
+    however many PyTorch has.
     """
     channels, size = shape[:2], shape[2:]
     computed = prod(-(-count // 16) * 16 for count in channels) * prod(size)
     return torch.get_num_threads() * 1.8 * kept * (pixels + 170) < computed * (pixels + 40)
 
 
-def _fuse(net: nn.Module) -> None:
-    """Replace batch norms by LeakyNorms, which do the work of the leaky ReLUs right behind them."""
+def _fuse_norms(net: nn.Module) -> None:
+    """Replace batch norms, and the leaky ReLUs right behind them, by LeakyNorms."""
     followed = {}
     for sequence in net.modules():
         if isinstance(sequence, nn.Sequential):
@@ -86,20 +87,20 @@ def _fuse(net: nn.Module) -> None:
         setattr(parent, name, LeakyNorm(norm, followed.get(norm, 1.0)))
 
 
-def _join(net: Network) -> None:
-    """Make chains of sequences that have nothing but fast modules, and longer ones of those that follow one another."""
+def _fuse_sequences(net: Network) -> None:
+    """Fuse sequences of stages, and those that follow one another."""
     for parent, name, sequence in _children(net, nn.Sequential):
         stages = [child for child in sequence.named_children() if not isinstance(child[1], nn.Identity)]
         if stages and all(isinstance(module, Stage) for _, module in stages):
-            setattr(parent, name, Chain(OrderedDict(stages)))
+            setattr(parent, name, FusedStages(OrderedDict(stages)))
     for path in net.paths():
         for first, then in pairwise(path):
-            if isinstance(first, Stage | Chain) and isinstance(then, Stage | Chain):
+            if isinstance(first, Stage | FusedStages) and isinstance(then, Stage | FusedStages):
                 join(first, then)
 
 
 def _children(net: nn.Module, kind: type[nn.Module] | UnionType) -> list[tuple[nn.Module, str, Any]]:
-    """The modules of a kind, each with its parent and its name there."""
+    """List the modules of a kind, each with its parent and its name there."""
     children = ((parent, *child) for parent in net.modules() for child in parent.named_children())
     return [child for child in children if isinstance(child[2], kind)]
 
@@ -113,7 +114,7 @@ def output_pixels(net: nn.Module, code: Tensor, kind: type[nn.Module] | UnionTyp
 
     handles = [module.register_forward_hook(note) for _, _, module in _children(net, kind)]
     with torch.no_grad():
-        net.eval()(code)  # so that batch norm's running statistics stay
+        net.eval()(code)  # keeps batch norm's running statistics
     net.train()
     for handle in handles:
         handle.remove()

@@ -1,5 +1,8 @@
-"""Choose what computes a step: PyTorch, zeros and all ("dense"), also as a CUDA graph ("captured"), or kernels over
-the non-zeros ("numba")."""
+"""Choose what computes a step.
+
+"dense" is PyTorch, zeros included; "cuda_graph" the same, recorded once as a CUDA graph; "numba" kernels that skip
+pruned weights.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +11,39 @@ from functools import cache
 
 from lip.errors import InputError, nearest
 
-BACKENDS = ["auto", "dense", "numba", "captured"]
+BACKENDS = ["auto", "dense", "numba", "cuda_graph"]
 HELP = (
-    "dense: PyTorch alone; numba: compiled modules that leave out pruned weights; captured: dense, each step replayed "
-    "as a CUDA graph; auto: numba where it works, else dense; a trajectory goes on as dense if it began so"
+    "dense: PyTorch alone; numba: compiled modules that skip pruned weights; cuda_graph: dense, each step replayed "
+    "as a CUDA graph; auto: numba where it works, else dense; a trajectory that began dense stays dense"
 )
 
 
 @dataclass(frozen=True)
 class Backend:
-    """The backend that was chosen, "dense", "numba" or "captured", and why."""
+    """Name the backend that was chosen ("dense", "numba" or "cuda_graph") and the reason."""
 
     name: str
     why: str
 
 
 def check(asked: str) -> None:
-    """Raises InputError for what is none of BACKENDS."""
+    """Raises InputError unless `asked` is one of BACKENDS."""
     if asked not in BACKENDS:
         raise InputError(f"there is no backend {asked!r}; {nearest(asked, BACKENDS)}")
 
 
 def choose(asked: str, device: str) -> Backend:
-    """Choose a backend for a device; `asked` is one of BACKENDS, and `auto` takes numba where it works.
+    """Choose a backend for a device; `auto` takes numba where it works.
 
     Raises InputError when what is asked for does not work there.
     """
     check(asked)
     if asked == "dense":
         return Backend("dense", "as asked")
-    if asked == "captured":
+    if asked == "cuda_graph":
         if not device.startswith("cuda"):
-            raise InputError(f"backend captured cannot be used here: only CUDA has graphs, not {device}; use auto")
-        return Backend("captured", "as asked")
+            raise InputError(f"backend cuda_graph cannot be used here: only CUDA has graphs, not {device}; use auto")
+        return Backend("cuda_graph", "as asked")
     reason = obstacle() if device == "cpu" else f"the kernels are for the CPU, not for {device}"
     if reason is None:
         return Backend("numba", "pruned convolutions cost what their weights cost")

@@ -1,14 +1,15 @@
 """Compile the kernels before any fit begins, always to the same machine code.
 
-LLVM may reorder sums and fuse products (`fastmath`), or no sum would run in vectors. What it makes of a loop depends on
-the code around that loop, so the bits of a kernel could depend on which functions it was compiled with. They cannot:
+LLVM may reorder sums and fuse products (`fastmath`); otherwise no sum would be vectorised. Its code for a loop depends
+on the code around that loop, so the bits of a kernel could depend on the functions compiled with it. Three rules
+prevent that:
 
-- Every kernel is self-contained. numba itself inserts its `inlined` helpers before LLVM sees anything. As functions of
-  their own they would be copied into every caller, and a process runs the copy that it compiled or loaded first.
+- Every kernel is self-contained. numba inserts its `inlined` helpers before LLVM sees the code. As functions of their
+  own they would be copied into every caller, and a process runs the copy that it compiled or loaded first.
 - One process compiles all kernels, in one order and with one hash seed; a process that trains only loads them.
-- The folder is named by a hash of all that the machine code follows from. numba alone would let other sources and other
-  CPUs share files, and names a file in its index before it writes it: a process that is killed in between leaves older
-  code under a new index.
+- The folder is named by a hash of everything that determines the machine code. numba alone would share files between
+  sources and between CPUs. It also names a file in its index before it writes the file: a process killed in between
+  leaves older code under a new index.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ NUMBER, COUNT = float32, int64
 VECTOR, INDICES = float32[::1], int64[::1]
 ARRAY3, ARRAY4, ARRAY6 = float32[:, :, ::1], float32[:, :, :, ::1], float32[:, :, :, :, :, ::1]
 
-# Sums may be reordered and fused with products; nan and infinity stay what they are.
+# Sums may be reordered and fused with products; nan and infinity are kept.
 FLAGS: Any = {"fastmath": {"reassoc", "nsz", "contract"}, "error_model": "numpy"}
 
 KERNELS: list[tuple[Any, tuple[Any, ...]]] = []
-"""Every kernel with the types of its arguments."""
+"""All kernels, each with the types of its arguments."""
 
 inlined = njit(inline="always")
 
@@ -51,14 +52,14 @@ def _hash() -> str:
 
 
 HASH = _hash()
-"""12 hex digits over the sources of this package and what compiles them: versions, settings, CPU name and features."""
+"""12 hex digits of the sources of this package and of what compiles them: versions, settings, CPU name, features."""
 FOLDER = Path(config.CACHE_DIR or pooch.os_cache("lottery-image-priors")).absolute() / f"kernels-{HASH}"
 COMPLETE = FOLDER / "complete"
 """Exists once every kernel is compiled."""
 
 
 def compiled(*types: Any) -> Callable[[Callable[..., None]], Any]:
-    """Make a function a kernel for float32; called with other types it is compiled for those."""
+    """Register a function as a kernel for these types; called with others it is compiled for those."""
 
     def decorate(function: Callable[..., None]) -> Any:
         elsewhere, config.CACHE_DIR = config.CACHE_DIR, str(FOLDER)

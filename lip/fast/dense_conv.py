@@ -1,4 +1,4 @@
-"""A convolution of all its weights: PyTorch's, with padding in one pass over memory."""
+"""Convolve with all weights by PyTorch, padding the input in one pass over memory."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from lip.fast import kernels
-from lip.fast.chain import Array, Stage
 from lip.fast.sparse_conv import margin
+from lip.fast.stages import Array, Stage
 
-Kept = tuple[Tensor, Tensor, bool]
+Saved = tuple[Tensor, Tensor, bool]
 
 
 class DenseConv(Stage):
-    """Takes the place of a convolution."""
+    """Replace a convolution of which few weights are pruned."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
@@ -24,27 +24,27 @@ class DenseConv(Stage):
     def tensors(self) -> tuple[Tensor, Tensor | None]:
         return self.weight, self.bias
 
-    def ahead(self, x: Array, weight: Array, bias: Array | None) -> tuple[Array, Kept]:
+    def forward_np(self, x: Array, weight: Array, bias: Array | None) -> tuple[Array, Saved]:
         if self.margin:
             images, channels, height, width = x.shape
             padded = np.empty((images, channels, height + 2 * self.margin, width + 2 * self.margin), x.dtype)
-            kernels.padded(x, self.margin, padded)
+            kernels.pad_reflect(x, self.margin, padded)
             x = padded
-        there, weights = torch.from_numpy(x), torch.from_numpy(weight)
+        x_tensor, weights = torch.from_numpy(x), torch.from_numpy(weight)
         offset = None if bias is None else torch.from_numpy(bias)
-        y = torch.conv2d(there, weights, offset, self.stride, self.zeros)
-        return y.contiguous().numpy(), (there, weights, bias is not None)
+        y = torch.conv2d(x_tensor, weights, offset, self.stride, self.zeros)
+        return y.contiguous().numpy(), (x_tensor, weights, bias is not None)
 
-    def back(self, slope: Array, kept: Kept, wanted: bool) -> tuple[Array | None, ...]:
-        x, weight, biased = kept
-        slopes = torch.ops.aten.convolution_backward(
-            torch.from_numpy(slope), x, weight, [len(weight)], self.stride, self.zeros, [1, 1], False, [0, 0], 1,
-            [wanted, True, biased],
+    def backward_np(self, grad: Array, saved: Saved, needs_x_grad: bool) -> tuple[Array | None, ...]:
+        x, weight, biased = saved
+        grads = torch.ops.aten.convolution_backward(
+            torch.from_numpy(grad), x, weight, [len(weight)], self.stride, self.zeros, [1, 1], False, [0, 0], 1,
+            [needs_x_grad, True, biased],
         )  # fmt: skip  # its arguments are in order those of a convolution
-        x_slope, *own = (None if tensor is None else tensor.contiguous().numpy() for tensor in slopes)
-        if wanted and self.margin:
+        x_grad, *own = (None if tensor is None else tensor.contiguous().numpy() for tensor in grads)
+        if needs_x_grad and self.margin:
             images, channels, height, width = x.shape
-            padded = x_slope
-            x_slope = np.empty((images, channels, height - 2 * self.margin, width - 2 * self.margin), slope.dtype)
-            kernels.padded_back(padded, self.margin, x_slope)
-        return x_slope, *own
+            padded = x_grad
+            x_grad = np.empty((images, channels, height - 2 * self.margin, width - 2 * self.margin), grad.dtype)
+            kernels.pad_reflect_adjoint(padded, self.margin, x_grad)
+        return x_grad, *own

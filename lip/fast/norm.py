@@ -1,18 +1,18 @@
-"""Batch normalisation with the leaky ReLU that follows it, in two passes over memory instead of five."""
+"""Normalise a batch and apply the leaky ReLU that follows, in two passes over memory instead of five."""
 
 from __future__ import annotations
 
 import numpy as np
 from torch import Tensor, nn
 
-from lip.fast.chain import Array, Stage
 from lip.fast.compilation import ARRAY4, NUMBER, VECTOR, compiled
+from lip.fast.stages import Array, Stage
 
-Kept = tuple[Array, Array, Array, Array, Array]
+Saved = tuple[Array, Array, Array, Array, Array]
 
 
 class LeakyNorm(Stage, nn.BatchNorm2d):
-    """Takes the place of a batch norm in training, and of a leaky ReLU of slope `leak` behind it; 1 for none."""
+    """Replace a batch norm in training and the leaky ReLU of slope `leak` behind it (1: none)."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -26,7 +26,7 @@ class LeakyNorm(Stage, nn.BatchNorm2d):
     def tensors(self) -> tuple[Tensor, Tensor]:
         return self.weight, self.bias
 
-    def ahead(self, x: Array, weight: Array, bias: Array) -> tuple[Array, Kept]:
+    def forward_np(self, x: Array, weight: Array, bias: Array) -> tuple[Array, Saved]:
         self.num_batches_tracked.add_(1)
         y, mean, scale = np.empty_like(x), np.empty_like(weight), np.empty_like(weight)
         number = x.dtype.type
@@ -35,16 +35,16 @@ class LeakyNorm(Stage, nn.BatchNorm2d):
         forward(x, y, weight, bias, leak, eps, momentum, *running, mean, scale)
         return y, (x, weight, bias, mean, scale)
 
-    def back(self, slope: Array, kept: Kept, wanted: bool) -> tuple[Array, ...]:
-        x, weight, bias, mean, scale = kept
-        slopes = np.empty_like(x), np.empty_like(mean), np.empty_like(mean)
-        backward(slope, x, weight, bias, x.dtype.type(self.leak), mean, scale, *slopes)
-        return slopes
+    def backward_np(self, grad: Array, saved: Saved, needs_x_grad: bool) -> tuple[Array, ...]:
+        x, weight, bias, mean, scale = saved
+        grads = np.empty_like(x), np.empty_like(mean), np.empty_like(mean)
+        backward(grad, x, weight, bias, x.dtype.type(self.leak), mean, scale, *grads)
+        return grads
 
 
 @compiled(ARRAY4, ARRAY4, VECTOR, VECTOR, NUMBER, NUMBER, NUMBER, VECTOR, VECTOR, VECTOR, VECTOR)
 def forward(x, y, weight, bias, leak, eps, momentum, running_mean, running_variance, mean, scale):
-    """Fill y, mean and scale, the inverse of the standard deviation, and move the running statistics."""
+    """Fill y, mean and scale (1 / standard deviation) and update the running statistics."""
     images, channels, height, width = x.shape
     pixels = height * width
     number = x.dtype.type
@@ -64,17 +64,17 @@ def forward(x, y, weight, bias, leak, eps, momentum, running_mean, running_varia
         scale[c] = 1 / np.sqrt(total / count + eps)
         running_mean[c] += momentum * (middle - running_mean[c])
         running_variance[c] += momentum * (total / (count - 1) - running_variance[c])
-        slope, offset = weight[c] * scale[c], bias[c] - middle * weight[c] * scale[c]
+        factor, offset = weight[c] * scale[c], bias[c] - middle * weight[c] * scale[c]
         for n in range(images):
             line, out = x[n, c].ravel(), y[n, c].ravel()
             for i in range(pixels):
-                z = slope * line[i] + offset
+                z = factor * line[i] + offset
                 out[i] = z if z > 0 else leak * z
 
 
 @compiled(ARRAY4, ARRAY4, VECTOR, VECTOR, NUMBER, VECTOR, VECTOR, ARRAY4, VECTOR, VECTOR)
-def backward(y_slope, x, weight, bias, leak, mean, scale, x_slope, weight_slope, bias_slope):
-    """Fill the gradients of x, weight and bias from that of y."""
+def backward(grad, x, weight, bias, leak, mean, scale, x_grad, weight_grad, bias_grad):
+    """Fill the gradients of x, weight and bias from `grad`, that of y."""
     images, channels, height, width = x.shape
     pixels = height * width
     number = x.dtype.type
@@ -84,15 +84,15 @@ def backward(y_slope, x, weight, bias, leak, mean, scale, x_slope, weight_slope,
         offset = bias[c] - middle * factor
         total, along = number(0), number(0)
         for n in range(images):
-            line, given, out = x[n, c].ravel(), y_slope[n, c].ravel(), x_slope[n, c].ravel()
+            line, given, out = x[n, c].ravel(), grad[n, c].ravel(), x_grad[n, c].ravel()
             for i in range(pixels):
                 g = given[i] if factor * line[i] + offset > 0 else leak * given[i]
                 out[i] = g
                 total += g
                 along += g * (line[i] - middle)
-        bias_slope[c], weight_slope[c] = total, along * scale[c]
+        bias_grad[c], weight_grad[c] = total, along * scale[c]
         total, along = total / count, along * scale[c] ** 2 / count
         for n in range(images):
-            line, out = x[n, c].ravel(), x_slope[n, c].ravel()
+            line, out = x[n, c].ravel(), x_grad[n, c].ravel()
             for i in range(pixels):
                 out[i] = factor * (out[i] - total - along * (line[i] - middle))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def require(training: Training, device: str) -> None:
-    """Raises InputError when a device has no arithmetic of the precision that is to be trained with."""
+    """Raises InputError when a device has no arithmetic of a schedule's precision."""
     from lip.specs.schedule import Schedule
 
     if isinstance(training, Schedule) and training.precision == "bf16" and not has_bf16(device):
@@ -19,7 +19,7 @@ def require(training: Training, device: str) -> None:
 
 
 def has_bf16(device: str) -> bool:
-    """Tell whether a device multiplies bfloat16 numbers in hardware, and not by way of float32."""
+    """Tell whether a device multiplies bfloat16 numbers in hardware, without converting them to float32."""
     import torch
 
     if device.startswith("cuda"):

@@ -1,4 +1,4 @@
-"""See to it that every kernel is compiled and loaded before a fit begins."""
+"""Compile and load every kernel before a fit begins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from lip.errors import InputError
-from lip.fast import accelerate  # noqa: F401  # with it every module that has kernels
+from lip.fast import accelerate  # noqa: F401  # imports every module that has kernels
 from lip.fast.compilation import COMPLETE, FOLDER, KERNELS
 
 
@@ -18,10 +18,10 @@ def load() -> None:
 
 
 def prepare() -> None:
-    """Load every kernel, compiled by a process of its own if need be, which one line on stderr announces.
+    """Load every kernel; if need be a process of its own compiles them first, which one line on stderr announces.
 
-    Raises InputError when the folder cannot be written, which numba asks for even to load, when the compilation fails
-    and when a file there is damaged.
+    Raises InputError when the folder is not writable (numba needs that even to load), when the compilation fails or
+    when a file there is damaged.
     """
     try:
         FOLDER.mkdir(parents=True, exist_ok=True)

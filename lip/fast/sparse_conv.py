@@ -1,4 +1,4 @@
-"""A convolution that has its non-zero weights only, and costs what they cost."""
+"""Convolve with the non-zero weights only, at the cost of those."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lip.fast import kernels
-from lip.fast.chain import Array, Stage
+from lip.fast.stages import Array, Stage
 from lip.networks.encoder_decoder import ReflectConv
 
 CACHE_LINE = 16
@@ -20,83 +20,84 @@ Conv = nn.Conv2d | nn.ConvTranspose2d
 
 
 class SparseWeights(Stage):
-    """Takes the place of a convolution of whose weights `kept` (bool) marks the survivors.
+    """Hold the weights of a convolution that `keep_mask` (bool) keeps.
 
-    `values` are the kept weights, flat, in the order of the weight tensor; there are no others. In the state dict
-    stands `weight`, with zeros, so that nobody else need know.
+    `values` are the kept weights, flat, in the order of the weight tensor. The state dict has `weight`, with zeros, as
+    that of the convolution does.
     """
 
-    def __init__(self, conv: Conv, kept: Tensor) -> None:
+    def __init__(self, conv: Conv, keep_mask: Tensor) -> None:
         super().__init__()
-        self.kept = kept
-        self.values = nn.Parameter(conv.weight.detach()[kept])
+        self.keep_mask = keep_mask
+        self.values = nn.Parameter(conv.weight.detach()[keep_mask])
         self.bias = conv.bias
 
-    def numbers(self) -> Tensor:
-        """Return the index of each weight in `values`; -1 if pruned."""
-        numbers = self.kept.new_full(self.kept.shape, -1, dtype=torch.int64)
-        numbers[self.kept] = torch.arange(self.values.numel())
-        return numbers
+    def index(self) -> Tensor:
+        """Return the index in `values` of each weight; -1 if pruned."""
+        index = self.keep_mask.new_full(self.keep_mask.shape, -1, dtype=torch.int64)
+        index[self.keep_mask] = torch.arange(self.values.numel())
+        return index
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         values = destination.pop(f"{prefix}values")
-        destination[f"{prefix}weight"] = values.new_zeros(self.kept.shape).masked_scatter_(self.kept, values)
+        weight = values.new_zeros(self.keep_mask.shape).masked_scatter_(self.keep_mask, values)
+        destination[f"{prefix}weight"] = weight
 
 
 class SparseConv(SparseWeights):
-    """A convolution, transposed or not."""
+    """Replace a convolution, transposed or not."""
 
-    def __init__(self, conv: Conv, kept: Tensor) -> None:
-        super().__init__(conv, kept)
+    def __init__(self, conv: Conv, keep_mask: Tensor) -> None:
+        super().__init__(conv, keep_mask)
         self.zeros = int(conv.padding[0])
-        numbers = self.numbers()
-        if isinstance(conv, nn.ConvTranspose2d):  # which is a convolution of what is padded, its kernel turned round
+        index = self.index()
+        if isinstance(conv, nn.ConvTranspose2d):  # a convolution of the padded input with the kernel rotated by 180°
             self.zeros = conv.kernel_size[0] - 1 - self.zeros
-            numbers = numbers.transpose(0, 1).flip(2, 3)
-        self.products = SparseMatmul(numbers.numpy(), margin(conv), conv.stride[0])
+            index = index.transpose(0, 1).flip(2, 3)
+        self.matmul = SparseMatmul(index.numpy(), margin(conv), conv.stride[0])
 
     def tensors(self) -> tuple[Tensor, Tensor | None]:
         return self.values, self.bias
 
-    def ahead(self, x: Array, values: Array, bias: Array | None) -> tuple[Array, Any]:
+    def forward_np(self, x: Array, values: Array, bias: Array | None) -> tuple[Array, Any]:
         if self.zeros:
             x = np.pad(x, [(0, 0), (0, 0), *[(self.zeros, self.zeros)] * 2])
-        return self.products.ahead(x, values, bias)
+        return self.matmul.forward(x, values, bias)
 
-    def back(self, slope: Array, kept: Any, wanted: bool) -> tuple[Array | None, ...]:
-        values_slope = np.empty(self.values.shape, slope.dtype)
-        x_slope, bias_slope = self.products.back(slope, kept, values_slope, wanted)
-        if wanted and self.zeros:
+    def backward_np(self, grad: Array, saved: Any, needs_x_grad: bool) -> tuple[Array | None, ...]:
+        values_grad = np.empty(self.values.shape, grad.dtype)
+        x_grad, bias_grad = self.matmul.backward(grad, saved, values_grad, needs_x_grad)
+        if needs_x_grad and self.zeros:
             inside = slice(self.zeros, -self.zeros)
-            x_slope = np.ascontiguousarray(x_slope[..., inside, inside])
-        return x_slope, values_slope, None if self.bias is None else bias_slope
+            x_grad = np.ascontiguousarray(x_grad[..., inside, inside])
+        return x_grad, values_grad, None if self.bias is None else bias_grad
 
 
 class SparseMatmul:
-    """The arithmetic of a convolution that has no zeros among its weights.
+    """Multiply by a convolution's non-zero weights.
 
-    `numbers` (outputs, inputs, size, size) says which of a vector of values stands where; -1: none. Its input is padded
-    by reflection, by `margin`.
+    `index` (outputs, inputs, size, size) is the position of each weight in a vector of values, -1 for a weight of zero.
+    The input is padded by reflection, by `margin`.
     """
 
-    def __init__(self, numbers: Array, margin: int = 0, stride: int = 1) -> None:
-        self.numbers, self.margin, self.stride = numbers, margin, stride
+    def __init__(self, index: Array, margin: int = 0, stride: int = 1) -> None:
+        self.index, self.margin, self.stride = index, margin, stride
         self.layouts: dict[tuple[int, ...], Layout] = {}
 
-    def ahead(self, x: Array, values: Array, bias: Array | None = None) -> tuple[Array, Any]:
-        """The convolution of x, and what `back` needs."""
+    def forward(self, x: Array, values: Array, bias: Array | None = None) -> tuple[Array, Any]:
+        """Return the convolution of x and what `backward` needs."""
         images, _, *size = x.shape
         if tuple(size) not in self.layouts:
-            self.layouts[tuple(size)] = Layout.of(self.numbers, self.margin, self.stride, *size)
+            self.layouts[tuple(size)] = Layout.of(self.index, self.margin, self.stride, *size)
         layout = self.layouts[tuple(size)]
         planes, y = np.empty((images, *layout.planes), x.dtype), np.empty((images, *layout.y), x.dtype)
         kernels.forward(
             x.reshape(images, *layout.x),
             np.zeros(y.shape[1], x.dtype) if bias is None else bias,
-            values[layout.order],
-            layout.starts,
-            layout.places,
+            values[layout.perm],
+            layout.indptr,
+            layout.offsets,
             layout.margin,
             layout.stride,
             layout.pitch,
@@ -105,42 +106,42 @@ class SparseMatmul:
         )
         return y.reshape(images, *layout.output), (planes, values, layout)
 
-    def back(self, slope: Array, kept: Any, values_slope: Array, wanted: bool = True) -> tuple[Any, Array]:
-        """The gradients of x, if it is wanted, and of the bias; fills that of the values that stand here."""
-        planes, values, layout = kept
-        lines, in_order = np.empty((len(slope), *layout.lines), slope.dtype), np.empty(len(layout.order), slope.dtype)
-        x_slope, bias_slope = None, np.empty(slope.shape[1], slope.dtype)
+    def backward(self, grad: Array, saved: Any, values_grad: Array, needs_x_grad: bool = True) -> tuple[Any, Array]:
+        """Return the gradients of x (None unless needed) and of the bias; fill those of the values used here."""
+        planes, values, layout = saved
+        lines, permuted = np.empty((len(grad), *layout.lines), grad.dtype), np.empty(len(layout.perm), grad.dtype)
+        x_grad, bias_grad = None, np.empty(grad.shape[1], grad.dtype)
         kernels.backward_values(
-            slope.reshape(len(slope), *layout.y),
-            layout.starts,
-            layout.places,
+            grad.reshape(len(grad), *layout.y),
+            layout.indptr,
+            layout.offsets,
             planes,
             layout.pitch,
             layout.lead,
             lines,
-            in_order,
-            bias_slope,
+            permuted,
+            bias_grad,
         )
-        values_slope[layout.order] = in_order
-        if wanted:
-            x_slope = np.empty((len(slope), *layout.x), slope.dtype)
+        values_grad[layout.perm] = permuted
+        if needs_x_grad:
+            x_grad = np.empty((len(grad), *layout.x), grad.dtype)
             kernels.backward_input(
                 lines,
-                values[layout.back],
-                layout.back_starts,
-                layout.back_places,
+                values[layout.back_perm],
+                layout.back_indptr,
+                layout.back_offsets,
                 layout.margin,
                 layout.stride,
                 layout.pitch,
-                x_slope,
+                x_grad,
             )
-            x_slope = x_slope.reshape(len(slope), *layout.input)
-        return x_slope, bias_slope
+            x_grad = x_grad.reshape(len(grad), *layout.input)
+        return x_grad, bias_grad
 
 
-def supports(conv: nn.Module) -> bool:
-    """Tell whether a module is a convolution that a SparseConv can take the place of."""
-    if type(conv) not in (nn.Conv2d, ReflectConv, nn.ConvTranspose2d):  # what is derived computes something else
+def is_supported(conv: nn.Module) -> bool:
+    """Tell whether a SparseConv can replace a module."""
+    if type(conv) not in (nn.Conv2d, ReflectConv, nn.ConvTranspose2d):  # a subclass computes something else
         return False
     assert isinstance(conv, Conv)
     if conv.transposed and (conv.stride != (1, 1) or any(conv.output_padding)):
@@ -150,48 +151,48 @@ def supports(conv: nn.Module) -> bool:
 
 
 def margin(conv: Conv) -> int:
-    """By how much a convolution pads its input by reflection."""
+    """Return by how many pixels a convolution pads its input by reflection."""
     return conv.kernel_size[0] // 2 if isinstance(conv, ReflectConv) else 0
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The non-zeros of a layer as the kernels want them (see there), for inputs of one size."""
+    """Describe a layer's non-zeros for the kernels (see there), for inputs of one size."""
 
     margin: int
     stride: int
     pitch: int
     lead: int
     input: tuple[int, int, int]
-    """Shape of one image's input; so of its output, and of what stands for them, planes and lines in the kernels."""
+    """Shape of one image's input, then of its output, then of x, y, planes and lines in the kernels."""
     output: tuple[int, int, int]
     x: tuple[int, int, int]
     y: tuple[int, int, int]
     planes: tuple[int, int]
     lines: tuple[int, int]
-    order: np.ndarray
-    """The numbers of the non-zeros in the order of their targets."""
-    starts: np.ndarray
-    places: np.ndarray
-    back: np.ndarray
-    """The same in the order of the planes that they read, for the way back, with their own `starts` and `places`."""
-    back_starts: np.ndarray
-    back_places: np.ndarray
+    perm: np.ndarray
+    """The indices of the non-zeros, sorted by their targets."""
+    indptr: np.ndarray
+    offsets: np.ndarray
+    back_perm: np.ndarray
+    """The same sorted by the planes they read, for the gradient of the input, with its own `indptr` and `offsets`."""
+    back_indptr: np.ndarray
+    back_offsets: np.ndarray
 
     @classmethod
-    def of(cls, numbers: np.ndarray, margin: int, stride: int, height: int, width: int) -> Layout:
-        outputs, inputs, size, _ = numbers.shape
+    def of(cls, index: np.ndarray, margin: int, stride: int, height: int, width: int) -> Layout:
+        outputs, inputs, size, _ = index.shape
         rows, columns = ((side + 2 * margin - size) // stride + 1 for side in (height, width))
         input, output = (inputs, height, width), (outputs, rows, columns)
-        if size == stride == 1:  # where rows end does not matter then: fewer and longer ones take less time
+        if size == stride == 1:  # row ends do not matter then, and fewer, longer rows take less time
             joined = max(n for n in range(1, height + 1) if height % n == 0 and (n == 1 or n * width <= kernels.BAND))
             height, width = rows, columns = height // joined, width * joined
         plane_rows, pitch = (-(-(side + 2 * margin) // stride) for side in (height, width))
         lead = (size - 1) // stride * (pitch + 1)  # the furthest shift
         planes = (inputs * stride**2, _odd(plane_rows * pitch + lead))
         lines = (outputs, _odd(lead + plane_rows * pitch))
-        target, channel, v, u = (numbers >= 0).nonzero()
-        order = numbers[numbers >= 0]
+        target, channel, v, u = (index >= 0).nonzero()
+        perm = index[index >= 0]
         plane = (channel * stride + v % stride) * stride + u % stride
         shift = v // stride * pitch + u // stride
         back = np.argsort(plane, kind="stable")
@@ -206,15 +207,15 @@ class Layout:
             y=(outputs, rows, columns),
             planes=planes,
             lines=lines,
-            order=order,
-            starts=np.searchsorted(target, np.arange(outputs + 1)),
-            places=plane * planes[1] + shift,
-            back=order[back],
-            back_starts=np.searchsorted(plane[back], np.arange(planes[0] + 1)),
-            back_places=(target * lines[1] + lead - shift)[back],
+            perm=perm,
+            indptr=np.searchsorted(target, np.arange(outputs + 1)),
+            offsets=plane * planes[1] + shift,
+            back_perm=perm[back],
+            back_indptr=np.searchsorted(plane[back], np.arange(planes[0] + 1)),
+            back_offsets=(target * lines[1] + lead - shift)[back],
         )
 
 
 def _odd(numbers: int) -> int:
-    """An odd number of cache lines with room for them: rows an even number apart would compete for the same places."""
+    """Round up to an odd number of cache lines: rows an even number apart compete for the same cache sets."""
     return (-(-numbers // CACHE_LINE) | 1) * CACHE_LINE

@@ -1,32 +1,32 @@
-"""Doubling a map by bilinear interpolation, rows first and then columns."""
+"""Upsample a map by two with bilinear interpolation, rows first and then columns."""
 
 from __future__ import annotations
 
 import numpy as np
 from torch import nn
 
-from lip.fast.chain import Array, Stage
 from lip.fast.compilation import ARRAY3, compiled
+from lip.fast.stages import Array, Stage
 
 
 class Upsample2x(Stage):
-    """Takes the place of an upsampling by two, bilinear and without aligned corners."""
+    """Replace a bilinear upsampling by two without aligned corners."""
 
-    def ahead(self, x: Array) -> tuple[Array, None]:
+    def forward_np(self, x: Array) -> tuple[Array, None]:
         images, channels, height, width = x.shape
         y = np.empty((images, channels, 2 * height, 2 * width), x.dtype)
         forward(x.reshape(-1, height, width), y.reshape(-1, 2 * height, 2 * width))
         return y, None
 
-    def back(self, slope: Array, kept: None, wanted: bool) -> tuple[Array]:
-        images, channels, height, width = slope.shape
-        x_slope = np.zeros((images, channels, height // 2, width // 2), slope.dtype)
-        backward(slope.reshape(-1, height, width), x_slope.reshape(-1, height // 2, width // 2))
-        return (x_slope,)
+    def backward_np(self, grad: Array, saved: None, needs_x_grad: bool) -> tuple[Array]:
+        images, channels, height, width = grad.shape
+        x_grad = np.zeros((images, channels, height // 2, width // 2), grad.dtype)
+        backward(grad.reshape(-1, height, width), x_grad.reshape(-1, height // 2, width // 2))
+        return (x_grad,)
 
 
-def doubles(module: nn.Module) -> bool:
-    """Tell whether a module is an upsampling that a Upsample2x can take the place of."""
+def is_bilinear_x2(module: nn.Module) -> bool:
+    """Tell whether Upsample2x can replace a module."""
     return (
         isinstance(module, nn.Upsample)
         and (module.mode, module.align_corners) == ("bilinear", False)
@@ -38,8 +38,8 @@ def doubles(module: nn.Module) -> bool:
 def forward(x, y):
     """Fill y (maps, 2 height, 2 width) from x (maps, height, width).
 
-    An output pixel is three quarters of the nearest input pixel and a quarter of the next, which at the border is the
-    same one.
+    An output pixel is three quarters of the nearest input pixel and a quarter of the next nearest. At the border both
+    are the same pixel.
     """
     maps, height, width = x.shape
     near, far = x.dtype.type(0.75), x.dtype.type(0.25)
@@ -58,7 +58,7 @@ def forward(x, y):
 
 @compiled(ARRAY3, ARRAY3)
 def backward(y, x):
-    """The adjoint: add the gradient of x to x from that of y."""
+    """Add to x the adjoint of `forward` applied to y, the gradient of the output."""
     maps, height, width = x.shape
     near, far = x.dtype.type(0.75), x.dtype.type(0.25)
     line = x[0, 0].copy()

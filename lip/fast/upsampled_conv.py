@@ -1,11 +1,11 @@
-"""A 3x3 convolution of a doubled map, multiplied before the doubling, where the map has a quarter of the pixels.
+"""Convolve an upsampled map (3x3) by multiplying before the upsampling, on a quarter of the pixels.
 
-A convolution is nine products of matrices, one for each tap: weights times channels. Each is shifted by its tap, and
-they are added up. Doubling treats all channels alike, so it may as well come after the products:
+A convolution is the sum of nine matrix products (weights times channels), one for each tap, each shifted by its tap.
+Upsampling treats all channels alike, so it may as well follow the products:
 
-    conv(double(x))  =  sum over taps of  shift(double(weights of the tap * x))
+    conv(upsample(x))  =  sum over taps of  shift(upsample(weights of the tap * x))
 
-What is left to do at the full size is doubling, shifting and adding, which takes no weights.
+Only upsampling, shifting and adding remain at full size; they need no weights.
 """
 
 from __future__ import annotations
@@ -16,25 +16,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lip.fast import norm
-from lip.fast import upsampled_norm as doubled_norm
-from lip.fast.chain import Array
+from lip.fast import norm, upsampled_norm
 from lip.fast.compilation import ARRAY4, ARRAY6, INDICES, VECTOR, compiled, inlined
 from lip.fast.sparse_conv import SparseMatmul, SparseWeights
+from lip.fast.stages import Array
 from lip.networks.encoder_decoder import Up
 
 
 class UpsampledUp(nn.Module):
-    """Takes the place of an `Up` that crops nothing; with `sparse`, only the non-zeros of small maps are multiplied."""
+    """Replace an `Up` that crops nothing; with `sparse`, taps multiply by non-zeros only."""
 
-    def __init__(self, up: Up, kept: Tensor, sparse: bool) -> None:
+    def __init__(self, up: Up, keep_mask: Tensor, sparse: bool) -> None:
         super().__init__()
         self.norm, self.up, self.mix = up.norm, up.up, up.mix
-        self.up[0] = UpsampledConv(up, kept, sparse)
+        self.up[0] = UpsampledConv(up, keep_mask, sparse)
 
     @property
     def enlarge(self) -> nn.Module:
-        """Return the module that sees the small map first."""
+        """Return the first module that sees the small map."""
         return self.up
 
     def way(self) -> tuple[nn.Module, ...]:
@@ -47,29 +46,29 @@ class UpsampledUp(nn.Module):
 
 
 class UpsampledConv(SparseWeights):
-    """Takes the place of doubling, joining with the skip connection (`skip`, if there is one), norm and convolution."""
+    """Replace upsampling, concatenation with `skip` (if any), norm and convolution."""
 
     norm: Any
     skip: Tensor | None
 
-    def __init__(self, up: Up, kept: Tensor, sparse: bool) -> None:
+    def __init__(self, up: Up, keep_mask: Tensor, sparse: bool) -> None:
         conv: Any = up.up[0]
-        super().__init__(conv, kept)
-        self.__dict__["norm"] = up.norm  # not as a part of this module, which would give its parameters other names
+        super().__init__(conv, keep_mask)
+        self.__dict__["norm"] = up.norm  # not as a submodule, which would rename its parameters
         self.skip = None
         channels = conv.out_channels
-        self.beside, self.small = slice(-channels), slice(-channels, None)
-        """Which channels come from the skip connection, and which from the small map."""
-        numbers = self.numbers().numpy()
-        taps = np.ascontiguousarray(numbers[:, self.small].transpose(0, 2, 3, 1)).reshape(9 * channels, channels)
-        self.taps = SparseMatmul(taps[..., None, None]) if sparse else Product(taps)
-        self.rest = SparseMatmul(numbers[:, self.beside], margin=1)
+        self.of_skip, self.of_map = slice(-channels), slice(-channels, None)
+        """The channels of the skip connection and those of the small map."""
+        index = self.index().numpy()
+        taps = np.ascontiguousarray(index[:, self.of_map].transpose(0, 2, 3, 1)).reshape(9 * channels, channels)
+        self.taps = SparseMatmul(taps[..., None, None]) if sparse else DenseMatmul(taps)
+        self.rest = SparseMatmul(index[:, self.of_skip], margin=1)
 
     def tensors(self) -> tuple[Tensor | None, ...]:
         skip, self.skip = self.skip, None
         return skip, self.norm.weight, self.norm.bias, self.values, self.bias
 
-    def ahead(
+    def forward_np(
         self, x: Array, skip: Array | None, weight: Array, offset: Array, values: Array, bias: Array | None
     ) -> tuple[Array, Any]:
         images, _, height, width = x.shape
@@ -80,78 +79,78 @@ class UpsampledConv(SparseWeights):
         eps, momentum = number(self.norm.eps), number(self.norm.momentum)
         skip_normed, x_normed = np.empty_like(skip), np.empty_like(x)
         moments = self.norm.running_mean.numpy(), self.norm.running_var.numpy(), mean, scale
-        factor, summand, *own = (array[self.beside] for array in (weight, offset, *moments))
+        factor, summand, *own = (array[self.of_skip] for array in (weight, offset, *moments))
         norm.forward(skip, skip_normed, factor, summand, number(1), eps, momentum, *own)
-        factor, summand, *own = (array[self.small] for array in (weight, offset, *moments))
-        doubled_norm.forward(x, x_normed, factor, summand, eps, momentum, *own)
-        y, rest = self.rest.ahead(skip_normed, values, bias)
-        z, taps = self.taps.ahead(x_normed, values)
-        spread(z.reshape(images, -1, 3, 3, height, width), y)
+        factor, summand, *own = (array[self.of_map] for array in (weight, offset, *moments))
+        upsampled_norm.forward(x, x_normed, factor, summand, eps, momentum, *own)
+        y, rest = self.rest.forward(skip_normed, values, bias)
+        z, taps = self.taps.forward(x_normed, values)
+        upsample_add(z.reshape(images, -1, 3, 3, height, width), y)
         return y, (x, skip, (weight, offset, mean, scale), rest, taps)
 
-    def back(self, slope: Array, kept: Any, wanted: bool) -> tuple[Array | None, ...]:
-        x, skip, numbers, rest, taps = kept
+    def backward_np(self, grad: Array, saved: Any, needs_x_grad: bool) -> tuple[Array | None, ...]:
+        x, skip, affine, rest, taps = saved
         images, channels, height, width = x.shape
-        values_slope = np.empty(self.values.shape, slope.dtype)
-        weight_slope, offset_slope = np.empty_like(numbers[0]), np.empty_like(numbers[0])
-        skip_slope, x_slope = np.empty_like(skip), np.empty_like(x)
-        skip_normed, bias_slope = self.rest.back(slope, rest, values_slope)
-        z = np.empty((images, channels, 3, 3, height, width), slope.dtype)
-        gather(slope, z)
-        x_normed, _ = self.taps.back(z.reshape(images, -1, height, width), taps, values_slope)
-        factor, summand, mean, scale, *slopes = (array[self.beside] for array in (*numbers, weight_slope, offset_slope))
-        norm.backward(skip_normed, skip, factor, summand, slope.dtype.type(1), mean, scale, skip_slope, *slopes)
-        factor, _, mean, scale, *slopes = (array[self.small] for array in (*numbers, weight_slope, offset_slope))
-        doubled_norm.backward(x_normed, x, factor, mean, scale, x_slope, *slopes)
+        values_grad = np.empty(self.values.shape, grad.dtype)
+        weight_grad, offset_grad = np.empty_like(affine[0]), np.empty_like(affine[0])
+        skip_grad, x_grad = np.empty_like(skip), np.empty_like(x)
+        skip_normed, bias_grad = self.rest.backward(grad, rest, values_grad)
+        z = np.empty((images, channels, 3, 3, height, width), grad.dtype)
+        upsample_add_adjoint(grad, z)
+        x_normed, _ = self.taps.backward(z.reshape(images, -1, height, width), taps, values_grad)
+        factor, summand, mean, scale, *grads = (array[self.of_skip] for array in (*affine, weight_grad, offset_grad))
+        norm.backward(skip_normed, skip, factor, summand, grad.dtype.type(1), mean, scale, skip_grad, *grads)
+        factor, _, mean, scale, *grads = (array[self.of_map] for array in (*affine, weight_grad, offset_grad))
+        upsampled_norm.backward(x_normed, x, factor, mean, scale, x_grad, *grads)
         return (
-            x_slope,
-            skip_slope if skip.size else None,
-            weight_slope,
-            offset_slope,
-            values_slope,
-            None if self.bias is None else bias_slope,
+            x_grad,
+            skip_grad if skip.size else None,
+            weight_grad,
+            offset_grad,
+            values_grad,
+            None if self.bias is None else bias_grad,
         )
 
 
-class Product:
-    """The arithmetic of SparseMatmul for kernels of one pixel, as a product of matrices that have their zeros."""
+class DenseMatmul:
+    """Multiply as SparseMatmul does for 1x1 kernels, by a matrix that has its zeros."""
 
-    def __init__(self, numbers: Array) -> None:
-        self.numbers = numbers
+    def __init__(self, index: Array) -> None:
+        self.index = index
 
-    def ahead(self, x: Array, values: Array) -> tuple[Array, Any]:
-        matrix = np.empty(self.numbers.shape, x.dtype)
-        place(values, self.numbers.ravel(), matrix.ravel())
+    def forward(self, x: Array, values: Array) -> tuple[Array, Any]:
+        matrix = np.empty(self.index.shape, x.dtype)
+        values_to_dense(values, self.index.ravel(), matrix.ravel())
         weights, pixels = torch.from_numpy(matrix), torch.from_numpy(x).flatten(2)
         return (weights @ pixels).numpy().reshape(len(x), -1, *x.shape[2:]), (weights, pixels)
 
-    def back(self, slope: Array, kept: Any, values_slope: Array) -> tuple[Array, None]:
-        weights, pixels = kept
-        slopes = torch.from_numpy(slope).flatten(2)
-        place_back((slopes @ pixels.mT).sum(dim=0).numpy().ravel(), self.numbers.ravel(), values_slope)
-        return (weights.T @ slopes).numpy().reshape(len(slope), -1, *slope.shape[2:]), None
+    def backward(self, grad: Array, saved: Any, values_grad: Array) -> tuple[Array, None]:
+        weights, pixels = saved
+        grad_matrix = torch.from_numpy(grad).flatten(2)
+        dense_to_values((grad_matrix @ pixels.mT).sum(dim=0).numpy().ravel(), self.index.ravel(), values_grad)
+        return (weights.T @ grad_matrix).numpy().reshape(len(grad), -1, *grad.shape[2:]), None
 
 
 @compiled(VECTOR, INDICES, VECTOR)
-def place(values, numbers, there):
-    """Fill `there` with the values of these numbers; -1: zero."""
-    for i in range(len(numbers)):
-        there[i] = values[numbers[i]] if numbers[i] >= 0 else 0
+def values_to_dense(values, index, matrix):
+    """Fill a flat matrix with the values at these indices; -1 is zero."""
+    for i in range(len(index)):
+        matrix[i] = values[index[i]] if index[i] >= 0 else 0
 
 
 @compiled(VECTOR, INDICES, VECTOR)
-def place_back(there, numbers, values):
-    """Fill those of the values that stand there."""
-    for i in range(len(numbers)):
-        if numbers[i] >= 0:
-            values[numbers[i]] = there[i]
+def dense_to_values(matrix, index, values):
+    """Fill the values that occur in a flat matrix."""
+    for i in range(len(index)):
+        if index[i] >= 0:
+            values[index[i]] = matrix[i]
 
 
 @compiled(ARRAY6, ARRAY4)
-def spread(z, y):
+def upsample_add(z, y):
     """Add to y (images, outputs, 2 height, 2 width) the nine products z (images, outputs, 3, 3, height, width).
 
-    Each is doubled, continued by reflection at the border, and shifted: first along rows, then along columns.
+    Each is upsampled, padded by reflection and shifted: first along rows, then along columns.
     """
     images, outputs, _, _, height, width = z.shape
     wide = np.empty((3, 2, height * width), z.dtype)  # taps of rows, even and odd columns
@@ -160,9 +159,9 @@ def spread(z, y):
         for o in range(outputs):
             for v in range(3):
                 a, b, c = z[n, o, v, 0].ravel(), z[n, o, v, 1].ravel(), z[n, o, v, 2].ravel()
-                double(a, b, c, wide[v, 0], wide[v, 1], 1, width, height)
+                upsample_axis(a, b, c, wide[v, 0], wide[v, 1], 1, width, height)
             for k in range(2):
-                double(wide[0, k], wide[1, k], wide[2, k], both[k, 0], both[k, 1], width, 1, width)
+                upsample_axis(wide[0, k], wide[1, k], wide[2, k], both[k, 0], both[k, 1], width, 1, width)
             for row in range(2 * height):
                 out, begin = y[n, o, row], row // 2 * width
                 even, odd = both[0, row % 2, begin:][:width], both[1, row % 2, begin:][:width]
@@ -172,14 +171,14 @@ def spread(z, y):
 
 
 @inlined
-def double(a, b, c, even, odd, step, along, ends):
-    """The sum of three maps, doubled along one axis and shifted by -1, 0 and 1, as its even and its odd numbers.
+def upsample_axis(a, b, c, even, odd, step, along, ends):
+    """Upsample three maps along one axis, shift them by -1, 0 and 1 and add them, as even and odd elements.
 
-    Neighbours on that axis stand `step` apart; its `ends` first numbers stand `along` apart, and so do its last ones.
-    What is doubled is three quarters of the nearest number and a quarter of the next, which at an end is the same one.
+    Neighbours on that axis are `step` apart; its `ends` first elements are `along` apart, and so are its last ones.
+    An upsampled element is three quarters of the nearest one and a quarter of the next, at an end the same one.
     """
     near, far, size = a.dtype.type(0.75), a.dtype.type(0.25), len(a)
-    # Slices, since of an index such as i - step the compiler does not know that it is not negative: no vectors then.
+    # Slices: the compiler cannot know that an index such as i - step is not negative, and would not vectorise.
     here, there = even[step:], odd[step:]
     a0, b0, a1, b1, c1, b2, c2 = a, b, a[step:], b[step:], c[step:], b[2 * step :], c[2 * step :]
     for i in range(size - 2 * step):
@@ -197,29 +196,29 @@ def double(a, b, c, even, odd, step, along, ends):
 
 
 @compiled(ARRAY4, ARRAY6)
-def gather(slope, z):
-    """The adjoint of `spread`: fill z."""
+def upsample_add_adjoint(grad, z):
+    """Fill z with the adjoint of `upsample_add` applied to the gradient of y."""
     images, outputs, _, _, height, width = z.shape
     wide = np.empty((3, 2, height * width), z.dtype)
     both = np.empty((2, 2, height * width), z.dtype)
     for n in range(images):
         for o in range(outputs):
             for row in range(2 * height):
-                given, begin = slope[n, o, row], row // 2 * width
+                given, begin = grad[n, o, row], row // 2 * width
                 even, odd = both[0, row % 2, begin:][:width], both[1, row % 2, begin:][:width]
                 for q in range(width):
                     even[q] = given[2 * q]
                     odd[q] = given[2 * q + 1]
             for k in range(2):
-                double_back(both[k, 0], both[k, 1], wide[0, k], wide[1, k], wide[2, k], width, 1, width)
+                upsample_axis_adjoint(both[k, 0], both[k, 1], wide[0, k], wide[1, k], wide[2, k], width, 1, width)
             for v in range(3):
                 a, b, c = z[n, o, v, 0].ravel(), z[n, o, v, 1].ravel(), z[n, o, v, 2].ravel()
-                double_back(wide[v, 0], wide[v, 1], a, b, c, 1, width, height)
+                upsample_axis_adjoint(wide[v, 0], wide[v, 1], a, b, c, 1, width, height)
 
 
 @inlined
-def double_back(even, odd, a, b, c, step, along, ends):
-    """The adjoint of `double`: fill the three maps."""
+def upsample_axis_adjoint(even, odd, a, b, c, step, along, ends):
+    """Fill the three maps with the adjoint of `upsample_axis`."""
     near, far, size = a.dtype.type(0.75), a.dtype.type(0.25), len(a)
     a1, b1, c1 = a[step:], b[step:], c[step:]
     even0, even1, even2, odd0, odd1, odd2 = even, even[step:], even[2 * step :], odd, odd[step:], odd[2 * step :]

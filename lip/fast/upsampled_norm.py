@@ -1,7 +1,8 @@
-"""Batch normalisation of a doubled map, on the map before it is doubled.
+"""Apply the batch norm of an upsampled map to the map before it is upsampled.
 
-A norm multiplies and adds one number a channel, which doubling, a weighted mean, passes on. It has the mean of the
-small map, and what it must know of the doubled one is the sum of its squares: |D x|² = x · DᵀD x, where D doubles.
+A norm multiplies each channel by one number and adds another. Upsampling is a weighted mean, so the norm may as well
+come first. The mean of the upsampled map is that of the small one; its sum of squares is |U x|² = x · UᵀU x, where U
+upsamples.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from lip.fast.compilation import ARRAY4, NUMBER, VECTOR, compiled, inlined
 
 
 @inlined
-def gram(x, across, y, width):
-    """Fill y with DᵀD x for one map x, flat: along either axis each number is joined by a part of its neighbours.
+def gram_product(x, across, y, width):
+    """Fill y with UᵀU x for one flat map x: along either axis, a part of both neighbours is added to each number.
 
-    At an end, where there is none, it stands in for its neighbour.
+    At an end the number itself takes the place of the missing neighbour.
     """
     size, own, others = len(x), x.dtype.type(1.25), x.dtype.type(0.375)
     here, before, after = x[1:], x, x[2:]
@@ -38,7 +39,7 @@ def gram(x, across, y, width):
 
 @compiled(ARRAY4, ARRAY4, VECTOR, VECTOR, NUMBER, NUMBER, VECTOR, VECTOR, VECTOR, VECTOR)
 def forward(x, y, weight, bias, eps, momentum, running_mean, running_variance, mean, scale):
-    """Fill y, mean and scale, the inverse of the standard deviation, and move the running statistics."""
+    """Fill y, mean and scale (1 / standard deviation) and update the running statistics."""
     images, channels, height, width = x.shape
     number = x.dtype.type
     count = number(images * height * width)
@@ -55,22 +56,22 @@ def forward(x, y, weight, bias, eps, momentum, running_mean, running_variance, m
             line = x[n, c].ravel()
             for i in range(len(line)):
                 centred[i] = line[i] - middle
-            gram(centred, across, product, width)
+            gram_product(centred, across, product, width)
             for i in range(len(line)):
                 total += centred[i] * product[i]
         scale[c] = 1 / np.sqrt(total / (4 * count) + eps)
         running_mean[c] += momentum * (middle - running_mean[c])
         running_variance[c] += momentum * (total / (4 * count - 1) - running_variance[c])
-        slope, offset = weight[c] * scale[c], bias[c] - middle * weight[c] * scale[c]
+        factor, offset = weight[c] * scale[c], bias[c] - middle * weight[c] * scale[c]
         for n in range(images):
             line, out = x[n, c].ravel(), y[n, c].ravel()
             for i in range(len(line)):
-                out[i] = slope * line[i] + offset
+                out[i] = factor * line[i] + offset
 
 
 @compiled(ARRAY4, ARRAY4, VECTOR, VECTOR, VECTOR, ARRAY4, VECTOR, VECTOR)
-def backward(y_slope, x, weight, mean, scale, x_slope, weight_slope, bias_slope):
-    """Fill the gradients of x, weight and bias from that of y."""
+def backward(grad, x, weight, mean, scale, x_grad, weight_grad, bias_grad):
+    """Fill the gradients of x, weight and bias from `grad`, that of y."""
     images, channels, height, width = x.shape
     number = x.dtype.type
     count = number(images * height * width)
@@ -79,16 +80,16 @@ def backward(y_slope, x, weight, mean, scale, x_slope, weight_slope, bias_slope)
         middle = mean[c]
         total, along = number(0), number(0)
         for n in range(images):
-            line, given = x[n, c].ravel(), y_slope[n, c].ravel()
+            line, given = x[n, c].ravel(), grad[n, c].ravel()
             for i in range(len(line)):
                 total += given[i]
                 along += given[i] * (line[i] - middle)
-        bias_slope[c], weight_slope[c] = total, along * scale[c]
+        bias_grad[c], weight_grad[c] = total, along * scale[c]
         total, along, factor = total / count, along * scale[c] ** 2 / (4 * count), weight[c] * scale[c]
         for n in range(images):
-            line, given, out = x[n, c].ravel(), y_slope[n, c].ravel(), x_slope[n, c].ravel()
+            line, given, out = x[n, c].ravel(), grad[n, c].ravel(), x_grad[n, c].ravel()
             for i in range(len(line)):
                 centred[i] = line[i] - middle
-            gram(centred, across, product, width)
+            gram_product(centred, across, product, width)
             for i in range(len(line)):
                 out[i] = factor * (given[i] - total - along * product[i])

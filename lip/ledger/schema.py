@@ -141,7 +141,7 @@ COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "threads": (_int, "CPU threads of the fit"),
     "backend": (
         _text,
-        "dense: PyTorch alone; numba: compiled modules that leave out pruned weights; captured: a CUDA graph",
+        "dense: PyTorch alone; numba: compiled modules that leave out pruned weights; cuda_graph: a CUDA graph",
     ),
     "kernels": (_text, "backend numba: hash of the kernels' sources and of what compiled them, CPU features included"),
     "host": (_text, "machine"),

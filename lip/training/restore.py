@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lip.fast.accelerate import accelerate
-from lip.fast.cuda_graph import Captured
+from lip.fast.cuda_graph import CudaGraph
 from lip.fast.precision import require
 from lip.masks import Mask
 from lip.specs.fit import Fit
@@ -125,7 +125,7 @@ def train(
     if backend == "numba":
         kept = model.accelerate(kept)
     theta, noised = model.theta, model.convolutional[model.there]
-    captures = backend == "captured"
+    captures = backend == "cuda_graph"
     adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True, capturable=captures)
     backtracking = backtracking_of(schedule, theta)
     jitter = model.stream("jitter", model.device)
@@ -146,7 +146,7 @@ def train(
         theta.data.mul_(kept)
         return loss.detach(), output.detach(), undone
 
-    take = Captured(step, *filter(None, (jitter, langevin))) if captures else step
+    take = CudaGraph(step, *filter(None, (jitter, langevin))) if captures else step
     record = Recorder(schedule, model.task, model.clean)
     stopwatch = Stopwatch()
     for n in range(1, schedule.steps + 1):

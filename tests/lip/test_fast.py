@@ -19,11 +19,11 @@ from lip.errors import InputError
 from lip.fast import backend
 from lip.fast.accelerate import accelerate, is_faster
 from lip.fast.backend import choose
-from lip.fast.chain import Chain
 from lip.fast.dense_conv import DenseConv
 from lip.fast.norm import LeakyNorm
-from lip.fast.sparse_conv import SparseConv, supports
-from lip.fast.upsample import Upsample2x, doubles
+from lip.fast.sparse_conv import SparseConv, is_supported
+from lip.fast.stages import FusedStages
+from lip.fast.upsample import Upsample2x, is_bilinear_x2
 from lip.fast.upsampled_conv import UpsampledUp
 from lip.masks import Mask
 from lip.networks.encoder_decoder import ReflectConv, Up, doubling
@@ -34,21 +34,21 @@ exactly = {"rtol": 1e-10, "atol": 1e-10}
 """float64, sums in another order."""
 
 
-def sides(module: nn.Module, x: Tensor, *parameters: Tensor, slope: Tensor) -> list[Tensor]:
+def sides(module: nn.Module, x: Tensor, *parameters: Tensor, grad: Tensor) -> list[Tensor]:
     """The output and the gradients of x and of the parameters."""
     y = module(x)
-    return [y.detach(), *torch.autograd.grad(y, [x, *parameters], slope[..., : y.shape[-2], : y.shape[-1]])]
+    return [y.detach(), *torch.autograd.grad(y, [x, *parameters], grad[..., : y.shape[-2], : y.shape[-1]])]
 
 
 def compare(conv: nn.Conv2d | nn.ConvTranspose2d, kept: Tensor, x: Tensor) -> None:
     """A SparseConv computes what the convolution computes with zeros for weights."""
     conv.weight.data *= kept
     sparse = SparseConv(conv, kept)
-    slope = torch.randn_like(conv(x))
+    grad = torch.randn_like(conv(x))
     bias = [] if conv.bias is None else [conv.bias]
-    y, x_slope, weight_slope, *rest = sides(conv, x, conv.weight, *bias, slope=slope)
-    ours = sides(sparse, x, sparse.values, *bias, slope=slope)
-    for expected, got in zip([y, x_slope, weight_slope[kept], *rest], ours, strict=True):
+    y, x_grad, weight_grad, *rest = sides(conv, x, conv.weight, *bias, grad=grad)
+    ours = sides(sparse, x, sparse.values, *bias, grad=grad)
+    for expected, got in zip([y, x_grad, weight_grad[kept], *rest], ours, strict=True):
         torch.testing.assert_close(got, expected, **exactly)
 
 
@@ -78,12 +78,12 @@ def test_every_layer_of_the_hourglass_is_what_the_dense_one_is() -> None:
     net(code)
     assert len(inputs) == len(convs) == 16
     for conv, x in list(inputs.items()):
-        assert supports(conv)
+        assert is_supported(conv)
         compare(conv, torch.rand(conv.weight.shape) < 0.2, x.detach().requires_grad_())
 
 
 @pytest.mark.parametrize("emptied", ["outputs", "inputs", "taps", "all but one"])
-def test_what_a_mask_empties_whole_is_no_special_case(emptied: str) -> None:
+def test_a_mask_may_empty_outputs_inputs_or_taps(emptied: str) -> None:
     conv = ReflectConv(5, 7, 3).double()
     kept = torch.rand(conv.weight.shape) < 0.6
     kept[{"outputs": (0, 3), "inputs": (slice(None), 4), "taps": (..., 1, 1), "all but one": (...,)}[emptied]] = False
@@ -118,24 +118,24 @@ def test_a_convolution_may_be_padded_with_zeros_or_transposed(conv: Any, density
 def test_a_convolution_of_all_its_weights_is_pytorchs(kernel: int, stride: int, bias: bool) -> None:
     for height, width in ((3, 3), (5, 8), (40, 6)):
         conv, x = ReflectConv(6, 5, kernel, stride, bias=bias).double(), drawn(2, 6, height, width)
-        slope = torch.randn_like(conv(x))
+        grad = torch.randn_like(conv(x))
         parameters = list(conv.parameters())
-        expected = sides(conv, x, *parameters, slope=slope)
-        torch.testing.assert_close(sides(DenseConv(conv), x, *parameters, slope=slope), expected, **exactly)
+        expected = sides(conv, x, *parameters, grad=grad)
+        torch.testing.assert_close(sides(DenseConv(conv), x, *parameters, grad=grad), expected, **exactly)
 
 
-def test_a_chain_is_its_stages_one_after_the_other() -> None:
+def test_fused_stages_equal_their_sequence() -> None:
     conv, norm = DenseConv(ReflectConv(4, 6, 3).double()), LeakyNorm(nn.BatchNorm2d(6).double(), 0.2)
     pruned = SparseConv(nn.Conv2d(6, 3, 1, bias=False).double(), torch.rand(3, 6, 1, 1) < 0.5)
-    chain, x = Chain(conv, norm, Upsample2x(), pruned), drawn(2, 4, 5, 6)
-    parameters, slope = list(chain.parameters()), torch.randn(2, 3, 10, 12, dtype=torch.float64)
-    one_by_one = nn.Sequential(*chain)
+    fused, x = FusedStages(conv, norm, Upsample2x(), pruned), drawn(2, 4, 5, 6)
+    parameters, grad = list(fused.parameters()), torch.randn(2, 3, 10, 12, dtype=torch.float64)
+    one_by_one = nn.Sequential(*fused)
     assert len(parameters) == 5
-    assert [node[0].name() for node in chain(x).grad_fn.next_functions if node[0]] == [
+    assert [node[0].name() for node in fused(x).grad_fn.next_functions if node[0]] == [
         "torch::autograd::AccumulateGrad"
     ] * 6
     torch.testing.assert_close(
-        sides(chain, x, *parameters, slope=slope), sides(one_by_one, x, *parameters, slope=slope), rtol=0, atol=0
+        sides(fused, x, *parameters, grad=grad), sides(one_by_one, x, *parameters, grad=grad), rtol=0, atol=0
     )
 
 
@@ -154,8 +154,8 @@ def test_what_is_joined_is_computed_by_the_last_and_keeps_its_names() -> None:
 def test_gradients_that_nobody_wants_are_not_computed() -> None:
     conv = DenseConv(ReflectConv(2, 2, 3))
     x = np.ones((1, 2, 4, 4), np.float32)
-    y, kept = conv.ahead(x, *(p.detach().numpy() for p in conv.parameters()))
-    assert conv.back(np.ones_like(y), kept, wanted=False)[0] is None
+    y, saved = conv.forward_np(x, *(p.detach().numpy() for p in conv.parameters()))
+    assert conv.backward_np(np.ones_like(y), saved, needs_x_grad=False)[0] is None
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_gradients_that_nobody_wants_are_not_computed() -> None:
     ids=repr,
 )
 def test_what_the_kernels_do_not_compute_stays_dense(module: nn.Module) -> None:
-    assert not supports(module)
+    assert not is_supported(module)
 
 
 def test_a_nan_passes_through_so_that_backtracking_sees_it() -> None:
@@ -199,25 +199,25 @@ def test_a_leaky_norm_is_batch_norm_and_leaky_relu(shape: tuple[int, ...], leak:
     theirs.bias.data.normal_()
     twin = nn.BatchNorm2d(shape[1]).double()
     twin.load_state_dict(theirs.state_dict())
-    ours, x, slope = LeakyNorm(twin, leak), drawn(*shape), torch.randn(shape, dtype=torch.float64)
-    expected = sides(nn.Sequential(theirs, nn.LeakyReLU(leak)), x, theirs.weight, theirs.bias, slope=slope)
-    got = sides(ours, x, ours.weight, ours.bias, slope=slope)
+    ours, x, grad = LeakyNorm(twin, leak), drawn(*shape), torch.randn(shape, dtype=torch.float64)
+    expected = sides(nn.Sequential(theirs, nn.LeakyReLU(leak)), x, theirs.weight, theirs.bias, grad=grad)
+    got = sides(ours, x, ours.weight, ours.bias, grad=grad)
     torch.testing.assert_close(got, expected, **exactly)
     assert ours.state_dict().keys() == theirs.state_dict().keys()
     torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()), **exactly)
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 2, 2), (2, 3, 5, 4), (1, 1, 3, 8)])
-def test_doubling_is_pytorchs(shape: tuple[int, ...]) -> None:
-    x, slope = drawn(*shape), torch.randn(*shape[:2], 2 * shape[2], 2 * shape[3], dtype=torch.float64)
-    assert doubles(doubling())
-    torch.testing.assert_close(sides(Upsample2x(), x, slope=slope), sides(doubling(), x, slope=slope), **exactly)
+def test_upsample2x_is_pytorchs(shape: tuple[int, ...]) -> None:
+    x, grad = drawn(*shape), torch.randn(*shape[:2], 2 * shape[2], 2 * shape[3], dtype=torch.float64)
+    assert is_bilinear_x2(doubling())
+    torch.testing.assert_close(sides(Upsample2x(), x, grad=grad), sides(doubling(), x, grad=grad), **exactly)
 
 
 @pytest.mark.parametrize("density", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("sparse", [True, False])
 @pytest.mark.parametrize("skip", [4, 0])
-def test_a_doubled_map_may_be_convolved_before_it_is_doubled(skip: int, sparse: bool, density: float) -> None:
+def test_an_upsampled_map_is_convolved_before_it_is_upsampled(skip: int, sparse: bool, density: float) -> None:
     for height, width in ((2, 2), (3, 5), (8, 4)):
         up = Up(6, skip).double()
         up.norm.weight.data.normal_()
@@ -225,7 +225,7 @@ def test_a_doubled_map_may_be_convolved_before_it_is_doubled(skip: int, sparse: 
         conv: Any = up.up[0]
         kept = torch.rand(conv.weight.shape) < density
         conv.weight.data *= kept
-        doubled = UpsampledUp(copy.deepcopy(up), kept, sparse)
+        upsampled = UpsampledUp(copy.deepcopy(up), kept, sparse)
         maps = (
             [drawn(2, 6, height, width), drawn(2, skip, 2 * height, 2 * width)]
             if skip
@@ -233,38 +233,38 @@ def test_a_doubled_map_may_be_convolved_before_it_is_doubled(skip: int, sparse: 
         )
         given = [maps[0], maps[1] if skip else None]
         y = up(*given)
-        slope = torch.randn_like(y)
-        expected = torch.autograd.grad(y, [*maps, *up.parameters()], slope)
+        grad = torch.randn_like(y)
+        expected = torch.autograd.grad(y, [*maps, *up.parameters()], grad)
         weight = len(maps) + [name for name, _ in up.named_parameters()].index("up.0.weight")
         expected = [e[kept] if n == weight else e for n, e in enumerate(expected)]
-        mine = doubled(*given)
+        mine = upsampled(*given)
         torch.testing.assert_close(mine, y, **exactly)
-        got = torch.autograd.grad(mine, [*maps, *doubled.parameters()], slope)
-        assert [name for name, _ in doubled.named_parameters()][weight - len(maps)] == "up.0.values"
+        got = torch.autograd.grad(mine, [*maps, *upsampled.parameters()], grad)
+        assert [name for name, _ in upsampled.named_parameters()][weight - len(maps)] == "up.0.values"
         close = exactly if density else {"rtol": 0, "atol": 1e-8}  # what is constant is normed by next to nothing
         torch.testing.assert_close(list(got), expected, **close)
-        assert doubled.state_dict().keys() == up.state_dict().keys()
-        torch.testing.assert_close(dict(doubled.state_dict()), dict(up.state_dict()), **exactly)
+        assert upsampled.state_dict().keys() == up.state_dict().keys()
+        torch.testing.assert_close(dict(upsampled.state_dict()), dict(up.state_dict()), **exactly)
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "doubled"), [(16, 16, 2), (16, 12, 1), (14, 16, 1), (13, 17, 0), (8, 8, 1)]
+    ("height", "width", "upsampled"), [(16, 16, 2), (16, 12, 1), (14, 16, 1), (13, 17, 0), (8, 8, 1)]
 )
-def test_what_is_cropped_or_tiny_is_doubled_first(height: int, width: int, doubled: int) -> None:
+def test_cropped_and_tiny_maps_are_upsampled_first(height: int, width: int, upsampled: int) -> None:
     net = Hourglass(width=16, scales=2).build(3)
     twin, code = copy.deepcopy(net), torch.randn(1, 32, height, width)
     accelerate(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
-    assert sum(isinstance(up, UpsampledUp) for up in net.up) == doubled
+    assert sum(isinstance(up, UpsampledUp) for up in net.up) == upsampled
     torch.testing.assert_close(net(code), twin(code))
 
 
-def test_other_enlargements_are_left_alone() -> None:
-    assert not doubles(nn.Upsample(scale_factor=2))
-    assert not doubles(nn.Upsample(scale_factor=3, mode="bilinear", align_corners=False))
-    assert not doubles(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True))
+def test_other_upsamplings_are_left_alone() -> None:
+    assert not is_bilinear_x2(nn.Upsample(scale_factor=2))
+    assert not is_bilinear_x2(nn.Upsample(scale_factor=3, mode="bilinear", align_corners=False))
+    assert not is_bilinear_x2(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True))
 
 
-# A network thinned by a mask
+# A network accelerated by a mask
 
 
 def sparse(model: Restoration, density: float = 0.05) -> Mask:
@@ -279,23 +279,23 @@ def every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("every_layer")
-def test_a_thinned_network_has_the_loss_and_the_gradient_of_the_dense_one(tiny) -> None:
-    dense, thinned = tiny.model(), tiny.model()
-    for model in (dense, thinned):
+def test_an_accelerated_network_has_the_loss_and_the_gradient_of_the_dense_one(tiny) -> None:
+    dense, accelerated = tiny.model(), tiny.model()
+    for model in (dense, accelerated):
         model.net.double()
         model.code, model.observation = model.code.double(), model.observation.double()
         model.flatten()
     mask = sparse(dense)
     kept = dense.prune(mask)
-    assert thinned.accelerate(thinned.prune(mask)).all()
-    assert thinned.theta.numel() == kept.count_nonzero() < dense.theta.numel() / 2
-    losses = [model.loss(model.net(model.code)) for model in (dense, thinned)]
+    assert accelerated.accelerate(accelerated.prune(mask)).all()
+    assert accelerated.theta.numel() == kept.count_nonzero() < dense.theta.numel() / 2
+    losses = [model.loss(model.net(model.code)) for model in (dense, accelerated)]
     torch.testing.assert_close(losses[0], losses[1], **exactly)
     for loss in losses:
         loss.backward()
-    torch.testing.assert_close(thinned.grad, dense.grad[kept.bool()], **exactly)
-    assert torch.equal(thinned.whole(), dense.theta)
-    assert dense.weights().keys() == thinned.weights().keys()
+    torch.testing.assert_close(accelerated.grad, dense.grad[kept.bool()], **exactly)
+    assert torch.equal(accelerated.whole(), dense.theta)
+    assert dense.weights().keys() == accelerated.weights().keys()
 
 
 @pytest.mark.usefixtures("every_layer")
@@ -349,7 +349,7 @@ def test_two_runs_on_numba_are_equal_bit_for_bit(tiny) -> None:
 
 
 @pytest.mark.usefixtures("every_layer")
-def test_a_thinned_fit_can_start_from_weights_and_several_codes(tiny) -> None:
+def test_an_accelerated_fit_can_start_from_weights_and_several_codes(tiny) -> None:
     model = tiny.model(also=(tiny.pictures["other"],), codes="per_image", steps=1, lr=1e-9)
     mask, source = sparse(model), tiny.model(seed=1)
     trained = train(model, mask, start=source.weights(), backend="numba")
@@ -360,7 +360,7 @@ def test_of_a_dense_mask_only_thin_layers_go_sparse(tiny) -> None:
     model = tiny.model(width=32)
     assert model.accelerate(model.prune(Mask.dense(model.layers))).all()
     assert model.there.all()
-    sparse = [module.kept.shape for module in model.net.modules() if isinstance(module, SparseConv)]
+    sparse = [module.keep_mask.shape for module in model.net.modules() if isinstance(module, SparseConv)]
     assert {tuple(shape) for shape in sparse} == {(4, 32, 1, 1), (3, 32, 1, 1)}
 
 
@@ -413,7 +413,7 @@ def test_the_dense_path_computes_bit_for_bit_what_a_plain_loop_does(tiny) -> Non
 
 
 class Replayed:
-    """Stands for `Captured` without a GPU: takes the steps as they are, and sees that their state stays in place."""
+    """Stands for `CudaGraph` without a GPU: takes the steps as they are, and sees that their state stays in place."""
 
     def __init__(self, step: Any, *generators: torch.Generator) -> None:
         self.step, self.generators, self.calls = step, generators, 0
@@ -421,12 +421,12 @@ class Replayed:
             zip(step.__code__.co_freevars, (cell.cell_contents for cell in step.__closure__), strict=True)
         )
 
-    def places(self) -> dict[str, int]:
+    def addresses(self) -> dict[str, int]:
         model, adam = self.inside["model"], self.inside["adam"]
         tensors = {name: value for name, value in self.inside.items() if isinstance(value, Tensor)}
         tensors |= {f"model {name}": value for name, value in vars(model).items() if isinstance(value, Tensor)}
         tensors |= {f"net {name}": value for name, value in model.net.state_dict().items()}
-        tensors |= {f"slope {n}": p.grad for n, p in enumerate(model.net.parameters())}
+        tensors |= {f"grad {n}": p.grad for n, p in enumerate(model.net.parameters())}
         tensors |= {f"adam {name}": value for name, value in adam.state[self.inside["theta"]].items()}
         if backtracking := self.inside["backtracking"]:
             tensors |= {f"undo {name}": v for name, v in vars(backtracking).items() if isinstance(v, Tensor)}
@@ -436,8 +436,8 @@ class Replayed:
         result = self.step()
         self.calls += 1
         if self.calls == 1:
-            self.first = self.places()
-        assert self.places() == self.first
+            self.first = self.addresses()
+        assert self.addresses() == self.first
         return result
 
 
@@ -446,15 +446,15 @@ class Replayed:
 )
 def test_a_step_that_is_recorded_keeps_its_state_in_place(tiny, monkeypatch, schedule: dict[str, Any]) -> None:
     steps: list[Replayed] = []
-    monkeypatch.setattr(lip.training.restore, "Captured", lambda *args: steps.append(Replayed(*args)) or steps[-1])
+    monkeypatch.setattr(lip.training.restore, "CudaGraph", lambda *args: steps.append(Replayed(*args)) or steps[-1])
     models = [tiny.model(steps=12, **schedule) for _ in range(2)]
-    captured = train(models[0], sparse(models[0]), backend="captured")
+    graphed = train(models[0], sparse(models[0]), backend="cuda_graph")
     dense = train(models[1], sparse(models[1]), backend="dense")
     assert steps[0].calls == 12
     assert len(steps[0].generators) == (2 if "langevin" in schedule else 1)
     assert len(steps[0].first) > 50
-    assert captured.curve == dense.curve
-    assert all(torch.equal(value, dense.weights[name]) for name, value in captured.weights.items())
+    assert graphed.curve == dense.curve
+    assert all(torch.equal(value, dense.weights[name]) for name, value in graphed.weights.items())
 
 
 # Precision
@@ -483,16 +483,16 @@ def test_bfloat16_is_refused_where_there_is_none(tiny, monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("every_layer")
-def test_adam_moves_the_survivors_of_a_thinned_network_as_it_does_in_the_dense_one(tiny) -> None:
+def test_adam_moves_the_survivors_of_an_accelerated_network_as_it_does_in_the_dense_one(tiny) -> None:
     """Its moments are those of the survivors alone, and start at nothing: nothing is left of what was pruned."""
     moved = {}
-    for thinned in (False, True):
+    for accelerated in (False, True):
         model = tiny.model()
         model.net.double()
         model.code, model.observation = model.code.double(), model.observation.double()
         model.flatten()
         kept = model.prune(sparse(model))
-        if thinned:
+        if accelerated:
             kept = model.accelerate(kept)
         adam = torch.optim.Adam([model.theta], lr=0.01, weight_decay=0.1, fused=True)
         for _ in range(5):
@@ -500,7 +500,7 @@ def test_adam_moves_the_survivors_of_a_thinned_network_as_it_does_in_the_dense_o
             adam.step()
             model.grad.zero_()
             model.theta.data.mul_(kept)
-        moved[thinned] = model.whole()[model.prunable]  # biases before a norm follow rounding alone
+        moved[accelerated] = model.whole()[model.prunable]  # biases before a norm follow rounding alone
         assert adam.state[model.theta]["exp_avg"].numel() == model.theta.numel() == int(model.there.sum())
     torch.testing.assert_close(moved[True], moved[False], rtol=1e-6, atol=1e-8)
 
@@ -512,9 +512,9 @@ def test_auto_takes_numba_where_it_works_and_says_why_if_not(monkeypatch: pytest
     assert choose("auto", "cpu").name == choose("numba", "cpu").name == "numba"
     assert choose("dense", "cpu") == backend.Backend("dense", "as asked")
     assert choose("auto", "cuda:1") == backend.Backend("dense", "the kernels are for the CPU, not for cuda:1")
-    assert choose("captured", "cuda").name == "captured"
-    with pytest.raises(InputError, match="backend captured cannot be used here: only CUDA has graphs, not cpu"):
-        choose("captured", "cpu")
+    assert choose("cuda_graph", "cuda").name == "cuda_graph"
+    with pytest.raises(InputError, match="backend cuda_graph cannot be used here: only CUDA has graphs, not cpu"):
+        choose("cuda_graph", "cpu")
     monkeypatch.setattr(backend, "obstacle", lambda: "it rains")
     assert choose("auto", "cpu") == backend.Backend("dense", "it rains")
     with pytest.raises(InputError, match="backend numba cannot be used here: it rains; use auto or dense"):
@@ -547,8 +547,8 @@ def test_without_a_folder_for_compiled_code_the_dense_path_is_taken(tmp_path: Pa
 
 @pytest.mark.slow
 def test_processes_that_compile_at_once_share_a_cache(tmp_path: Path) -> None:
-    code = "from lip.fast import double\nfrom lip.fast.backend import choose\nprint(choose('numba', 'cpu').name)"
-    code += "\nprint(sum(double.forward.stats.cache_hits.values()))"
+    code = "from lip.fast import upsample\nfrom lip.fast.backend import choose\nprint(choose('numba', 'cpu').name)"
+    code += "\nprint(sum(upsample.forward.stats.cache_hits.values()))"
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
 
     def begin() -> subprocess.Popen[str]:

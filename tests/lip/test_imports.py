@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,10 @@ def test_every_public_name_is_found(name: str) -> None:
 def test_no_module_has_a_public_name() -> None:
     """Importing a submodule sets it on the package, which would hide the function of that name."""
     assert not set(lip.__all__) & {path.stem for path in SOURCES}
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert lip.__version__ == metadata.version("lottery-image-priors")
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -114,7 +114,7 @@ def test_an_interrupted_compilation_is_finished_to_the_same_bits(cold, folder: P
     """numba's index names a file before it is written."""
     half = shutil.copytree(folder / "cache", folder / "half")
     (half / f"kernels-{HASH}" / "complete").unlink()
-    next(half.rglob("*.spread-*.nbc")).unlink()
+    next(half.rglob("*.upsample_add-*.nbc")).unlink()
     told, rows, stderr = trained(folder / "finished", half)
     assert (told, rows) == cold[:2]
     assert stderr.startswith("compiling kernels, once")
@@ -131,7 +131,7 @@ def test_the_order_of_compilation_changes_no_bit_as_each_kernel_holds_all_its_ar
 
 def test_a_damaged_cache_is_one_sentence(cold, folder: Path) -> None:
     damaged = shutil.copytree(folder / "cache", folder / "damaged")
-    next(damaged.rglob("*.spread-*.nbc")).write_bytes(b"")
+    next(damaged.rglob("*.upsample_add-*.nbc")).write_bytes(b"")
     done = run("from lip.fast.backend import obstacle; print(obstacle())", NUMBA_CACHE_DIR=str(damaged))
     kernels = damaged / f"kernels-{HASH}"
     said = f"kernels cannot be compiled to and loaded from {kernels} (EOFError: Ran out of input)"

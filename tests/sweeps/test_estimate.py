@@ -60,7 +60,7 @@ def test_an_estimate_goes_by_cpu_seconds_of_fits_of_the_size_whatever_their_wall
     republish(ledger, first.id, cpu_seconds=None, seconds=720.0)
     unmeasured = estimate(Plan.make(sweep, ledger), ledger, slots=1)
     assert unmeasured.bases == (Basis(0),), "a CPU's wall seconds say little"
-    republish(ledger, first.id, device="NVIDIA A10G", cpu_seconds=9.0, seconds=72.0, backend="captured")
+    republish(ledger, first.id, device="NVIDIA A10G", cpu_seconds=9.0, seconds=72.0, backend="cuda_graph")
     cost = estimate(Plan.make(sweep, ledger), ledger, slots=1, gpus=0.25)
     assert (cost.cpu_hours, cost.gpu_hours) == (0, pytest.approx(72 / 4 / 3600))
     assert cost.bases == (Basis(1, same_size=True, device="NVIDIA A10G"),)

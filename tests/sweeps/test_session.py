@@ -75,10 +75,15 @@ class TestPrivateFolder:
 
 
 def test_an_interrupt_waits_until_a_start_is_over() -> None:
-    reached = False
-    with pytest.raises(KeyboardInterrupt), interrupts_deferred():
-        signal.raise_signal(signal.SIGINT)
-        reached = True
+    reached = []
+
+    def start() -> None:
+        with interrupts_deferred():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
     assert reached
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
