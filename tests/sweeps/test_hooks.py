@@ -17,7 +17,6 @@ from sweeps.heartbeat import Heartbeat
 from sweeps.hooks import SchedulerSearcher, TrialCallback
 from sweeps.queue import Queue
 from sweeps.scheduler import Scheduler
-from sweeps.spec import read
 
 
 class Log:
@@ -56,7 +55,7 @@ class Bench:
 def bench(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     lost: set[str] = set()
     monkeypatch.setattr(hooks, "_lost_nodes", lambda: set(lost))
-    return Bench(Heartbeat(read(spec), Ledger(tmp_path / "results")), lost)
+    return Bench(Heartbeat(Ledger(tmp_path / "results")), lost)
 
 
 def test_tune_gets_what_can_start_until_all_is_done(bench: Bench) -> None:
