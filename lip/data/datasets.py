@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lip.data import images
+from lip.data.decoding import decode
 from lip.errors import InputError, nearest
 from lip.specs.picture import DataSet
 
@@ -132,7 +132,7 @@ def _read(folders: Sequence[Path], name: str) -> Classes:
         if folder.name in classes:
             raise InputError(f"data {name}: two folders are called {folder.name}; a class has one")
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        classes[folder.name] = (images.decode(path)[0] for path in files)
+        classes[folder.name] = (decode(path)[0] for path in files)
     return classes
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lip.data.images import decode, resize
+from lip.data.decoding import decode
+from lip.data.images import resize
 from lip.errors import InputError
 
 EMBEDDED = "lfw"

@@ -87,6 +87,8 @@ class Request(BaseModel):
     """Pre-trained weights of a generator: a file, or the name of published ones."""
     mask: str | None = None
     """inpaint: an image that is light where pixels are known, or `text` for one with lines of text."""
+    invert: bool = False
+    """inpaint: the mask is dark where pixels are known."""
     schedule: Literal["paper", "lip", "sgld", "decoder", "oes"] = "paper"
     """Train as the paper says, as its released code did, or by stochastic gradient Langevin dynamics; or a rival as
     published: the deep decoder, or Optimal Eye Surgeon."""
@@ -200,6 +202,8 @@ def _check_words(asked: _Asked) -> None:
             raise InputError(f"{key}: {request.pruner} takes no masks from elsewhere; use pruner: imp")
     if request.mask and "hole" not in asked.task.model_fields:
         raise InputError(f"mask: {request.task} has no use for one; use task: inpaint, or remove it")
+    if request.invert and not request.mask:
+        raise InputError("invert: there is no mask to invert; give one, or remove it")
     if Sense in (asked.task, asked.source) and not (asked.pretrained or estimator == "least_squares"):
         raise InputError("estimator: only generators have a tournament of codes; use least_squares")
     if request.parameters and asked.source.key != asked.task.key:
@@ -216,7 +220,7 @@ def _own(asked: _Asked, prior: Prior) -> Origin:
     request = asked.request
     (name, *_) = _names(request, asked.task, "")
     picture = _picture(asked.task, name, prior, asked)
-    hole = request.mask and asked.library.mask(request.mask, request.size, prior.multiple, picture)
+    hole = _mask(asked, picture, prior)
     task = _made(asked.task, {**_released(asked.task, asked.defects), **asked.values, "hole": hole})
     schedule = _schedule(task, prior, asked)
     _check_size(picture, task, prior)
@@ -284,6 +288,15 @@ def _picture(task: type[Task], name: str, prior: Prior, asked: _Asked) -> Pictur
                 f"use {remedy}"
             )
     return taken
+
+
+def _mask(asked: _Asked, picture: Picture, prior: Prior) -> Picture | None:
+    request = asked.request
+    if not request.mask:
+        return None
+    assert issubclass(asked.task, Degradation)
+    half_pixel = asked.task.half_pixel
+    return asked.library.mask(request.mask, picture, request.size, prior.multiple, half_pixel, request.invert)
 
 
 def _check_size(picture: Picture, task: Task, prior: Prior) -> None:

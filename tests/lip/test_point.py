@@ -8,7 +8,8 @@ import PIL.Image
 import pytest
 
 from lip.data.images import Image
-from lip.data.library import InputLibrary, text_mask
+from lip.data.inpaint_mask import text as text_mask
+from lip.data.library import InputLibrary
 from lip.errors import InputError, nearest
 from lip.priors import GENERATORS, PRIORS, Hourglass
 from lip.priors.unet import Unet
@@ -113,7 +114,7 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"mask": "text"}, "mask: denoise has no use for one; use task: inpaint, or remove it"),
         (
             {"task": "inpaint", "mask": "wide.png"},
-            "mask: it is 64x32 pixels; use one of the image's size",
+            "mask: wide.png is 64x32 pixels and image cat.png is 32x32; give a mask of the image's size",
         ),
         ({"task": "inpaint", "keep": 0}, "keep: input should be greater than 0, not 0"),
         ({"task": "superres", "factor": 3}, "factor: input should be 2, 4 or 8, not 3"),
@@ -214,9 +215,9 @@ def test_the_remedy_is_the_nearest_name_or_else_all_of_them() -> None:
 def test_a_text_mask_is_drawn_at_the_size_of_the_image_and_is_part_of_the_fit() -> None:
     plain, text = made(task="inpaint"), made(task="inpaint", mask="text")
     assert text.task.pictures[0].name == "text"
-    assert text.task.pictures[0].pixels == Image("text", text_mask(32, 32), ()).id
+    pixels = np.where(text_mask(32, 32), 255, 0).astype(np.uint8)[..., None]
+    assert text.task.pictures[0].pixels == Image("text", pixels, ()).id
     assert text.fits[0].id != plain.fits[0].id
-    pixels = text_mask(32, 32)
     assert pixels.shape == (32, 32, 1)
     assert set(np.unique(pixels)) == {0, 255}
     assert 0.05 < (pixels == 0).mean() < 0.6
