@@ -18,6 +18,7 @@ from lip.errors import InputError
 from lip.fast.backend import HELP as BACKEND
 from lip.fast.backend import choose
 from lip.fast.precision import require
+from lip.paths import folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +96,7 @@ def fit(
         values["rounds"] = 0
     library = InputLibrary(data)
     chosen = parse_trajectory(values, library, "fit")
-    ledger = Ledger(out or Path(Path(image).stem))
+    ledger = Ledger(_out(out, image))
     if Path(image).is_file() and Path(image).resolve().parent == ledger.root.resolve():
         raise InputError(f"--out: what is written to {ledger.root} could replace {image} there; name another folder")
     _check_device(device)
@@ -103,8 +104,8 @@ def fit(
     used = choose(backend, device)
     ledger.check_writable()
     for note in library.notes:
-        console.print(f"image {note}", highlight=False, markup=False)
-    console.print(f"backend {used.name}: {used.why}", highlight=False, markup=False)
+        terminal.say(console, f"image {note}")
+    terminal.say(console, f"backend {used.name}: {used.why}")
     _run(chosen, library.pixels, ledger, device, threads or os.cpu_count() or 1, used.name)
 
 
@@ -116,7 +117,7 @@ def bench(
     turns: Annotated[int, typer.Option(min=1, help="how often each loop is timed, in turns")] = 5,
     masks: Annotated[int, typer.Option(min=1, help="steps of each fit of the IMP run that the masks come from")] = 100,
     storage: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="ledger to take that run from and keep it in; default: $LIP_STORAGE or ./results"),
     ] = None,
     backend: Annotated[str, typer.Option(help=BACKEND)] = "auto",
@@ -132,9 +133,10 @@ def bench(
     from lip.bench import LOOPS, ROUNDS, gain, peak, timings, trajectory
     from lip.ledger.ledger import Ledger, default_storage
 
-    used, ledger = choose(backend, "cpu"), Ledger(storage or default_storage())
+    ledger = Ledger(storage or default_storage())
     ledger.check_writable()
-    console.print(f"backend {used.name}: {used.why}", highlight=False, markup=False)
+    used = choose(backend, "cpu")
+    terminal.say(console, f"backend {used.name}: {used.why}")
     table = Table("sparsity", *LOOPS, "× reference", "× plain", "of peak")
     table.title = (
         f"ms a step at {size} px, width {width}, n = {turns} turns of {steps} steps; IMP of {masks} steps a fit"
@@ -207,7 +209,7 @@ def search_prior(
     library = InputLibrary(data)
     model = parse_trajectory(values, library, "search").fits[0]
     check(model, library.pixels, candidates, fits, metric)
-    ledger = Ledger(out or Path(Path(image).stem))
+    ledger = Ledger(_out(out, image))
     _check_device(device)
     ledger.check_writable()
     torch.set_num_threads(threads or os.cpu_count() or 1)
@@ -227,6 +229,10 @@ def search_prior(
     _tell(best, [image, "--seed", str(seed), *(["--width", str(width)] if width else []), *_sets(more or [])])
 
 
+def _out(out: Path | None, image: str) -> Path:
+    return folder(out, "--out") if out else Path(Path(image).stem)
+
+
 def _sets(pairs: list[str]) -> list[str]:
     return [part for pair in pairs for part in ("--set", pair)]
 
@@ -244,7 +250,7 @@ def _tell(best: list[Candidate], arguments: list[str]) -> None:
     net = nas(winner.fit).net
     line = shlex.join([*arguments, *_sets(["prior=nas", f"net={net}"])])
     for said in (f"in a sweep file: prior: nas, net: {net}", f"to restore: python -m lip fit {line}"):
-        console.print(said, highlight=False, markup=False)
+        terminal.say(console, said)
 
 
 def _check_device(device: str) -> None:
@@ -278,7 +284,7 @@ def _run(
             if "last_ema" in (restored := ledger.outputs(fit)):
                 save(name, restored["last_ema"])
             _say(ledger, fit)
-    console.print(f"images and ledger in {ledger.root}", highlight=False, markup=False)
+    terminal.say(console, f"images and ledger in {ledger.root}")
 
 
 def _given(chosen: Trajectory, pixels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,16 +1,23 @@
-"""Share small things between the three command lines."""
+"""What the three command lines share: how they end, and how text reaches a terminal or a spreadsheet."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lip.errors import InputError
+from lip.paths import without_secrets
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from typer import Typer
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that move the cursor, colour, break or turn round what follows, or that no encoding has."""
+FORMULA = re.compile(r"[=@]|[+-](?!(?:[0-9.,]+(?:e[+-]?[0-9]+)?)?$)", re.IGNORECASE)
+"""How a cell begins that spreadsheets take for a formula; signed numbers and a lone sign are none."""
 
 OUTPUTS = {"last": "last", "stop": "early stop", "peak": "oracle peak"}
 OUTCOME = [
@@ -40,6 +47,32 @@ def pair(text: str) -> tuple[str, Any]:
         raise InputError(f"{text!r} is not understood; give it as key=value, for example task=inpaint") from error
 
 
+def plain(text: object) -> str:
+    r"""Return a text as it is safe to print: control characters written as \x1b, and no secrets of URLs."""
+    return CONTROL.sub(_escaped, without_secrets(str(text)))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def cell(value: Any) -> Any:
+    """Return a cell of a table for a CSV file that people open: plain text, and never a formula.
+
+    Only texts are changed; `frame.map(cell)` does it for a data frame.
+    """
+    if not isinstance(value, str):
+        return value
+    text = plain(value)
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def say(console: Console, text: object) -> None:
+    """Print a line as it is: nothing in it is markup, and no control character does anything."""
+    console.print(plain(text), highlight=False, markup=False)
+
+
 def outcome(row: Mapping[str, Any]) -> str:
     """Describe how a fit came out, as rich markup; `row` has the columns OUTCOME."""
     if row["accuracy_last"] is not None:
@@ -64,5 +97,5 @@ def main(app: Typer) -> None:
     try:
         app()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(error)}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -24,6 +24,7 @@ import numpy as np
 
 from lip.data.decoding import decode
 from lip.errors import InputError, nearest
+from lip.paths import data_folder, expand
 from lip.specs.picture import DataSet
 
 TEST_SHARE = 0.2
@@ -78,7 +79,7 @@ def load(name: str, size: int, data: Path | None = None) -> Data:
         return _of_classes(name, EMBEDDED[name](), size)
     if name == "cifar10":
         return _cifar10(size, data)
-    path = Path(name)
+    path = Path(expand(name))
     if path.is_dir():
         return _of_classes(name, _read(sorted(each for each in path.iterdir() if each.is_dir()), name), size)
     if path.is_file() and path.suffix == ".txt":
@@ -211,8 +212,8 @@ def _cifar10(size: int, data: Path | None) -> Data:
 
 def _cifar_archive(data: Path | None) -> Path:
     """The archive, from the data folder or else downloaded once; its checksum is that of the original."""
-    if given := data or os.environ.get("LIP_DATA"):
-        path = Path(given) / CIFAR_ARCHIVE
+    if given := data_folder(data):
+        path = given / CIFAR_ARCHIVE
         if not path.is_file():
             raise InputError(
                 f"data folder {given} has no {CIFAR_ARCHIVE}; put it there ({CIFAR_URL}), or give no data folder, and "

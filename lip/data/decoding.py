@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "PPM", "WEBP")
-SIGNATURES = re.compile(rb"\x89PNG|\xff\xd8\xff|II[*+]\0|MM\0[*+]|BM|GIF8|P[1-6]\s|RIFF....WEBP", re.DOTALL)
+SIGNATURES = re.compile(rb"\x89PNG|\xff\xd8|II[*+]\0|MM\0[*+]|BM|GIF8|P[1-6]\s|RIFF....WEBP", re.DOTALL)
 """How files of these formats begin."""
 
 MAX_MEGAPIXELS = 300

@@ -21,6 +21,7 @@ import numpy as np
 
 from lip.data.decoding import decode
 from lip.errors import InputError, nearest
+from lip.paths import data_folder, expand
 from lip.specs.picture import HalfPixel
 
 HELD_OUT = "held-out/"
@@ -102,7 +103,7 @@ def names(pattern: str, *, data: Path | None = None) -> list[str]:
     elif (key := _member_key(pattern)) is not None:
         found = [key]
     else:
-        return _own_files(pattern)
+        return _own_files(expand(pattern))
     for key in found:
         _in_data_folder(_MEMBERS[key], data)
     return found
@@ -144,8 +145,9 @@ def find_file(name: str, data: Path | None = None) -> Path:
     """Find the file of a name: the user's own, or a member's, which may be downloaded. Raises InputError."""
     if (key := _member_key(name)) is not None:
         return _in_data_folder(_MEMBERS[key], data) or _cached(_MEMBERS[key])
-    _require_file(name)
-    return Path(name)
+    path = expand(name)
+    _require_file(path)
+    return Path(path)
 
 
 def _embedded(name: str) -> np.ndarray:
@@ -193,10 +195,10 @@ def _require_file(name: str) -> None:
 
 def _in_data_folder(member: _Member, data: Path | None) -> Path | None:
     """The member's file in the user's data folder, None when there is no such folder. InputError if it lacks it."""
-    given = data or os.environ.get("LIP_DATA")
+    given = data_folder(data)
     if not given:
         return None
-    if found := _find(member, Path(given)):
+    if found := _find(member, given):
         return found
     raise InputError(
         f"data folder {given} has no {' or '.join(member.files)}; put it there, give another folder with --data DIR "
