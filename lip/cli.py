@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,6 +100,7 @@ def fit(
     if Path(image).is_file() and Path(image).resolve().parent == ledger.root.resolve():
         raise InputError(f"--out: what is written to {ledger.root} could replace {image} there; name another folder")
     _check_device(device)
+    _check_memory(chosen.fits, device)
     require(chosen.schedule, device)
     used = choose(backend, device)
     ledger.check_writable()
@@ -211,6 +212,7 @@ def search_prior(
     check(model, library.pixels, candidates, fits, metric)
     ledger = Ledger(_out(out, image))
     _check_device(device)
+    _check_memory([model], device)
     ledger.check_writable()
     torch.set_num_threads(threads or os.cpu_count() or 1)
     with _progress() as bars:
@@ -260,6 +262,13 @@ def _check_device(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {device} cannot be used here: {str(error).splitlines()[0]}") from error
+
+
+def _check_memory(fits: Iterable[Fit], device: str) -> None:
+    from lip.training.memory import check_memory
+
+    if device == "cpu":
+        check_memory(fits)
 
 
 def _run(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from typer import Typer
 
+MEMORY = re.compile("out of memory|(?:can't|not enough|cannot) (?:allocate )?memory", re.IGNORECASE)
+"""What PyTorch says when there is none left."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that move the cursor, colour, break or turn round what follows, or that no encoding has."""
 FORMULA = re.compile(r"[=@]|[+-](?!(?:[0-9.,]+(?:e[+-]?[0-9]+)?)?$)", re.IGNORECASE)
@@ -93,9 +95,14 @@ def outcome(row: Mapping[str, Any]) -> str:
 
 
 def main(app: Typer) -> None:
-    """Run a command line; bad input is one sentence on standard error and exit status 2."""
+    """Run a command line; bad input is one sentence on standard error and exit status 2, a full memory status 1."""
     try:
         app()
     except InputError as error:
         print(f"error: {plain(error)}", file=sys.stderr)
         raise SystemExit(2) from None
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or MEMORY.search(str(error))):
+            raise
+        print("error: the memory is full; use a smaller size or width, or a machine with more", file=sys.stderr)
+        raise SystemExit(1) from None
