@@ -19,6 +19,7 @@ from lip.fast.backend import HELP as BACKEND
 from lip.fast.backend import choose
 from lip.fast.precision import require
 from lip.paths import folder
+from lip.values import pair, settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,11 +59,14 @@ def fit(
     out: Out = None,
     sigma: Annotated[float | None, typer.Option(help="noise in 8-bit grey levels, 25 if not given")] = None,
     pruner: Annotated[
-        str, typer.Option(help="imp, random, layerwise, shuffled, magnitude, snip, synflow, grasp or oes")
-    ] = "imp",
+        str | None,
+        typer.Option(help="imp, random, layerwise, shuffled, magnitude, snip, synflow, grasp or oes; default: imp"),
+    ] = None,
     rounds: Annotated[int | None, typer.Option(help="rounds of pruning; default: none, the dense prior only")] = None,
-    rewind: Annotated[float, typer.Option(help="percentage of the dense run's steps to rewind to")] = 0.0,
-    seed: int = 0,
+    rewind: Annotated[
+        float | None, typer.Option(help="percentage of the dense run's steps to rewind to; default: 0")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="default: 0")] = None,
     size: Annotated[int | None, typer.Option(help="cut and scale the image to so many pixels square")] = None,
     steps: Annotated[
         int | None, typer.Option(help="training steps; default: those of the task, 3000 to denoise")
@@ -86,16 +90,22 @@ def fit(
     from lip.tasks import TASKS
     from lip.tasks.denoise import Denoise
 
-    values: dict[str, Any] = {"pruner": pruner, "rewind": rewind, "seed": seed}
-    given = {"size": size, "sigma": sigma, "steps": steps, "width": width, "scales": scales, "rounds": rounds}
-    values |= {key: value for key, value in given.items() if value is not None}
-    values |= dict(terminal.pair(text) for text in more or [])
-    task = TASKS.get(str(values.get("task")), Denoise)
-    values[task.key] = image
-    if not values.keys() & {"rounds", "sparsities", "parameters"}:
-        values["rounds"] = 0
+    task = TASKS.get(str(dict(map(pair, more or [])).get("task")), Denoise)
+    given: dict[str, Any] = {
+        "size": size,
+        "sigma": sigma,
+        "steps": steps,
+        "width": width,
+        "scales": scales,
+        "seed": seed,
+    }
+    given |= {task.key: image, "pruner": pruner, "rounds": rounds, "rewind": rewind}
+    values = settings(more or [], "--set", {key: value for key, value in given.items() if value is not None})
+    is_dense = not values.keys() & {"rounds", "sparsities", "parameters"}
     library = InputLibrary(data)
-    chosen = parse_trajectory(values, library, "fit")
+    chosen = parse_trajectory(values | {"rounds": 0} if is_dense else values, library, "fit")
+    if is_dense and (idle := [key for key in ("pruner", "rewind") if values.get(key)]):
+        raise InputError(f"{idle[0]}: without rounds nothing is pruned; add them, for example --rounds 16")
     ledger = Ledger(_out(out, image))
     if Path(image).is_file() and Path(image).resolve().parent == ledger.root.resolve():
         raise InputError(f"--out: what is written to {ledger.root} could replace {image} there; name another folder")
@@ -199,14 +209,12 @@ def search_prior(
     from lip.specs.request import Request, parse_trajectory
     from lip.training.search import check, nas, search
 
-    given = dict(terminal.pair(text) for text in more or [])
+    given = settings(more or [], "--set", {} if width is None else {"width": width})
     for key in given:
         if key == "net" or (key in Request.model_fields and key not in ("task", "mask", "schedule")):
             raise InputError(f"--set {key}: a search is of dense fits, with options of its own; remove it")
-    if width is not None:
-        given["width"] = width
     any_net = f"0 {'/'.join(['0' * scales] * scales)}"  # says how many scales there are; each candidate has its own
-    values = {"image": image, "prior": "nas", "net": any_net, "seed": seed, "size": size, "steps": steps, **given}
+    values = {"image": image, "prior": "nas", "net": any_net, "seed": seed, "size": size, "steps": steps} | given
     library = InputLibrary(data)
     model = parse_trajectory(values, library, "search").fits[0]
     check(model, library.pixels, candidates, fits, metric)

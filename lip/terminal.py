@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lip.errors import InputError
 from lip.paths import without_secrets
+from lip.values import pair as pair
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,19 +35,6 @@ OUTCOME = [
     "diverged",
 ]
 """The columns of a row that `outcome` reads."""
-
-
-def pair(text: str) -> tuple[str, Any]:
-    """`key=value` as a key and the plain value that YAML reads there. Raises InputError."""
-    import yaml
-
-    key, equals, value = text.partition("=")
-    try:
-        if not (key and equals):
-            raise ValueError("there is no =")
-        return key, yaml.safe_load(value)
-    except (ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{text!r} is not understood; give it as key=value, for example task=inpaint") from error
 
 
 def plain(text: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -189,7 +189,7 @@ def _check_words(asked: _Asked) -> None:
     request, keys, estimator = asked.request, asked.keys, asked.values.get("estimator")
     for key in asked.values:
         if key not in keys:
-            raise InputError(f"there is no key {key!r}; {nearest(key, keys)}")
+            raise InputError(_elsewhere(key) or f"there is no key {key!r}; {nearest(key, keys)}")
     for name in request.compat if isinstance(request.compat, list) else []:
         if name not in OFFICIAL:
             raise InputError(f"compat: the released code has no {name!r}; {nearest(name, OFFICIAL)}")
@@ -215,6 +215,19 @@ def _check_words(asked: _Asked) -> None:
         raise InputError(f"the key 'source_{key}' is missing; say which {key} {asked.source.kind} is of")
 
 
+def _elsewhere(key: str) -> str | None:
+    """Say which tasks, priors or pruners a key goes with; None if it goes with none."""
+    owners: dict[str, dict[str, Iterable[str]]] = {
+        "task": {name: {**task.model_fields, **task.training.model_fields} for name, task in TASKS.items()},
+        "prior": {name: prior.model_fields for name, prior in (PRIORS | GENERATORS).items()},
+        "pruner": {name: pruner.options for name, pruner in PRUNERS.items()},
+    }
+    for word, known in owners.items():
+        if key not in MADE_HERE and (found := [name for name, keys in known.items() if key in keys]):
+            return f"{key}: it goes with {word}: {' or '.join(found)}; remove it, or use that"
+    return None
+
+
 def _own(asked: _Asked, prior: Prior) -> Origin:
     """Return what the trajectory itself is fitted to, and how."""
     request = asked.request
@@ -228,6 +241,11 @@ def _own(asked: _Asked, prior: Prior) -> Origin:
         least = 100 / schedule.steps
         raise InputError(
             f"rewind: {request.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
+        )
+    if 0 < request.rewind < 1:
+        raise InputError(
+            f"rewind: {request.rewind:g} is a percentage of the steps; write {100 * request.rewind:g} for "
+            f"{100 * request.rewind:g} %"
         )
     if request.rewind and task.keeps_weights:
         raise InputError(f"rewind: {request.task} goes on from trained weights; use 0, or remove rewind_none")

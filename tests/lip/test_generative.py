@@ -507,7 +507,7 @@ def test_only_one_matrix_of_measurements_is_there_at_a_time(tmp_path: Path, monk
         ({"precision": "bf16"}, "precision: weights of dcgan are not trained here; leave it at its default"),
         ({"schedule": "sgld"}, "undo: weights of dcgan are not trained here; leave it at its default"),
         ({"checkpoint": "nothing.pt"}, "checkpoint: there is no checkpoint nothing.pt"),
-        ({"prior": "hourglass"}, "there is no key 'tuning'"),
+        ({"prior": "hourglass"}, "tuning: it goes with task: generate; remove it, or use that"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_sentence(

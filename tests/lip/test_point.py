@@ -266,3 +266,19 @@ def test_rivals_are_trained_as_published_where_that_is_asked_for(values: dict[st
 def test_the_hole_of_inpainting_is_not_given_by_its_field() -> None:
     with pytest.raises(InputError, match="there is no key 'hole'"):
         made(task="inpaint", hole="cat.png")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"task": "inpaint", "sigma": 25}, "sigma: it goes with task: denoise or reconstruct; remove it, or use that"),
+        ({"search": 3}, "search: it goes with pruner: oes; remove it, or use that"),
+        ({"epochs": 3}, "epochs: it goes with task: classify; remove it, or use that"),
+        ({"sigmaa": 25}, "there is no key 'sigmaa'; did you mean 'sigma'?"),
+        ({"steps": 3000, "rewind": 0.2}, "rewind: 0.2 is a percentage of the steps; write 20 for 20 %"),
+    ],
+)
+def test_a_mistake_is_answered_as_a_person_would(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError) as error:
+        made(**values)
+    assert str(error.value) == f"demo.yaml: {sentence}"

@@ -51,7 +51,7 @@ BAD = {
         {"fixed": {"image": "astronaut", "parameters": [10**9]}},
         r"parameters: no ticket of hourglass has 1,000,000,000; use [\d,]+ to [\d,]+$",
     ),
-    "option of another pruner": ({"fixed": {"image": "astronaut", "search": 3}}, "there is no key 'search'"),
+    "option of another pruner": ({"fixed": {"image": "astronaut", "search": 3}}, "search: it goes with pruner: oes"),
     "counts of nothing": (
         {"fixed": {"image": "astronaut", "counts_of": "inp"}, "grid": {"pruner": ["shuffled"]}},
         r"counts_of: there are no counts of 'inp'; did you mean 'imp'\?",
@@ -62,7 +62,7 @@ BAD = {
     ),
     "counts of a list": (
         {"fixed": {"image": "astronaut", "counts_of": ["imp"]}, "grid": {"pruner": ["shuffled"]}},
-        r"counts_of: there are no counts of \['imp'\]; did you mean 'imp'\?",
+        r"counts_of: there are no counts of \['imp'\]; known: grasp",
     ),
     "unknown defect": (
         {"fixed": {"image": "astronaut", "compat": ["imp"]}},
