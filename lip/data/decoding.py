@@ -114,9 +114,29 @@ def read_upright(path: Path) -> Frame:
         stored = str(image.tile)
         frames = getattr(image, "n_frames", 1)
         turned = image.getexif().get(PIL.ExifTags.Base.Orientation, 1) in range(2, 9)
+        profile = _profile(image.info.get("icc_profile"))
         upright = PIL.ImageOps.exif_transpose(image)
-    notes = {f"first of {frames} frames": frames > 1, "turned upright (EXIF orientation)": turned}
+    notes = {
+        f"first of {frames} frames": frames > 1,
+        "turned upright (EXIF orientation)": turned,
+        f"colour profile {profile} ignored": bool(profile),
+    }
     return Frame(upright, stored, [note for note, holds in notes.items() if holds])
+
+
+def _profile(icc: bytes | None) -> str:
+    """Return the name of a colour profile by which others may show other colours; empty if there is none."""
+    from io import BytesIO
+
+    from PIL.ImageCms import ImageCmsProfile, PyCMSError, getProfileDescription
+
+    if not icc:
+        return ""
+    try:
+        name = getProfileDescription(ImageCmsProfile(BytesIO(icc))).strip()
+    except (OSError, PyCMSError):
+        return "(unknown)"
+    return "" if "srgb" in name.lower() else name
 
 
 def _tiff_objection(image: PillowImage) -> str | None:

@@ -110,8 +110,7 @@ def _known(path: Path) -> tuple[np.ndarray, list[str]]:
         pixels = np.asarray(image.convert("RGBA"))
         values, opaque = pixels[..., :3], pixels[..., 3] >= 128
         if opaque.any() and not opaque.all():
-            if _of_two_values(values[opaque][None]) is not None:
-                raise InputError(f"{path} has two colours and an alpha channel; save it with one of them")
+            _check_alpha(path, values, opaque)
             return opaque, [*notes, "its alpha channel is the mask"]
     elif image.mode.startswith(("I", "F")):
         values, white = np.asarray(image)[..., None], 65535 if is_16_bit_grey(image, stored) else None
@@ -119,9 +118,23 @@ def _known(path: Path) -> tuple[np.ndarray, list[str]]:
         values = np.atleast_3d(np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB")))
     if (two := _of_two_values(values)) is not None:
         return two, notes
-    if white is None and (values != values[0, 0]).any():
+    grey = values.mean(axis=2, dtype=np.float32)
+    if (grey == grey[0, 0]).all():
+        return grey >= (white or 1) / 2, notes
+    if white is None:
         raise InputError(f"{path} holds {image.mode} values whose white is not known; save it with two values")
-    return values.mean(axis=2, dtype=np.float32) >= (white or 1) / 2, notes
+    if (brightest := grey.max(where=grey < white, initial=0)) < white / 8:  # labels of classes, often with a 255
+        raise InputError(
+            f"{path} has more than two values, up to {brightest:.0f} and far from white; save it with two values"
+        )
+    return grey >= white / 2, notes
+
+
+def _check_alpha(path: Path, colours: np.ndarray, opaque: np.ndarray) -> None:
+    """Refuse colours that are another mask than the alpha channel."""
+    light = _of_two_values(colours)
+    if _of_two_values(colours[opaque][None]) is not None or (light is not None and (light == ~opaque).all()):
+        raise InputError(f"{path} has a mask in its colours and another in its alpha channel; save it with one of them")
 
 
 def _of_two_values(values: np.ndarray) -> np.ndarray | None:

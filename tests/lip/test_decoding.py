@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import tifffile
+from PIL import ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 import lip
@@ -213,3 +214,17 @@ def test_no_image_starts_ghostscript(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
     assert "in a format that is not read" in done.stderr
     assert not Path("ran.txt").exists()
+
+
+# --- colour profiles
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+def test_a_profile_other_than_srgb_is_noted(suffix: str) -> None:
+    profiles = {name: ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes() for name in ("sRGB", "XYZ")}
+    for icc, notes in (
+        (profiles["sRGB"], []),
+        (profiles["XYZ"], ["colour profile XYZ identity built-in ignored"]),
+        (b"nonsense", ["colour profile (unknown) ignored"]),
+    ):
+        assert decode(Path(save(f"photo.{suffix}", icc_profile=icc)))[1] == notes

@@ -95,11 +95,20 @@ def test_the_alpha_channel_of_a_photograph_is_its_mask() -> None:
 
 
 def test_two_masks_in_one_file_are_refused() -> None:
-    pixels = coloured((0, 0, 0, 255), (255, 255, 255, 255))
-    pixels[:5, :, 3] = 0
-    save("both.png", pixels)
-    with pytest.raises(InputError, match=r"^mask: both.png has two colours and an alpha channel; save it with one of"):
-        load("both.png")
+    partly = coloured((0, 0, 0, 255), (255, 255, 255, 255))
+    partly[:5, :, 3] = 0
+    save("partly.png", partly)
+    save("opposite.png", coloured((0, 0, 0, 255), (255, 255, 255, 0)))
+    save("opposite.gif", palette((0, 0, 0), (255, 255, 255)), transparency=1)
+    for name in ("partly.png", "opposite.png", "opposite.gif"):
+        said = f"mask: {name} has a mask in its colours and another in its alpha channel; save it with one of them"
+        with pytest.raises(InputError, match=f"^{said}$"):
+            load(name)
+
+
+def test_colours_that_agree_with_the_alpha_channel_do_no_harm() -> None:
+    save("agree.png", coloured((0, 0, 0, 0), (255, 255, 255, 255)))
+    np.testing.assert_array_equal(known("agree.png"), KNOWN)
 
 
 def test_of_many_values_the_lighter_half_is_known() -> None:
@@ -134,9 +143,13 @@ def test_a_mask_that_says_nothing_is_refused(value: int, said: str) -> None:
             load("flat.png")
 
 
-def test_a_label_map_of_several_classes_is_refused() -> None:
+@pytest.mark.parametrize("void", [20, 255])
+def test_a_label_map_of_several_classes_is_refused(void: int) -> None:
     labels = np.arange(64 * 96).reshape(64, 96) % 21
-    with pytest.raises(InputError, match=r"^mask: it hides every pixel"):
+    labels[labels == 20] = void
+    brightest = 19 if void == 255 else 20
+    said = f"mask: labels.png has more than two values, up to {brightest} and far from white; save"
+    with pytest.raises(InputError, match=f"^{said}"):
         load(save("labels.png", labels.astype(np.uint8)))
 
 
