@@ -18,7 +18,7 @@ from lip.errors import InputError
 from lip.fast.backend import HELP as BACKEND
 from lip.fast.backend import choose
 from lip.fast.precision import require
-from lip.paths import folder
+from lip.paths import expand, folder
 from lip.values import pair, settings
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def fit(
     if is_dense and (idle := [key for key in ("pruner", "rewind") if values.get(key)]):
         raise InputError(f"{idle[0]}: without rounds nothing is pruned; add them, for example --rounds 16")
     ledger = Ledger(_out(out, image))
-    if Path(image).is_file() and Path(image).resolve().parent == ledger.root.resolve():
+    if (file := Path(expand(image))).is_file() and file.resolve().parent == ledger.root.resolve():
         raise InputError(f"--out: what is written to {ledger.root} could replace {image} there; name another folder")
     _check_device(device)
     _check_memory(chosen.fits, device)

@@ -188,7 +188,8 @@ def _refusing(path: Path) -> Iterator[None]:
 def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{path} cannot be read ({error.strerror}); correct that, or give another file"
-    start = path.read_bytes()[:12]
+    with path.open("rb") as file:
+        start = file.read(12)
     cause = " ".join(str(error).split())
     if not start:
         return f"{path} is empty; give a whole copy of it"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from lip.data.checkpoints import Checkpoint, check
 from lip.data.images import HELD_OUT
@@ -86,7 +86,7 @@ class Request(BaseModel):
     checkpoint: str | None = None
     """Pre-trained weights of a generator: a file, or the name of published ones."""
     mask: str | None = None
-    """inpaint: an image that is light where pixels are known, or `text` for one with lines of text."""
+    """inpaint: a file that is light where pixels are known (`lip.data.inpaint_mask`), or `text`: lines of text."""
     invert: bool = False
     """inpaint: the mask is dark where pixels are known."""
     schedule: Literal["paper", "lip", "sgld", "decoder", "oes"] = "paper"
@@ -100,6 +100,33 @@ class Request(BaseModel):
         known = {name for owner in owners for name in owner.defects}
         asked = OFFICIAL if self.compat == "official" else self.compat
         return tuple(name for name in OFFICIAL if name in asked and name in known)
+
+
+def check_value(key: str, value: Any) -> None:
+    """Refuse a value that no task, prior or schedule takes for a key. Raises InputError."""
+    errors: list[ValidationError] = []
+    for model in _models_of_keys().get(key, []):
+        try:
+            model(**{key: value})
+            return
+        except ValidationError as error:
+            errors.append(error)
+    if errors:
+        raise explained(errors[0], [key]) from errors[0]
+
+
+@cache
+def _models_of_keys() -> dict[str, list[type[BaseModel]]]:
+    """Return for every key a model of it alone, for each of those that have it."""
+    owners: list[type[BaseModel]] = [Request, *TASKS.values(), *PRIORS.values(), *GENERATORS.values()]
+    owners += [task.training for task in TASKS.values()]
+    found: dict[str, list[type[BaseModel]]] = {}
+    for owner in dict.fromkeys(owners):
+        for key, field in owner.model_fields.items():
+            if key not in MADE_HERE:
+                alone: dict[str, Any] = {key: (field.annotation, field)}
+                found.setdefault(key, []).append(create_model(key, __config__=ConfigDict(strict=True), **alone))
+    return found
 
 
 def parse_trajectory(values: Mapping[str, Any], library: InputLibrary, where: str) -> Trajectory:

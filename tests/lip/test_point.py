@@ -14,7 +14,7 @@ from lip.errors import InputError, nearest
 from lip.priors import GENERATORS, PRIORS, Hourglass
 from lip.priors.unet import Unet
 from lip.pruners import PRUNERS
-from lip.specs.request import parse_trajectory
+from lip.specs.request import check_value, parse_trajectory
 from lip.specs.schedule import Schedule
 from lip.specs.trajectory import Trajectory
 from lip.tasks.denoise import Denoise
@@ -282,3 +282,24 @@ def test_a_mistake_is_answered_as_a_person_would(values: dict[str, Any], sentenc
     with pytest.raises(InputError) as error:
         made(**values)
     assert str(error.value) == f"demo.yaml: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("steps", "banana", "steps: input should be a valid integer, not 'banana'"),
+        ("steps", -5, "steps: input should be greater than or equal to 1, not -5"),
+        ("size", 0, "size: input should be greater than or equal to 1, not 0"),
+        ("seed", [1], "seed: input should be a valid integer, not [1]"),
+        ("lr", "fast", "lr: input should be a valid number, not 'fast'"),
+    ],
+)
+def test_a_value_alone_is_checked(key: str, value: object, sentence: str) -> None:
+    with pytest.raises(InputError) as error:
+        check_value(key, value)
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(("key", "value"), [("steps", 5), ("size", None), ("lr", 1), ("width", 8), ("unknown", 3)])
+def test_a_value_that_some_task_takes_is_taken(key: str, value: object) -> None:
+    check_value(key, value)
