@@ -1,13 +1,15 @@
-"""`python -m sweeps plan|run|status|show SPEC`, `python -m sweeps compact|fetch`"""
+"""The command line, `python -m sweeps COMMAND`."""
 
 from __future__ import annotations
 
 import gc
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,8 +20,16 @@ from lip import terminal
 from lip.errors import InputError
 from lip.fast.backend import HELP, check, choose
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lip.ledger.ledger import Ledger
+    from sweeps.estimate import Basis, Estimate
+    from sweeps.plan import Plan
+    from sweeps.status import TrajectoryStatus
+
 app = typer.Typer(
-    help="Plan, run and watch sweeps: SPEC is the name of a sweep that ships with the package, or a YAML file.",
+    help="Plan, run and watch sweeps. SPEC is the name of a shipped sweep, or a YAML file.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,18 +37,24 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True)
 
-SECONDS_BETWEEN_LOOKS = 10.0
-LISTED = 500
-"""Trajectories that a plan lists; nobody reads more."""
+WATCH_INTERVAL = 10.0
+"""Seconds between two looks of `status --watch`."""
+MAX_LISTED = 500
+"""Trajectories that `plan` lists at most."""
+
+PENDING_ON_A_CLUSTER = 64
+"""Trials that wait for nodes at a time: an autoscaler sees them and adds nodes."""
 
 Spec = Annotated[str, typer.Argument(help="a shipped sweep, or a YAML file")]
-ProfileName = Annotated[str | None, typer.Option("--profile", help="smoke, mini or paper; default: the sweep's own")]
+ProfileName = Annotated[
+    str | None, typer.Option("--profile", help="smoke, mini or paper; default: the sweep's profile")
+]
 Storage = Annotated[
     str | None,
-    typer.Option(help="results: a folder, or a URL such as s3://bucket/lip; default: $LIP_STORAGE or ./results"),
+    typer.Option(help="folder of the results, or a URL such as s3://bucket/lip; default: $LIP_STORAGE or ./results"),
 ]
 Data = Annotated[Path | None, typer.Option(help="folder with the standard image sets; default: $LIP_DATA")]
-Only = Annotated[list[str] | None, typer.Option(help="a part of the sweep, as key=value; may be repeated")]
+Only = Annotated[list[str] | None, typer.Option(help="select a part of the sweep, as key=value; may be repeated")]
 
 
 @app.command()
@@ -50,43 +66,78 @@ def plan(
     only: Only = None,
     slots: Annotated[int | None, typer.Option(min=1, help="trials at a time; default: this machine's cores")] = None,
     gpus: Annotated[
-        float | None, typer.Option(min=0, help="share of a GPU that a trial has; default: by measured memory, else 1")
+        float | None, typer.Option(min=0, help="share of a GPU per trial; default: from measured memory, else 1")
     ] = None,
-    price: Annotated[float | None, typer.Option(min=0, help="of an hour of a CPU or GPU, for the cost")] = None,
+    price: Annotated[float | None, typer.Option(min=0, help="price per CPU-hour or GPU-hour, for the cost")] = None,
 ) -> None:
-    """Show what a sweep consists of, what of it is published or shared, and how long the rest will take."""
+    """List the trajectories of a sweep, and estimate the missing fits. Trains nothing."""
     from lip.specs.released import SAID
     from sweeps.estimate import estimate
+
+    plan, ledger = _planned(spec, profile, storage, data, only)
+    _show_plan(plan)
+    _show_replaced(plan, profile)
+    for note in plan.sweep.notes:
+        _print(f"image {note}")
+    for name, description in SAID.items():
+        if any(name in trajectory.compat for trajectory in plan.sweep.trajectories):
+            _print(f"as released, {name}: {description}")
+    for layers in {trajectory.whole_layers: None for trajectory in plan.sweep.trajectories}:
+        if layers:
+            _print(f"layers that masks from another network do not prune: {', '.join(layers)}")
+    _print(f"{len(plan.sweep.trajectories)} trajectories, {plan.counts}")
+    console.print(f"{plan.counts.progress}, [bold]{len(plan.missing)} to do[/]", highlight=False)
+    if plan.missing:
+        slots = slots or _slots()
+        _print(_estimate_in_words(estimate(plan, ledger, slots, gpus), slots, price))
+
+
+def _show_plan(plan: Plan) -> None:
     from sweeps.plan import label
 
-    made, ledger = _planned(spec, profile, storage, data, only)
-    table = Table("trajectory", "results", "fits", "published", "to do", title=_title(made), title_justify="left")
-    claimed = set(made.published)
-    listed = made.sweep.trajectories[:LISTED]
+    table = Table("trajectory", "results", "fits", "published", "to do", title=_title(plan), title_justify="left")
+    claimed = set(plan.published)
+    listed = plan.sweep.trajectories[:MAX_LISTED]
     for trajectory in listed:
-        fits = [fit.id for fit in made.needs[trajectory.id]]
+        fits = [fit.id for fit in plan.required_fits[trajectory.id]]
         own = [key for key in fits if key not in claimed]
         claimed.update(own)
         table.add_row(
             escape(label(trajectory)),
-            *map(str, (len(trajectory.fits), len(fits), sum(key in made.published for key in fits), len(own))),
+            *map(str, (len(trajectory.fits), len(fits), sum(key in plan.published for key in fits), len(own))),
         )
     console.print(table)
-    if more := len(made.sweep.trajectories) - len(listed):
-        _say(f"and {more} more; --only key=value picks a part")
-    _say_what_is_replaced(made, profile)
-    for note in made.sweep.notes:
-        _say(f"image {note}")
-    for defect, said in SAID.items():
-        if any(defect in trajectory.compat for trajectory in made.sweep.trajectories):
-            _say(f"as released, {defect}: {said}")
-    for layers in {trajectory.whole_layers: None for trajectory in made.sweep.trajectories}:
-        if layers:
-            _say(f"masks taken from another network leave whole: {', '.join(layers)}")
-    _say(f"{len(made.sweep.trajectories)} trajectories, {made.counts}")
-    console.print(f"{made.counts.progress}, [bold]{len(made.missing)} to do[/]", highlight=False)
-    if made.missing:
-        _say(str(estimate(made, ledger, slots or _slots(), gpus, price)))
+    if more := len(plan.sweep.trajectories) - len(listed):
+        _print(f"and {more} more; --only key=value selects a part")
+
+
+def _estimate_in_words(cost: Estimate, slots: int, price: float | None) -> str:
+    units = {"CPU-hours": cost.cpu_hours, "GPU-hours": cost.gpu_hours}
+    hours = " and ".join(f"{_rounded(number)} {unit}" for unit, number in units.items() if number)
+    paid = "" if price is None else f", {(cost.cpu_hours + cost.gpu_hours) * price:.2f} at {price:g} per hour"
+    bases = "; ".join(map(_basis_in_words, cost.bases))
+    return f"about {hours} ({_readable(cost.seconds)} on {slots} slots){paid}, from {bases}"
+
+
+def _basis_in_words(basis: Basis) -> str:
+    """Describe the basis of an estimate and the error of 9 in 10."""
+    where = "on this machine" if basis.here else "on other machines"
+    fits = f"{basis.fits} published fit{'s' * (basis.fits > 1)}"
+    if basis.same_size:
+        return f"{fits} of this size {where} ({basis.device}; within a third)"
+    source = f"{fits} of other sizes {where}" if basis.fits else "a matrix product on a CPU of this machine"
+    return f"a count of multiplications, at the speed of {source} (within a factor of two)"
+
+
+def _rounded(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
+
+
+def _readable(seconds: float) -> str:
+    for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
 
 
 @app.command()
@@ -97,71 +148,79 @@ def run(
     data: Data = None,
     only: Only = None,
     slots: Annotated[
-        int | None, typer.Option(min=1, help="trials at a time; default: as many as this machine's cores can run")
+        int | None, typer.Option(min=1, help="trials at a time; default: as many as fit on this machine's cores")
     ] = None,
     cpus: Annotated[float, typer.Option(min=0.1, help="CPUs per trial")] = 1,
     gpus: Annotated[
         float | None,
         typer.Option(
-            min=0, help="GPUs per trial, may be a fraction; default, where there are any: by measured memory, else 1"
+            min=0, help="GPUs per trial, may be a fraction; default, if there are any: from measured memory, else 1"
         ),
     ] = None,
     address: Annotated[str, typer.Option(help="local, auto, or the address of a Ray cluster")] = "local",
     backend: Annotated[str, typer.Option(help=HELP)] = "auto",
 ) -> None:
-    """Run what is missing of a sweep and nothing else; the same command again resumes.
+    """Train and publish the missing fits of a sweep. The same command resumes.
 
     Exit status 0: all published. 1: something failed. 130: interrupted.
     """
     check(backend)
     if gpus and gpus > 1 and gpus % 1:
-        raise InputError(f"--gpus {gpus:g}: a trial has a part of one GPU, or whole ones")
-    made, ledger = _planned(spec, profile, storage, data, only, verified=True)
-    if made.missing and address == "local":
-        choose(backend, "cuda" if backend == "cuda_graph" else "cpu")  # compiles once here rather than in every trial
+        raise InputError(f"--gpus {gpus:g}: give a fraction of one GPU, or a whole number")
+    plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
     ledger.check_writable()
-    _say_what_is_replaced(made, profile)
-    _say(str(made.counts))
-    if made.missing:
-        from sweeps.estimate import share
-        from sweeps.execute import PENDING_ON_A_CLUSTER, Resources, connected, dashboard, execute
-        from sweeps.progress import Progress
-
-        slots = slots or (_slots(cpus) if address == "local" else PENDING_ON_A_CLUSTER)
-        by_memory = share(made, ledger) if gpus is None else 1
-        with connected(Resources(address, slots, cpus, gpus, by_memory, backend), made, ledger) as resources:
-            ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
-            _say(f"{made.counts.progress}, {len(made.missing)} to do; results in {ledger.storage.shown()}")
-            if resources.gpus:
-                _say(f"{resources.gpus:g} of a GPU per trial")
-            if address == "local":
-                used = choose(backend, "cuda" if resources.gpus else "cpu")
-                _say(f"backend {used.name}: {used.why}")
-            if url := dashboard():
-                _say(f"Ray's dashboard: http://{url}")
-            with Progress(made, ledger, console) as progress:
-                execute(made, ledger, resources, progress)
-        left = len(made.missing) - len(ledger.published(made.missing.values(), True, made.sweep.outputs))
-        if left:
-            remedy = "`python -m sweeps status` says why" if progress.failures else "the same command goes on"
-            console.print(f"[red]{left} still to do[/]; {remedy}")
-            raise typer.Exit(1 if progress.failures else 130)
-        made.refresh(ledger)
+    if plan.missing and address == "local":
+        choose(backend, "cuda" if backend == "cuda_graph" else "cpu")  # compiles once here rather than in every trial
+    _show_replaced(plan, profile)
+    _print(str(plan.counts))
+    if plan.missing:
+        _run_missing(plan, ledger, slots, cpus, gpus, address, backend)
     else:
-        ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
-    _say(f"{_title(made)}: {made.counts.progress}, in {ledger.storage.shown()}")
+        ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
+    _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage.shown()}")
+
+
+def _run_missing(
+    plan: Plan, ledger: Ledger, slots: int | None, cpus: float, gpus: float | None, address: str, backend: str
+) -> None:
+    """Run the missing fits. Raises Exit unless all are published."""
+    from sweeps.cluster import Resources, connected
+    from sweeps.estimate import share
+    from sweeps.execute import execute
+
+    slots = slots or (_slots(cpus) if address == "local" else PENDING_ON_A_CLUSTER)
+    by_memory = share(plan, ledger) if gpus is None else 1
+    with connected(Resources(address, slots, cpus, gpus, by_memory, backend), plan, ledger) as (resources, dashboard):
+        ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
+        _print(f"{plan.counts.progress}, {len(plan.missing)} to do; results in {ledger.storage.shown()}")
+        if resources.gpus:
+            _print(f"{resources.gpus:g} of a GPU per trial")
+        if address == "local":
+            used = choose(backend, "cuda" if resources.gpus else "cpu")
+            _print(f"backend {used.name}: {used.why}")
+        if dashboard:
+            _print(f"Ray's dashboard: http://{dashboard}")
+        failures = execute(plan, ledger, resources, console)
+    missing = plan.missing
+    left = len(missing) - len(ledger.published(missing.values(), True, plan.sweep.outputs))
+    if left:
+        remedy = "`python -m sweeps status` lists the causes" if failures else "the same command resumes"
+        console.print(f"[red]{left} still to do[/]; {remedy}")
+        raise typer.Exit(1 if failures else 130)
+    plan.refresh(ledger)
 
 
 @app.command()
 def compact(storage: Storage = None) -> None:
-    """Fold the files of the fits in a storage into few, which load faster. Safe at any time, also during runs."""
+    """Merge the files of published fits into a few, which load faster. Safe at any time, also during runs."""
     from lip.ledger.ledger import Ledger, default_storage
 
     ledger = Ledger(storage or default_storage())
     ledger.check_writable()
     before, after = ledger.compact()
-    _say(f"{before} files of fits are now {after} in {ledger.storage.shown()}")
-    _warn_of_damage(ledger)
+    _print(f"{before} files of fits are now {after} in {ledger.storage.shown()}")
+    _warn_of_damage(ledger.damaged())
+    _warn_of_conflicts(ledger)
 
 
 @app.command()
@@ -169,21 +228,20 @@ def fetch(
     source: Annotated[str, typer.Argument(help="where the results are: s3://bucket/lip, or another folder")],
     storage: Storage = None,
 ) -> None:
-    """Copy results from elsewhere, verified; what is here already is not copied again."""
+    """Copy results from another storage, verified. Skips what is here already."""
     from lip.ledger.ledger import Ledger, default_storage
 
     ledger = Ledger(storage or default_storage())
     ledger.check_writable()
-    there = Ledger(source)
+    other = Ledger(source)
+    name = other.storage.shown()
     try:
-        if not there.storage.folders():
-            raise InputError(f"there are no results in {there.storage.shown()}; correct the name")
-        copied = ledger.fetch(there)
+        if not other.storage.folders():
+            raise InputError(f"there are no results in {name}; correct the name")
+        copied = ledger.fetch(other)
     except OSError as error:
-        raise InputError(f"storage {there.storage.shown()} cannot be read ({' '.join(str(error).split())})") from error
-    if not there.storage.folders():
-        raise InputError(f"there are no results in {there.storage.shown()}; name the storage that they were written to")
-    _say(f"{copied} files copied from {there.storage.shown()} to {ledger.storage.shown()}")
+        raise InputError(f"storage {name} cannot be read ({' '.join(str(error).split())})") from error
+    _print(f"{copied} files copied from {name} to {ledger.storage.shown()}")
 
 
 @app.command()
@@ -193,43 +251,45 @@ def status(
     storage: Storage = None,
     data: Data = None,
     only: Only = None,
-    watch: Annotated[bool, typer.Option("--watch", help="look again and again until nothing is left to do")] = False,
-    json: Annotated[bool, typer.Option("--json", help="for programs, on one line")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="repeat until nothing is left to do")] = False,
+    json: Annotated[bool, typer.Option("--json", help="print JSON, on one line")] = False,
 ) -> None:
-    """List the trajectories of a sweep: done, running, failed with cause, or waiting. Exit status 1 if any failed.
+    """List which trajectories are done, running, failed or waiting. Exit status 1 if any failed.
 
-    Once, all files are verified; --watch goes by their names, and shows what runs or has failed.
+    All files are verified. With --watch only their names are read, and only running and failed trajectories are listed.
     """
     from sweeps.status import as_json, counts, statuses
 
-    made, ledger = _planned(spec, profile, storage, data, only, verified=not watch)
+    plan, ledger = _planned(spec, profile, storage, data, only)
+    damaged = [] if watch else ledger.damaged()
+    plan.set_aside(damaged, ledger)
     while True:
-        found = statuses(made, ledger)
+        found = statuses(plan, ledger)
         if json:
-            faults = {} if watch else {"damaged": ledger.damaged(), "conflicts": ledger.conflicts()}
-            print(dumps(as_json(made, ledger, found) | faults), flush=True)
+            faults = {} if watch else {"damaged": damaged, "conflicts": ledger.conflicts()}
+            print(dumps(as_json(plan, ledger, found) | faults), flush=True)
         else:
-            _show_standings(made, [one for one in found if not watch or one.state in ("running", "failed")])
-            _say(str(made.counts))
-            _say(made.counts.progress)
-            _say(", ".join(f"{count} {state}" for state, count in counts(found).items()))
-        if not watch or not made.missing:
+            _show_statuses(plan, [one for one in found if not watch or one.state in ("running", "failed")])
+            _print_counts(plan)
+            _print(", ".join(f"{count} {state}" for state, count in counts(found).items()))
+        if not watch or not plan.missing:
             break
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-        made.refresh(ledger)
+        time.sleep(WATCH_INTERVAL)
+        plan.refresh(ledger)
         if console.is_terminal and not json:
             console.clear()
     if not json:
-        _warn_of_damage(ledger)
+        _warn_of_damage(ledger.damaged() if watch else damaged)
+        _warn_of_conflicts(ledger)
     raise typer.Exit(1 if counts(found)["failed"] else 0)
 
 
-def _show_standings(made, found) -> None:  # type: ignore[no-untyped-def]
-    table = Table("trajectory", "results", "state", title=_title(made), title_justify="left")
+def _show_statuses(plan: Plan, found: list[TrajectoryStatus]) -> None:
+    table = Table("trajectory", "results", "state", title=_title(plan), title_justify="left")
     for one in found:
         colour = {"done": "green", "failed": "red"}.get(one.state, "default")
-        said = f"[{colour}]{one.state}[/]" + (f": {escape(one.said)}" if one.said else "")
-        table.add_row(escape(one.label), f"{one.published}/{one.results}", said)
+        state = f"[{colour}]{one.state}[/]" + (f": {escape(one.detail)}" if one.detail else "")
+        table.add_row(escape(one.label), f"{one.published}/{one.results}", state)
     console.print(table)
 
 
@@ -245,72 +305,96 @@ def show(
     """Print the published results of a sweep, only the columns that vary."""
     from sweeps.results import axes, rows
 
-    made, ledger = _planned(spec, profile, storage, data, only, verified=True)
-    frame = rows(made, ledger)
+    plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
+    frame = rows(plan, ledger)
     if frame.empty:
         raise InputError(
-            f"nothing of {made.sweep.name} is published in {ledger.storage.shown()}; `python -m sweeps run {spec}` does"
+            f"no result of {plan.sweep.name} is published in {ledger.storage.shown()}; "
+            f"run `python -m sweeps run {spec}` first"
         )
     if csv:
         try:
             frame.to_csv(csv, index=False)
         except OSError as error:
             raise InputError(f"--csv {csv} cannot be written ({error}); choose another file") from error
-        _say(f"{len(frame)} rows in {csv}")
-        _warn_of_conflicts(ledger, made.published)
-        return
-    shown = axes(frame)
-    names = [name.replace("_", " ") for name in shown.columns]  # so that a narrow terminal breaks them between words
-    table = Table(*names, title=_title(made), title_justify="left")
-    for row in shown.itertuples(index=False):
-        table.add_row(*map(_shown, row))
-    console.print(table)
-    _say(str(made.counts))
-    _say(made.counts.progress)
-    _warn_of_conflicts(ledger, made.published)
+        _print(f"{len(frame)} rows in {csv}")
+    else:
+        varying = axes(frame)
+        names = [name.replace("_", " ") for name in varying.columns]  # a narrow terminal breaks them between words
+        table = Table(*names, title=_title(plan), title_justify="left")
+        for row in varying.itertuples(index=False):
+            table.add_row(*map(_cell, row))
+        console.print(table)
+        _print_counts(plan)
+    _warn_of_conflicts(ledger, plan.published)
 
 
-def _planned(spec, profile, storage, data, only, verified=False):  # type: ignore[no-untyped-def]  # the options above
+def _planned(
+    spec: str,
+    profile: str | None,
+    storage: str | None,
+    data: Path | None,
+    only: list[str] | None,
+    verified: bool = False,
+) -> tuple[Plan, Ledger]:
+    """Read a sweep, and look up what is published of it."""
     from lip.ledger.ledger import Ledger, default_storage
     from sweeps.plan import Plan
     from sweeps.spec import read
 
-    gc.disable()  # a hundred thousand fits are a million objects, all of them here to stay
-    sweep = read(spec, profile, data, dict(terminal.pair(text) for text in only or []))
-    ledger = Ledger(storage or default_storage())
+    with _without_gc():
+        sweep = read(spec, profile, data, dict(terminal.pair(text) for text in only or []))
+        ledger = Ledger(storage or default_storage())
+        try:
+            plan = Plan.make(sweep, ledger, verified)
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"storage {ledger.storage.shown()} cannot be read ({reason})") from error
+    return plan, ledger
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Pause garbage collection, and exempt the new objects from it.
+
+    A hundred thousand fits are a million objects, and all of them stay."""
+    gc.disable()
     try:
-        made = Plan.make(sweep, ledger, verified)
-    except OSError as error:
-        raise InputError(f"storage {ledger.storage.shown()} cannot be read ({' '.join(str(error).split())})") from error
-    gc.freeze()
-    gc.enable()
-    return made, ledger
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     console.print(text, highlight=False, markup=False)
 
 
-def _say_what_is_replaced(made, profile) -> None:  # type: ignore[no-untyped-def]
-    for line in made.sweep.replaced:
-        _say(f"--profile {profile}: {line}")
+def _print_counts(plan: Plan) -> None:
+    _print(str(plan.counts))
+    _print(plan.counts.progress)
 
 
-def _warn_of_damage(ledger) -> None:  # type: ignore[no-untyped-def]
-    for path in ledger.damaged():
+def _show_replaced(plan: Plan, profile: str | None) -> None:
+    for line in plan.sweep.replaced:
+        _print(f"--profile {profile}: {line}")
+
+
+def _warn_of_damage(paths: list[str]) -> None:
+    for path in paths:
         console.print(f"[yellow]damaged and ignored:[/] {escape(path)}", highlight=False)
-    _warn_of_conflicts(ledger)
 
 
-def _warn_of_conflicts(ledger, among=None) -> None:  # type: ignore[no-untyped-def]
+def _warn_of_conflicts(ledger: Ledger, among: Iterable[str] | None = None) -> None:
     for fit, differing in ledger.conflicts(among).items():
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-        said = f"fit {fit} was published with differing {', '.join(differing[:3])}{more}; the first finished is used"
-        console.print(f"[yellow]conflict:[/] {said}, all are kept", highlight=False)
+        columns = f"{', '.join(differing[:3])}{more}"
+        text = f"fit {fit} was published with differing {columns}; the first finished is used, all are kept"
+        console.print(f"[yellow]conflict:[/] {text}", highlight=False)
 
 
-def _shown(value: object) -> str:
-    if value is None or value != value:  # not a number: not there
+def _cell(value: object) -> str:
+    if value is None or value != value:  # NaN is not equal to itself
         return ""
     return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
 
@@ -319,8 +403,8 @@ def _slots(cpus: float = 1) -> int:
     return max(1, int((os.cpu_count() or 1) / cpus))
 
 
-def _title(made) -> str:  # type: ignore[no-untyped-def]
-    return f"{made.sweep.name} ({made.sweep.profile})"
+def _title(plan: Plan) -> str:
+    return f"{plan.sweep.name} ({plan.sweep.profile})"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Planning: which fits a sweep consists of, which are shared, and which are missing. Needs neither ray nor torch."""
+"""Plan a sweep: which fits it has, shares and lacks. Needs neither ray nor torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any
 
 from lip.ledger.ledger import Ledger
@@ -14,31 +15,31 @@ from lip.specs.trajectory import Trajectory
 from sweeps.spec import Sweep
 
 EXTRA = ("to rewind to", "of generators", "to take masks from")
-"""What fits are for that are no results themselves."""
+"""The purposes of fits that are not results themselves."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """The numbers of a sweep that every command prints, in these words."""
+    """The numbers of a sweep, in the words of every command."""
 
     results: int
-    """What is asked for: one for each trajectory and round."""
+    """One for each trajectory and round."""
     own: int
-    """Distinct fits that are results; several results may share one."""
+    """Distinct fits that are results. Several results may share one."""
     extra: dict[str, int]
-    """Distinct fits that are not, but that these build on, by EXTRA."""
+    """Distinct fits that are not results but that results build on, by purpose (EXTRA)."""
     published: int
     """Distinct fits that are published."""
     published_results: int
 
     @property
     def fits(self) -> int:
-        """All distinct fits."""
+        """Count all distinct fits."""
         return self.own + sum(self.extra.values())
 
     @property
     def shared(self) -> int:
-        """Results that need no fit of their own."""
+        """Count the results that need no fit of their own."""
         return self.results - self.own
 
     def __str__(self) -> str:
@@ -49,13 +50,13 @@ class Counts:
 
     @property
     def progress(self) -> str:
-        """Say how much of it is published."""
+        """Tell in words how much is published."""
         return f"{self.published_results} of {self.results} results published, {self.published} of {self.fits} fits"
 
 
 @dataclass
 class Plan:
-    """A sweep against a ledger, as it stood when the plan was made."""
+    """A sweep, and what a ledger holds of it."""
 
     sweep: Sweep
     published: frozenset[str] = frozenset()
@@ -63,34 +64,45 @@ class Plan:
 
     @classmethod
     def make(cls, sweep: Sweep, ledger: Ledger, verified: bool = False) -> Plan:
-        """Plan with what the ledger lists; `verified`, with what is undamaged, for which it reads all it relies on."""
+        """Look up what is published by the names of files.
+
+        If `verified`, read all files, and ignore the damaged ones.
+        """
         plan = cls(sweep)
         plan.refresh(ledger, verified)
         return plan
 
     def refresh(self, ledger: Ledger, verified: bool = False) -> None:
-        """Look again what is published."""
+        """Look up again what is published."""
         self.published = ledger.published(self.fits.values(), verified, self.sweep.outputs)
-        self.__dict__.pop("missing", None)
+
+    def set_aside(self, damaged: Iterable[str], ledger: Ledger) -> None:
+        """Verify the published fits that have damaged files, by their paths.
+
+        With the paths that `Ledger.damaged` returns, the plan is as `verified`, and no file is read twice.
+        """
+        doubtful = {PurePosixPath(path).name.rpartition("-")[0] for path in damaged} & self.published
+        sound = ledger.published([self.fits[key] for key in doubtful], True, self.sweep.outputs)
+        self.published = self.published - doubtful | sound
 
     @cached_property
-    def needs(self) -> dict[str, list[Fit]]:
-        """List the fits that each trajectory (by id) needs, in order, dependencies included."""
-        return {trajectory.id: needed(trajectory) for trajectory in self.sweep.trajectories}
+    def required_fits(self) -> dict[str, list[Fit]]:
+        """The fits that each trajectory (by id) needs, in order, dependencies included."""
+        return {trajectory.id: with_dependencies(trajectory) for trajectory in self.sweep.trajectories}
 
     @cached_property
     def fits(self) -> dict[str, Fit]:
         """All distinct fits by id, each after those it builds on."""
-        return {fit.id: fit for fits in self.needs.values() for fit in fits}
+        return {fit.id: fit for fits in self.required_fits.values() for fit in fits}
 
-    @cached_property
+    @property
     def missing(self) -> dict[str, Fit]:
-        """The distinct fits that are not published."""
+        """The distinct fits that are not published, by id."""
         return {key: fit for key, fit in self.fits.items() if key not in self.published}
 
     @property
     def counts(self) -> Counts:
-        """Count what is asked for, what it takes and how much of it is published."""
+        """Count the results and their fits, and those that are published."""
         results = [fit.id for trajectory in self.sweep.trajectories for fit in trajectory.fits]
         own = set(results)
         purposes = Counter(_purpose(fit) for key, fit in self.fits.items() if key not in own)
@@ -98,14 +110,14 @@ class Plan:
         done = sum(key in self.published for key in results)
         return Counts(len(results), len(own), extra, len(self.published), done)
 
-    def todo(self) -> dict[str, list[Fit]]:
-        """List the fits that each unfinished trajectory (by id) still needs: first those that others wait for."""
-        rest = {key: [fit for fit in fits if fit.id in self.missing] for key, fits in self.needs.items()}
+    def remaining_fits(self) -> dict[str, list[Fit]]:
+        """Return the missing fits of each unfinished trajectory, shared ones first."""
+        rest = {key: [fit for fit in fits if fit.id not in self.published] for key, fits in self.required_fits.items()}
         users = Counter(fit.id for fits in rest.values() for fit in fits)
         return {key: sorted(fits, key=lambda fit: users[fit.id] == 1) for key, fits in rest.items() if fits}
 
     def points(self) -> list[dict[str, Any]]:
-        """One row per trajectory and round of the whole sweep, for the ledger (`lip.ledger.schema.POINTS`)."""
+        """Return a row per trajectory and round of the whole sweep (`lip.ledger.schema.POINTS`)."""
         return [
             {
                 "experiment": experiment,
@@ -121,13 +133,13 @@ class Plan:
                 "round": fit.mask.round,
                 "fit": fit.id,
             }
-            for experiment, trajectory in self.sweep.members
+            for experiment, trajectory in self.sweep.entries
             for fit in trajectory.fits
         ]
 
 
-def needed(trajectory: Trajectory) -> list[Fit]:
-    """The fits of a trajectory and all that they build on, each once and after its sources."""
+def with_dependencies(trajectory: Trajectory) -> list[Fit]:
+    """Return the fits of a trajectory and their dependencies, dependencies first."""
     order: dict[str, Fit] = {}
 
     def visit(fit: Fit) -> None:
@@ -142,9 +154,11 @@ def needed(trajectory: Trajectory) -> list[Fit]:
 
 
 def _purpose(fit: Fit) -> str:
-    """Say what a fit is for that is no result."""
-    rewound, generator, masks = EXTRA
-    return generator if fit.task.kind == "generate" else rewound if fit.keeps_weights else masks
+    """Return the purpose of a fit that is not a result."""
+    to_rewind_to, of_generators, to_take_masks_from = EXTRA
+    if fit.task.kind == "generate":
+        return of_generators
+    return to_rewind_to if fit.keeps_weights else to_take_masks_from
 
 
 def _plural(number: int, noun: str) -> str:
@@ -152,7 +166,7 @@ def _plural(number: int, noun: str) -> str:
 
 
 def label(trajectory: Trajectory) -> str:
-    """A trajectory in a few words, for people."""
+    """Describe a trajectory in a few words."""
     kinds = (trajectory.task.kind, trajectory.prior.kind)
     unusual = [kind for kind in kinds if kind and kind not in ("denoise", "hourglass")]
     parts = [trajectory.picture.name, *unusual, trajectory.pruner, f"seed {trajectory.seed}"]
@@ -172,5 +186,5 @@ def label(trajectory: Trajectory) -> str:
 
 
 def steps(fits: Iterable[Fit]) -> int:
-    """Training steps of some fits together."""
+    """Sum the training steps of some fits."""
     return sum(fit.schedule.steps for fit in fits)

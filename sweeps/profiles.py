@@ -1,4 +1,4 @@
-"""One experiment at three sizes, in one file: a profile fills or replaces sizes (`sweeps.spec`)."""
+"""Define profiles: sets of sizes to run a sweep at (`sweeps.spec`)."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Profile(Spec):
-    """Sizes to run a sweep at; None leaves what the sweep, the task or the prior says."""
+    """Sizes to run a sweep at. None leaves the size of the sweep, the task or the prior."""
 
     size: Count | None = None
-    """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
+    """Images are cut to a square and scaled to this many pixels; None crops them to what the prior needs."""
     data_size: Count | None = None
-    """The same of the pictures of a data set; None is 50 pixels."""
+    """The same for the pictures of a data set; None is 50 pixels."""
     width: Count | None = None
-    """Of the hourglass; a deep decoder's width is what it is compared by."""
+    """Width of the hourglass. Other networks are compared by their size, and keep it."""
     scales: Count | None = None
-    """Of the hourglass."""
+    """Scales of the hourglass."""
     steps: Count | None = None
+    """Steps of a restoration."""
     epochs: Count | None = None
-    """Of a classifier, in place of steps."""
+    """Epochs of a classifier."""
     tuning: Count | None = None
-    """Of a generator's training, in place of steps; and those before it."""
+    """Steps that tune a generator."""
     pretraining: Count | None = None
+    """Steps that pre-train a generator."""
     rounds: Annotated[int, Field(ge=0)] | None = None
+    """Rounds of 20 %."""
     seeds: Count | None = None
     """The sweep's seeds are 0 to seeds - 1."""
 

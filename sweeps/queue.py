@@ -1,4 +1,4 @@
-"""Order trajectories so that no fit is made twice and none waits in a slot. Knows nothing of ray."""
+"""Order trajectories so that no fit is trained twice. Knows nothing of ray."""
 
 from __future__ import annotations
 
@@ -7,36 +7,54 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import count
 from math import inf
+from random import Random
 
 
 class Queue:
-    """Trajectories, each with the missing fits it needs: first those that others wait for, else in the order given.
+    """Trajectories by key, each with the missing fits it needs.
 
-    A fit that several need is made by the first of them; the others are held back until it is published. Holding back
-    only ever waits for one that is earlier in the order, so there is always one that can start or one that is running.
+    First come those whose fits others wait for, else the order given. A fit that several need is trained by the first
+    of them, and the others are held back until it is published. Each waits only for earlier ones, so there is always
+    one that can start or one that is running.
     """
 
     def __init__(self, needs: Mapping[str, Iterable[str]]) -> None:
         producers = _producers(needs)
         self._needs = {key: set(needs[key]) for key in sorted(needs, key=lambda key: key not in producers)}
+        self._n_needed = {key: len(fits) for key, fits in self._needs.items()}
+        self.n_finished = 0
+        """Trajectories whose fits are all published."""
         self._users: dict[str, list[str]] = defaultdict(list)
         for key, fits in self._needs.items():
             for fit in fits:
                 self._users[fit].append(key)
-        self._maker = {fit: users[0] for fit, users in self._users.items()}
+        self._producer = {fit: users[0] for fit, users in self._users.items()}
         self._ranks = count()
         self._rank = {key: next(self._ranks) for key in self._needs}
         self._not_before: dict[str, float] = {}
         self._waiting = set(self._needs)
-        self._blocked = {key: {fit for fit in fits if self._maker[fit] != key} for key, fits in self._needs.items()}
+        self._blocked = {key: {fit for fit in fits if self._producer[fit] != key} for key, fits in self._needs.items()}
         self._ready = [(rank, key) for key, rank in self._rank.items() if not self._blocked[key]]  # sorted: a heap
 
     def __bool__(self) -> bool:
-        """Tell whether anything is still to be started."""
+        """Tell whether any trajectory is still to be started."""
         return bool(self._waiting)
 
+    @property
+    def n_trajectories(self) -> int:
+        """Count the trajectories, finished ones included."""
+        return len(self._n_needed)
+
+    def n_needed(self, key: str) -> int:
+        """Count the fits that a trajectory needed at first."""
+        return self._n_needed[key]
+
+    def n_missing(self, key: str) -> int:
+        """Count the fits that a trajectory still needs."""
+        return len(self._needs.get(key, ()))
+
     def next(self, now: float = inf) -> str | None:
-        """The earliest trajectory that can start now; None when all that are left wait for others or for later."""
+        """Return the first trajectory that can start, or None."""
         early = []
         found = None
         while self._ready and found is None:
@@ -52,20 +70,21 @@ class Queue:
         return found
 
     def published(self, fit: str) -> None:
-        """A fit is in the ledger: nobody waits for it any longer."""
+        """Release those that wait for a fit, which is now published."""
         for key in self._users.pop(fit, ()):
             if key in self._needs:
                 self._needs[key].discard(fit)
+                self.n_finished += not self._needs[key]
                 self._unblock(key, fit)
 
     def ended(self, key: str) -> None:
-        """A trajectory has ended; what it should have made and did not falls to the next that needs it."""
+        """Take out a trajectory. The next user of its missing fits trains them."""
         for fit in sorted(self._needs.pop(key, ())):
             self._users[fit].remove(key)
             self._pass_on(fit, key)
 
-    def again(self, key: str, not_before: float = 0.0) -> None:
-        """A trajectory was interrupted: it goes to the end of the order, and what it should have made to the next."""
+    def requeue(self, key: str, not_before: float = 0.0) -> None:
+        """Put a trajectory at the end. The next user of its missing fits trains them."""
         self._rank[key] = next(self._ranks)
         self._not_before[key] = not_before
         for fit in sorted(self._needs[key]):
@@ -73,14 +92,14 @@ class Queue:
             self._users[fit].append(key)
             self._pass_on(fit, key)
         self._waiting.add(key)
-        self._blocked[key] = {fit for fit in self._needs[key] if self._maker[fit] != key}
+        self._blocked[key] = {fit for fit in self._needs[key] if self._producer[fit] != key}
         if not self._blocked[key]:
             heapq.heappush(self._ready, (self._rank[key], key))
 
     def _pass_on(self, fit: str, key: str) -> None:
         heirs = [user for user in self._users[fit] if user in self._waiting]
-        if self._maker[fit] == key and heirs:
-            self._maker[fit] = heirs[0]
+        if self._producer[fit] == key and heirs:
+            self._producer[fit] = heirs[0]
             self._unblock(heirs[0], fit)
 
     def _unblock(self, key: str, fit: str) -> None:
@@ -91,7 +110,14 @@ class Queue:
                 heapq.heappush(self._ready, (self._rank[key], key))
 
 
+def shuffled(needs: Mapping[str, list[str]], seed: str) -> dict[str, list[str]]:
+    """Shuffle trajectories, so that two runs of a sweep rarely meet."""
+    keys = list(needs)
+    Random(seed).shuffle(keys)
+    return {key: needs[key] for key in keys}
+
+
 def _producers(needs: Mapping[str, Iterable[str]]) -> set[str]:
-    """The first that needs a fit, for every fit that several need."""
+    """Return the first user of every fit that several trajectories need."""
     first: dict[str, str] = {}
     return {first[fit] for key, fits in needs.items() for fit in fits if first.setdefault(fit, key) != key}

@@ -1,4 +1,4 @@
-"""Published results of a sweep as a data frame."""
+"""Give the published results of a sweep as a data frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ RESULTS += ["mse_peak", "mse_last", "accuracy_last", "accuracy_peak", "collapsed
 
 
 def rows(plan: Plan, ledger: Ledger) -> pd.DataFrame:
-    """One row per trajectory and published round: the axes of the sweep, then the fit's columns without its lists."""
+    """Return a row per trajectory and published round.
+
+    It has the axes of the sweep, then the columns of the fit without its curves and layers.
+    """
     points = pd.DataFrame(plan.points())
     fits = ledger.fits(ids=plan.published).to_pandas()
     fits = fits[[name for name in fits if not str(name).startswith(("curve_", "layer_"))]]
@@ -22,5 +25,5 @@ def rows(plan: Plan, ledger: Ledger) -> pd.DataFrame:
 
 
 def axes(frame: pd.DataFrame) -> pd.DataFrame:
-    """The axes and results of `rows`, those that vary only."""
+    """Select those axes and results of `rows` that vary."""
     return frame[[name for name in AXES + RESULTS if frame[name].nunique(dropna=False) > 1]]

@@ -1,4 +1,4 @@
-"""Decide about trajectories that are interrupted, run out of GPU memory or raise. Knows nothing of ray."""
+"""Decide what to start, retry and give up. Knows nothing of ray."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any, Protocol
 
 from sweeps.queue import Queue
 
-DEATHS = 5
-"""How often the process of a trajectory may die, on nodes that live on, without publishing a fit in between."""
-LONGEST_WAIT = 60.0
-"""Seconds that an interrupted trajectory waits at most before it starts again; the first wait is one, then doubled."""
-ELSEWHERE = 30.0
-"""Seconds after which a trajectory that was left to another run is looked at again."""
-SECOND_TRY = 10.0
-"""Seconds after which a trajectory that raised is tried a second and last time: a full disk may have been emptied."""
+MAX_DEATHS = 5
+"""A trajectory fails when its process has died this often without publishing a fit, its nodes being alive."""
+MAX_DELAY = 60.0
+"""The longest delay in seconds before an interrupted trajectory restarts. The first is one second; it doubles."""
+RECHECK_AFTER = 30.0
+"""Seconds after which a trajectory that another run works on is tried again."""
+RETRY_AFTER = 10.0
+"""Seconds after which a trajectory that raised is retried: a full disk may have been emptied."""
 
 
 class Listener(Protocol):
-    """Whoever is told what happens, to show and to record it."""
+    """Gets to know what happens to trajectories."""
 
     def note(self, key: str, text: str) -> None: ...
 
@@ -33,108 +33,105 @@ class Listener(Protocol):
 
 @dataclass(frozen=True)
 class Start:
-    """A trajectory that is to be started, and its share of a GPU."""
+    """A trajectory to start, and its share of a GPU."""
 
     key: str
     gpus: float
 
 
 class Scheduler:
-    """Decides what starts next and what is done about failures.
+    """Decide what starts next and what to do about failures.
 
-    - A trajectory whose node is lost, or whose process dies, starts again after a wait that doubles: as often as it
-      takes where nodes are lost; where they are not, `DEATHS` times without a fit in between.
-    - One that raises is tried once more, later; then it has failed.
-    - One that runs out of GPU memory starts again with a larger share of a GPU, as do all that start after it.
-    - One that another run of the sweep is at is left to it, for as long as that lives.
+    - If a node is lost or a process dies, its trajectory restarts after a delay that doubles each time. Losses of nodes
+      are not limited; after `MAX_DEATHS` deaths of a process without a fit in between the trajectory fails.
+    - A trajectory that raises is retried once, then it fails.
+    - After an out-of-memory error, that trajectory and all that start later get a larger share of a GPU.
+    - A trajectory that another run of the sweep works on is left to it while that run lives.
     """
 
     def __init__(
-        self,
-        needs: Mapping[str, list[str]],
-        told: Listener,
-        gpus: float = 0.0,
-        clock: Callable[[], float] = time.monotonic,
+        self, queue: Queue, listener: Listener, gpus: float = 0.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.queue = Queue(needs)
-        self.told = told
         self.gpus = gpus
+        """The share of a GPU of each trajectory that starts now."""
+        self._queue = queue
+        self._listener = listener
         self._clock = clock
         self._running: dict[str, float] = {}
-        self._losses: Counter[str] = Counter()
+        self._restarts: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()
-        self._said: dict[str, dict[str, Any]] = {}
-        self._tried: set[str] = set()
+        self._reasons: dict[str, dict[str, Any]] = {}
+        self._retried: set[str] = set()
 
     def __bool__(self) -> bool:
-        """Tell whether anything is still to be started, or may have to be started again."""
-        return bool(self.queue) or bool(self._running)
+        """Tell whether anything is still to be started or may restart."""
+        return bool(self._queue) or bool(self._running)
 
     def next(self) -> Start | None:
-        """Return what to start now; None when nothing can start yet."""
-        key = self.queue.next(self._clock())
+        """Return what to start now, or None if nothing can start yet."""
+        key = self._queue.next(self._clock())
         if key is None:
             return None
         self._running[key] = self.gpus
         return Start(key, self.gpus)
 
-    def heard(self, key: str, report: Mapping[str, Any]) -> None:
-        """A running trajectory reports that it has published a fit, or why it gives up its slot."""
+    def on_report(self, key: str, report: Mapping[str, Any]) -> None:
+        """Take a report of a trial (`sweeps.trial`)."""
         if fit := report.get("published"):
-            self.queue.published(fit)
-            del self._deaths[key], self._losses[key]
+            self._queue.published(fit)
+            del self._deaths[key], self._restarts[key]
         elif "failed" in report or "elsewhere" in report:
-            self._said[key] = dict(report)
+            self._reasons[key] = dict(report)
 
-    def ended(self, key: str) -> None:
-        """A trajectory has returned, having said why if it gave up."""
+    def on_end(self, key: str) -> None:
+        """Finish, requeue or fail a trajectory whose trial has returned."""
         gpus = self._running.pop(key)
-        said = self._said.pop(key, None)
-        if said is None:
-            self.queue.ended(key)
-            self.told.finished(key)
-        elif "elsewhere" in said:
-            self.queue.again(key, self._clock() + ELSEWHERE)
-        elif said.get("out_of_memory") and 0 < gpus < 1:
-            self._lower(key, gpus)
-            self.queue.again(key)
-        elif key in self._tried:
-            self._give_up(key, said["failed"])
+        reason = self._reasons.pop(key, None)
+        if reason is None:
+            self._queue.ended(key)
+            self._listener.finished(key)
+        elif "elsewhere" in reason:
+            self._queue.requeue(key, self._clock() + RECHECK_AFTER)
+        elif reason.get("out_of_memory") and 0 < gpus < 1:
+            self._raise_share(key, gpus)
+            self._queue.requeue(key)
+        elif key in self._retried:
+            self._fail(key, reason["failed"])
         else:
-            self._tried.add(key)
-            self.told.note(key, f"{said['failed']}; to be tried once more")
-            self.queue.again(key, self._clock() + SECOND_TRY)
+            self._retried.add(key)
+            self._listener.note(key, f"{reason['failed']}; will be retried once")
+            self._queue.requeue(key, self._clock() + RETRY_AFTER)
 
-    def died(self, key: str, cause: str, node_lost: bool) -> None:
-        """The process of a trajectory is gone, alone or with its node."""
+    def on_death(self, key: str, cause: str, node_lost: bool) -> None:
+        """Requeue or fail a trajectory whose process has died."""
         self._running.pop(key)
-        self._said.pop(key, None)
-        self._losses[key] += 1
+        self._reasons.pop(key, None)
+        self._restarts[key] += 1
         self._deaths[key] += not node_lost
-        if self._deaths[key] >= DEATHS:
-            self._give_up(key, f"its process died {DEATHS} times at the same fit ({cause})")
+        if self._deaths[key] >= MAX_DEATHS:
+            self._fail(key, f"its process died {MAX_DEATHS} times at the same fit ({cause})")
             return
-        wait = min(LONGEST_WAIT, 2.0 ** (self._losses[key] - 1))
-        self.queue.again(key, self._clock() + wait)
+        delay = min(MAX_DELAY, 2.0 ** (self._restarts[key] - 1))
+        self._queue.requeue(key, self._clock() + delay)
         what = "its node was lost" if node_lost else "its process died"
-        self.told.note(key, f"{what}; starts again in {wait:.0f} s")
+        self._listener.note(key, f"{what}; starts again in {delay:.0f} s")
 
-    def excused(self, key: str) -> None:
-        """The node of a process that died has turned out to be lost: that death does not count."""
+    def forgive_death(self, key: str) -> None:
+        """Do not count the last death, because the node was lost."""
         self._deaths[key] = max(0, self._deaths[key] - 1)
 
-    def _give_up(self, key: str, cause: str) -> None:
-        self.queue.ended(key)
-        self.told.failed(key, cause)
+    def _fail(self, key: str, cause: str) -> None:
+        self._queue.ended(key)
+        self._listener.failed(key, cause)
 
-    def _lower(self, key: str, gpus: float) -> None:
-        """Put one trajectory less on each GPU, if those with so small a share have not led to that already."""
+    def _raise_share(self, key: str, gpus: float) -> None:
+        """Put one trajectory less on each GPU, unless that has been done."""
         if gpus >= self.gpus:
             fewer = max(1, floor(1 / gpus + 1e-6) - 1)
-            self.gpus = part_of(fewer)
-            self.told.note(key, f"out of GPU memory: {fewer} at a time on a GPU from now on (--gpus {self.gpus:g})")
+            self.gpus = share_for(fewer)
+            self._listener.note(key, f"out of GPU memory: from now on {fewer} per GPU (--gpus {self.gpus:g})")
 
 
-def part_of(trials: int) -> float:
-    """The share of a GPU that each of so many trials at a time has; Ray counts in ten thousandths."""
-    return floor(10_000 / trials) / 10_000
+def share_for(trials: int) -> float:
+    """Return the share of a GPU for each of so many trials."""
+    return floor(10_000 / trials) / 10_000  # Ray counts in ten thousandths

@@ -1,18 +1,17 @@
-"""Sweep files: an experiment as YAML, checked whole before anything starts.
+"""Sweep files: an experiment as YAML, checked completely before anything starts.
 
     name: existence
     fixed: {task: denoise, sigma: 25, rounds: 16}
     grid: {image: [astronaut, chelsea], pruner: [imp, random, snip], seed: [0, 1, 2]}
 
-`fixed` holds for every point; `grid` is multiplied out; `parts` are done one after the other, each with a `fixed` and a
-`grid` of its own on top; `profiles` adjusts a profile for this experiment: its sizes, and what stands `instead` of some
-values (the paper's photographs instead of those that need no network, for one). Keys are those of a point
-(`lip.specs.request`), the fields of its task, prior and schedule, and its pruner's options. `include` names sweeps
-that belong to this one, and what they share is done once. `outputs: true` keeps the restored images.
+`fixed` holds for every request, and `grid` is multiplied out: a request is one trajectory in flat keys
+(`lip.specs.request`). `parts` are done one after the other, each adding a `fixed` and a `grid` of its own. `profiles`
+changes sizes for one profile, and can `replace` values, such as photographs that need no network by the paper's.
+`include` names sweeps that belong to this one; what they share is done once. `outputs: true` keeps the restored images.
 
-What a file says wins over its own default profile, which only fills the sizes that the file leaves open. A profile that
-the user names replaces the file's sizes, and `Sweep.replaced` says each replacement; only a seed in `fixed` stays. The
-sizes under `profiles` are the file's words for that profile: they apply whenever it is in force.
+The file wins over its own default profile, which only fills in sizes that the file leaves open. A profile that the user
+names replaces the file's sizes, except a seed in `fixed`; `Sweep.replaced` lists each replacement. The sizes under
+`profiles` belong to the file: they apply whenever that profile is used.
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ from sweeps.profiles import PROFILES, Profile
 
 SPECS = Path(__file__).parent / "specs"
 
-MOST_POINTS = 200_000
-"""A grid of more is refused: planning so many takes a minute, and more sooner fill the memory."""
+MAX_REQUESTS = 200_000
+"""The largest grid. Planning it takes a minute; larger ones may fill the memory."""
 
 
 class Part(BaseModel):
-    """A part of a sweep: what it adds to the whole."""
+    """A part of a sweep file, added to its `fixed` and `grid`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -52,11 +51,12 @@ class Part(BaseModel):
 
 
 class ProfileOverride(Profile):
-    """A sweep's own changes to a profile."""
+    """A sweep file's own changes to a profile."""
 
-    instead: dict[str, dict[Any, Any]] = Field(default_factory=dict)
-    """By key, what stands in place of a value of the file: {"image": {"astronaut": "cbm3d/F16"}}. Within a list, a list
-    stands for several."""
+    new_values: dict[str, dict[Any, Any]] = Field(default_factory=dict, alias="replace")
+    """By key, the new values of old ones: {"image": {"astronaut": "cbm3d/F16"}}.
+
+    Within a list, one value can be replaced by a list of several."""
 
 
 class SweepFile(BaseModel):
@@ -66,19 +66,19 @@ class SweepFile(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
     profile: str = "mini"
-    """The profile that is meant when none is asked for."""
+    """The default profile."""
     fixed: dict[str, Any] = {}
     grid: dict[str, list[Any]] = {}
     parts: list[Part] = [Part()]
     include: list[str] = []
-    """Sweeps that belong to this one: names of shipped ones, or files beside it."""
+    """Sweeps that belong to this one: names of shipped ones, or files in the same folder."""
     outputs: bool = False
-    """Whether the restored images of its fits are kept."""
+    """Keep the restored images of its fits."""
     profiles: dict[str, ProfileOverride] = {}
 
 
-class Member(NamedTuple):
-    """A trajectory in the experiment that asks for it: the sweep itself, or one that it includes."""
+class Entry(NamedTuple):
+    """A trajectory, and the experiment that asks for it."""
 
     experiment: str
     trajectory: Trajectory
@@ -91,10 +91,10 @@ class Sweep(BaseModel):
 
     name: str
     profile: str
-    members: list[Member]
-    """The whole sweep; a trajectory stands here once for every experiment that it belongs to."""
+    entries: list[Entry]
+    """The whole sweep. A trajectory has an entry for each experiment that it belongs to."""
     trajectories: list[Trajectory]
-    """The part of the whole that is asked for, each once."""
+    """The selected part of the sweep, each trajectory once."""
     outputs: frozenset[str]
     """The ids of the fits whose restored images are kept."""
     pixels: dict[str, np.ndarray]
@@ -102,11 +102,29 @@ class Sweep(BaseModel):
     notes: list[str]
     """What was done to the images, for the user to know."""
     replaced: list[str]
-    """Which sizes of the file the named profile has replaced, a line per key: `size 64 instead of 32`."""
+    """The sizes of the file that a named profile replaces, a line per key: `size 64 instead of 32`."""
+
+
+class _Request(NamedTuple):
+    """The flat keys of one trajectory."""
+
+    path: Path
+    file: SweepFile
+    keys: dict[str, Any]
+    replaced: dict[str, Any]
+    """The file's values of those keys that a named profile replaces."""
+
+
+class _Profile(NamedTuple):
+    """The profile that is used."""
+
+    name: str
+    named: bool
+    """The user names it; if not, it is the file's default."""
 
 
 def find(spec: str) -> Path:
-    """The file of a sweep given by path, or by the name of one that ships with the package."""
+    """Return the file of a sweep, given by path or shipped name."""
     shipped = {path.stem: path for path in sorted(SPECS.glob("*.yaml"))}
     if spec in shipped:
         return shipped[spec]
@@ -120,52 +138,41 @@ def find(spec: str) -> Path:
 def read(
     spec: str, profile: str | None = None, data: Path | None = None, only: Mapping[str, Any] | None = None
 ) -> Sweep:
-    """Read a sweep file and check all of it: keys, values, names, images, duplicates. Raises InputError.
+    """Read a sweep file, and check all of it.
 
-    `only` picks the points that have these values, for example {"image": "astronaut", "seed": 0}.
+    `only` selects the trajectories with these values, for example {"image": "astronaut", "seed": 0}. Raises InputError.
     """
-    path = find(spec)
+    path, only = find(spec), only or {}
     file = _parse(path)
-    chosen = profile or file.profile
-    if chosen not in PROFILES:
-        raise InputError(f"there is no profile {chosen!r}; {nearest(chosen, list(PROFILES))}")
+    chosen = _Profile(profile or file.profile, profile is not None)
+    if chosen.name not in PROFILES:
+        raise InputError(f"there is no profile {chosen.name!r}; {nearest(chosen.name, list(PROFILES))}")
     library = InputLibrary(data)
-    members: dict[tuple[str, str, str], Member] = {}
-    picked: dict[str, Trajectory] = {}
+    entries: dict[tuple[str, str, str], Entry] = {}
+    selected: dict[str, Trajectory] = {}
     outputs: set[str] = set()
-    keys: set[str] = set()
+    known: set[str] = set()
     replaced: dict[str, tuple[list[str], list[str]]] = {}
-    for experiment, values, where, olds in _points(path, file, chosen, profile is not None, {}, data):
-        keys.update(values)
-        for size, old in olds.items():
-            new_and_old = replaced.setdefault(size, ([], []))
-            for known, value in zip(new_and_old, (values[size], old), strict=True):
-                known += [] if str(value) in known else [str(value)]
-        made = parse_trajectory(values, library, str(where))
-        key = (experiment.name, made.id, made.picture.name)  # sets share photographs, under names of their own
-        if key in members and olds:
-            continue  # of an axis of sizes, a profile that is named leaves one
-        if key in members:
-            said = ", ".join(f"{key}: {value}" for key, value in values.items())
-            raise InputError(f"{where}: the same trajectory stands here twice ({said}); remove one")
-        members[key] = Member(experiment.name, made)
-        if experiment.outputs:
-            outputs.update(fit.id for fit in made.fits)
-        if all(values.get(key, ...) == wanted for key, wanted in (only or {}).items()):
-            picked.setdefault(made.id, made)
-    for asked, wanted in (only or {}).items():
-        if asked not in keys:
-            raise InputError(f"--only {asked}={wanted}: the sweep has no such key; {nearest(asked, sorted(keys))}")
-    if not picked:
-        said = ", ".join(f"{key}={wanted}" for key, wanted in (only or {}).items())
-        raise InputError(
-            f"--only {said}: no trajectory of {path} is like that" if said else f"{path} holds no trajectory"
-        )
+    for request in _requests(path, file, chosen, {}, data):
+        known.update(request.keys)
+        _note_replaced(replaced, request)
+        trajectory = parse_trajectory(request.keys, library, str(request.path))
+        entry = request.file.name, trajectory.id, trajectory.picture.name  # sets name shared photographs differently
+        if entry in entries and request.replaced:
+            continue  # a named profile leaves one of several sizes
+        if entry in entries:
+            raise InputError(f"{request.path}: duplicate trajectory ({_in_words(request.keys, ': ')}); remove one")
+        entries[entry] = Entry(request.file.name, trajectory)
+        if request.file.outputs:
+            outputs.update(fit.id for fit in trajectory.fits)
+        if all(request.keys.get(key, ...) == value for key, value in only.items()):
+            selected.setdefault(trajectory.id, trajectory)
+    _check_only(path, only, known, bool(selected))
     return Sweep(
         name=file.name,
-        profile=chosen,
-        members=list(members.values()),
-        trajectories=list(picked.values()),
+        profile=chosen.name,
+        entries=list(entries.values()),
+        trajectories=list(selected.values()),
         outputs=frozenset(outputs),
         pixels=library.pixels,
         notes=library.notes,
@@ -173,33 +180,57 @@ def read(
     )
 
 
-class _Loader(yaml.SafeLoader):
-    """Loads nothing but plain values, and refuses a key that stands twice (YAML itself takes the last).
+def _check_only(path: Path, only: Mapping[str, Any], known: set[str], found: bool) -> None:
+    """Refuse a selection that selects nothing."""
+    for key, value in only.items():
+        if key not in known:
+            raise InputError(f"--only {key}={value}: the sweep has no such key; {nearest(key, sorted(known))}")
+    if not found:
+        raise InputError(
+            f"--only {_in_words(only, '=')}: {path} has no such trajectory" if only else f"{path} has no trajectory"
+        )
 
-    And aliases: a few lines of them make lists of billions, or one that contains itself.
+
+def _note_replaced(replaced: dict[str, tuple[list[str], list[str]]], request: _Request) -> None:
+    """Add new and old values to those collected by key, each once."""
+    for key, old in request.replaced.items():
+        for known, value in zip(replaced.setdefault(key, ([], [])), (request.keys[key], old), strict=True):
+            if str(value) not in known:
+                known.append(str(value))
+
+
+def _in_words(keys: Mapping[str, Any], equals: str) -> str:
+    return ", ".join(f"{key}{equals}{value}" for key, value in keys.items())
+
+
+class _Loader(yaml.SafeLoader):
+    """Load plain values only.
+
+    Refuses duplicate keys, of which YAML would take the last, and aliases, of which a few lines can make a list of
+    billions or one that contains itself.
     """
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             event = self.get_event()
             raise yaml.composer.ComposerError(
-                None, None, f"write out what *{event.anchor} stands for", event.start_mark
+                None, None, f"write out the value of the alias *{event.anchor}", event.start_mark
             )
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        made = super().construct_mapping(node, deep)
-        if len(made) < len(node.value):
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) < len(node.value):
             keys = Counter(self.construct_object(key, deep=True) for key, _ in node.value)
             key = max(keys, key=keys.__getitem__)
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
-        return made
+            raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", node.start_mark)
+        return mapping
 
 
 def _parse(path: Path) -> SweepFile:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: no UTF-8, a month 13
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a month 13
         raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: a sweep file is a mapping with the keys {', '.join(SweepFile.model_fields)}")
@@ -215,7 +246,7 @@ def _parse(path: Path) -> SweepFile:
             f"{path}: profiles: there is no profile {min(unknown)!r}; {nearest(min(unknown), list(PROFILES))}"
         )
     if len(set(file.include)) < len(file.include):
-        raise InputError(f"{path}: include: a sweep stands here twice; remove one")
+        raise InputError(f"{path}: include: duplicate sweep; remove one")
     if not file.parts:
         raise InputError(f"{path}: parts is empty; give it at least one part or remove it")
     for number, part in enumerate(file.parts, 1):
@@ -228,98 +259,109 @@ def _parse(path: Path) -> SweepFile:
                 f"parts {number} grid": part.grid,
             },
         )
-    _check_instead(path, file)
+    _check_replace(path, file)
     return file
 
 
 def _check_blocks(path: Path, blocks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse empty axes, and keys that are in two blocks."""
     home: dict[str, str] = {}
-    for block, axes in blocks.items():
-        for key, values in axes.items():
-            if block.endswith("grid") and not values:
+    for block, values in blocks.items():
+        for key, value in values.items():
+            if block.endswith("grid") and not value:
                 raise InputError(f"{path}: {block}: {key} is empty; give it at least one value or remove it")
             if key in home:
-                raise InputError(f"{path}: {key} stands in {home[key]} and in {block}; keep one")
+                raise InputError(f"{path}: {key} is in both {home[key]} and {block}; keep one")
             home[key] = block
 
 
-def _points(
+def _check_replace(path: Path, file: SweepFile) -> None:
+    """Refuse to replace a value that the file does not have."""
+    blocks = [file.fixed, file.grid, *(block for part in file.parts for block in (part.fixed, part.grid))]
+    for profile, override in file.profiles.items():
+        for key, table in override.new_values.items():
+            values = [value for block in blocks for value in _flat(block.get(key, []))]
+            for old in table:
+                if old not in values:
+                    hint = f"values are: {', '.join(map(str, values))}" if values else "the file has no such key"
+                    raise InputError(f"{path}: profiles: {profile}: replace: no value {old!r} for {key}; {hint}")
+
+
+def _requests(
     path: Path,
     file: SweepFile,
-    profile: str,
-    named: bool,
-    over: dict[str, Any],
+    profile: _Profile,
+    sizes: dict[str, Any],
     data: Path | None,
-    above: tuple[str, ...] = (),
-) -> Iterator[tuple[SweepFile, dict[str, Any], Path, dict[str, Any]]]:
-    """Yield the points of a sweep and of those it includes, with their file and what the profile has replaced in them.
+    including: tuple[str, ...] = (),
+) -> Iterator[_Request]:
+    """Yield the requests of a sweep and of those it includes.
 
-    `named`: the user asks for the profile. `over`: sizes that an including file says.
+    `sizes` are set by the files that include it, whose names are `including`.
     """
-    adjusted = file.profiles.get(profile, ProfileOverride())
-    over = _set(adjusted) | over
-    usual = _set(PROFILES[profile])
-    for part in file.parts if not file.include or file.fixed or file.grid or file.parts != [Part()] else []:
-        fixed = _swapped(file.fixed | part.fixed, adjusted.instead)
-        grid = _swapped(file.grid | part.grid, adjusted.instead)
-        for key in grid:
-            if "image" in key:
-                grid[key] = [name for value in grid[key] for name in _names(path, key, value, data)]
-        old_seeds: dict[str, Any] = {}
-        if "seed" not in fixed and ("seeds" in over or ("seeds" in usual and (named or "seed" not in grid))):
-            seeds = list(range((usual | over)["seeds"]))
-            if "seeds" not in over and grid.get("seed", seeds) != seeds:
-                old_seeds["seed"] = ", ".join(map(str, grid["seed"]))
-            grid["seed"] = seeds
-        if (count := prod(map(len, grid.values()))) > MOST_POINTS:
-            raise InputError(
-                f"{path}: grid: {count:,} points are more than {MOST_POINTS:,}; split it into sweeps of their own"
-            )
-        for combination in product(*grid.values()):
-            said = {**fixed, **dict(zip(grid, combination, strict=True))}
-            values = said | {
-                key: size
-                for key, size in (usual | over).items()
-                if _has(said, key) and (named or key in over or key not in said)
+    override = file.profiles.get(profile.name, ProfileOverride())
+    sizes = _sizes(override) | sizes
+    if not file.include or file.fixed or file.grid or file.parts != [Part()]:
+        for part in file.parts:
+            fixed = _replace_values(file.fixed | part.fixed, override.new_values)
+            grid = _replace_values(file.grid | part.grid, override.new_values)
+            grid |= {
+                key: [name for value in values for name in _names(path, key, value, data)]
+                for key, values in grid.items()
+                if "image" in key
             }
-            olds = {key: old for key, old in said.items() if values[key] != old and key not in over}
-            yield file, values, path, old_seeds | olds
+            for keys, replaced in _multiplied_out(path, fixed, grid, profile, sizes):
+                yield _Request(path, file, keys, replaced)
     for name in file.include:
         beside = path.parent / name
-        try:
+        with location(f"{path}: include"):
             included = beside if beside.is_file() else find(name)
-        except InputError as error:
-            raise InputError(f"{path}: include: {error}") from error
         content = _parse(included)
-        if content.name in (*above, file.name):
+        if content.name in (*including, file.name):
             raise InputError(f"{path}: include: {name} includes this sweep itself; remove one")
-        yield from _points(included, content, profile, named, over, data, (*above, file.name))
+        yield from _requests(included, content, profile, sizes, data, (*including, file.name))
 
 
-def _swapped(block: Mapping[str, Any], instead: Mapping[str, Mapping[Any, Any]]) -> dict[str, Any]:
-    return {key: _swap(value, instead[key]) if key in instead else value for key, value in block.items()}
+def _multiplied_out(
+    path: Path, fixed: dict[str, Any], grid: dict[str, list[Any]], profile: _Profile, sizes: dict[str, Any]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Multiply out a grid.
+
+    Yields the keys of each request, and the file's values of those that the profile replaces.
+    """
+    usual = _sizes(PROFILES[profile.name])
+    old_seeds: dict[str, Any] = {}
+    if "seed" not in fixed and ("seeds" in sizes or ("seeds" in usual and (profile.named or "seed" not in grid))):
+        seeds = list(range((usual | sizes)["seeds"]))
+        if "seeds" not in sizes and grid.get("seed", seeds) != seeds:
+            old_seeds["seed"] = ", ".join(map(str, grid["seed"]))
+        grid = grid | {"seed": seeds}
+    if (count := prod(map(len, grid.values()))) > MAX_REQUESTS:
+        raise InputError(f"{path}: grid: {count:,} trajectories are more than {MAX_REQUESTS:,}; split the sweep")
+    for combination in product(*grid.values()):
+        given = {**fixed, **dict(zip(grid, combination, strict=True))}
+        keys = given | {
+            key: size
+            for key, size in (usual | sizes).items()
+            if _accepts(given, key) and (profile.named or key in sizes or key not in given)
+        }
+        replaced = {key: old for key, old in given.items() if keys[key] != old and key not in sizes}
+        yield keys, old_seeds | replaced
 
 
-def _swap(value: Any, table: Mapping[Any, Any]) -> Any:
+def _replace_values(block: Mapping[str, Any], tables: Mapping[str, Mapping[Any, Any]]) -> dict[str, Any]:
+    return {key: _replaced(value, tables[key]) if key in tables else value for key, value in block.items()}
+
+
+def _replaced(value: Any, table: Mapping[Any, Any]) -> Any:
     if not isinstance(value, list):
         return table.get(value, value)
-    swapped: list[Any] = []
+    replaced: list[Any] = []
     for part in value:
-        new = _swap(part, table)
+        new = _replaced(part, table)
         several = isinstance(new, list) and not isinstance(part, list)
-        swapped += new if several else [new]
-    return swapped
-
-
-def _check_instead(path: Path, file: SweepFile) -> None:
-    blocks = [file.fixed, file.grid, *(block for part in file.parts for block in (part.fixed, part.grid))]
-    for profile, adjusted in file.profiles.items():
-        for key, table in adjusted.instead.items():
-            said = [value for block in blocks for value in _flat(block.get(key, []))]
-            for old in table:
-                if old not in said:
-                    hint = f"what stands there is {', '.join(map(str, said))}" if said else "that key stands nowhere"
-                    raise InputError(f"{path}: profiles: {profile}: instead: {key} is nowhere {old}; {hint}")
+        replaced += new if several else [new]
+    return replaced
 
 
 def _flat(value: Any) -> list[Any]:
@@ -327,36 +369,37 @@ def _flat(value: Any) -> list[Any]:
 
 
 def _names(path: Path, key: str, value: Any, data: Path | None) -> list[Any]:
-    """The names that a name or glob stands for; a list of them is one value, of images that go together."""
+    """Return the names that a name or glob stands for.
+
+    A list is one value: images that are fitted together.
+    """
     if isinstance(value, list):
         return [[name for part in value for name in _names(path, key, part, data)]]
-    if not isinstance(value, str):
-        raise InputError(f"{path}: grid.{key}: {value!r} is not the name of an image")
-    try:
+    with location(f"{path}: grid.{key}"):
+        if not isinstance(value, str):
+            raise InputError(f"{value!r} is not the name of an image")
         return images.names(value, data=data)
-    except InputError as error:
-        raise InputError(f"{path}: grid.{key}: {error}") from error
 
 
-def _has(values: Mapping[str, Any], size: str) -> bool:
-    """Tell whether a point has a size for a profile to set.
+def _accepts(keys: Mapping[str, Any], size: str) -> bool:
+    """Tell whether a profile may set a size of a request.
 
-    Networks besides the hourglass are compared by theirs; levels, and no rounds at all, stand instead of rounds.
+    Not of networks that are compared by their size, and no rounds where there are levels or are to be no rounds.
     """
     if size == "seeds":
         return False
     if size in ("width", "scales"):
-        return values.get("prior", "hourglass") == "hourglass"
+        return keys.get("prior", "hourglass") == "hourglass"
     if size in ("tuning", "pretraining"):
-        return values.get("prior") in GENERATORS
+        return keys.get("prior") in GENERATORS
     if size in ("size", "steps"):
-        return bool(values.keys() & {"image", "source_image"})
+        return bool(keys.keys() & {"image", "source_image"})
     if size in ("data_size", "epochs"):
-        return bool(values.keys() & {"data", "source_data"})
-    levels = values.get("sparsities") or values.get("parameters") or values.get("rounds") == 0
+        return bool(keys.keys() & {"data", "source_data"})
+    levels = keys.get("sparsities") or keys.get("parameters") or keys.get("rounds") == 0
     return size != "rounds" or not levels
 
 
-def _set(profile: Profile) -> dict[str, Any]:
-    """The sizes that a profile sets."""
+def _sizes(profile: Profile) -> dict[str, Any]:
+    """Return the sizes that a profile sets."""
     return {key: size for key in Profile.model_fields if (size := getattr(profile, key)) is not None}

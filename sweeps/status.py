@@ -1,4 +1,4 @@
-"""Report a sweep's state: what is done, running, failed with cause, or waiting."""
+"""Report which trajectories are done, running, failed or waiting."""
 
 from __future__ import annotations
 
@@ -7,39 +7,42 @@ from dataclasses import dataclass
 from typing import Any
 
 from lip.ledger.ledger import Ledger
+from sweeps.heartbeat import running
 from sweeps.plan import Plan, label
-from sweeps.progress import running
 
 STATES = ("done", "running", "failed", "waiting")
 
 
 @dataclass(frozen=True)
 class TrajectoryStatus:
-    """One trajectory: how many of its results are published, its state, and where it is at or why it failed."""
+    """The state of one trajectory."""
 
     label: str
     published: int
+    """Its results that are published."""
     results: int
     state: str
-    said: str
+    """One of STATES."""
+    detail: str
+    """Where a running trajectory is, or why a failed one failed."""
 
 
 def statuses(plan: Plan, ledger: Ledger) -> list[TrajectoryStatus]:
-    """Every trajectory of a plan as it stands in the ledger."""
-    todo, failures, alive = plan.todo(), ledger.failures(), running(ledger, plan.sweep)
+    """Return the state of every trajectory of a plan."""
+    remaining, failures, alive = plan.remaining_fits(), ledger.failures(), running(ledger, plan.sweep)
     found = []
     for trajectory in plan.sweep.trajectories:
         key = trajectory.id
-        if key not in todo:
-            state, said = "done", ""
+        if key not in remaining:
+            state, detail = "done", ""
         elif key in alive:
-            state, said = "running", alive[key]
+            state, detail = "running", alive[key]
         elif key in failures:
-            state, said = "failed", failures[key]
+            state, detail = "failed", failures[key]
         else:
-            state, said = "waiting", ""
+            state, detail = "waiting", ""
         published = sum(fit.id in plan.published for fit in trajectory.fits)
-        found.append(TrajectoryStatus(label(trajectory), published, len(trajectory.fits), state, said))
+        found.append(TrajectoryStatus(label(trajectory), published, len(trajectory.fits), state, detail))
     return found
 
 
@@ -50,7 +53,7 @@ def counts(found: list[TrajectoryStatus]) -> dict[str, int]:
 
 
 def as_json(plan: Plan, ledger: Ledger, found: list[TrajectoryStatus]) -> dict[str, Any]:
-    """The same for programs."""
+    """Return the state of a sweep as JSON values."""
     return {
         "sweep": plan.sweep.name,
         "profile": plan.sweep.profile,
@@ -60,6 +63,6 @@ def as_json(plan: Plan, ledger: Ledger, found: list[TrajectoryStatus]) -> dict[s
         "fits": plan.counts.fits,
         "published_fits": plan.counts.published,
         "trajectories": counts(found),
-        "running": {one.label: one.said for one in found if one.state == "running"},
-        "failed": {one.label: one.said for one in found if one.state == "failed"},
+        "running": {one.label: one.detail for one in found if one.state == "running"},
+        "failed": {one.label: one.detail for one in found if one.state == "failed"},
     }

@@ -89,9 +89,9 @@ def test_a_driver_on_the_head_knows_what_the_autoscaler_can_add(
 ) -> None:
     from ray.autoscaler._private.util import prepare_config
 
-    from sweeps.execute import addable
+    from sweeps.cluster import autoscaler_node_types
 
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert addable() == []
+    assert autoscaler_node_types() == []
     (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps(prepare_config(cluster)))
-    assert addable() == [{"CPU": 4, "GPU": 1}]
+    assert autoscaler_node_types() == [{"CPU": 4, "GPU": 1}]

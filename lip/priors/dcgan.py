@@ -21,6 +21,7 @@ class Dcgan(Pretrained):
     kind = "dcgan"
 
     size: Literal[16, 32, 64, 128] = 32
+    """Height and width of its images, in pixels."""
     width: Annotated[int, Field(ge=1)] = 32
     """Channels before the image; they double with every halving."""
 

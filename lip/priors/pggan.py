@@ -25,6 +25,7 @@ class Pggan(Pretrained):
     revision = 2
 
     size: Literal[8, 16, 32, 64, 128, 256, 512, 1024] = 256
+    """Height and width of its images, in pixels."""
     width: Annotated[int, Field(ge=1, le=512)] = 512
     """Numbers in a code, and channels where the published network has as many or more."""
     interleaved_groups: bool = False

@@ -29,6 +29,7 @@ class Shuffled(Pruner):
 
     @classmethod
     def at(cls, place: Place, link: Link, counts_of: type[Pruner] = Imp, **options: Any) -> Self:
+        """Return the recipe at a place. `counts_of`: the pruner whose masks are shuffled; its own keys apply too."""
         return cls(of=counts_of.at(place, link, **options))
 
     @property

@@ -48,19 +48,27 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     image: str | None = None
+    """A photograph of scikit-image (`astronaut`, `camera`, `chelsea`, `coffee`, `coins`, `moon`, `retina`, `rocket`), a
+    file or glob, a member of `set5`, `set14`, `set12`, `cbm3d`, `bm3d` or `dip`, or a whole set. With a generator, one
+    of the faces that it is not trained on: `held-out/0`, `held-out/1`, ..."""
     data: str | None = None
-    """classify: the data set, in place of an image."""
+    """classify: the data set, in place of an image: `faces` (embedded), `digits` (with scikit-learn), `cifar10` (from
+    the data folder, or downloaded once), a folder of class folders, or a text file that lists such folders."""
     source_image: str | list[str] | None = None
     """The image whose IMP masks are used instead of the image's own; of several, fitted together (Alg. 2)."""
     source_data: str | None = None
-    """The data set whose IMP masks are used instead; the faces that a generator is tuned on."""
+    """The data set whose IMP masks are used instead; the faces that a generator is tuned on: a folder, or `lfw` (100
+    embedded ones)."""
     task: str = "denoise"
+    """The task; its own keys are listed under it."""
     source_task: str | None = None
     """The task, at its defaults, whose IMP masks are used instead of the task's own."""
     codes: Codes = "shared"
     """Whether several source images share one code z, as in the paper, or have one each."""
     prior: str = "hourglass"
+    """The network; its own keys are listed under it."""
     pruner: str = "imp"
+    """The pruner; its own keys are listed under it."""
     rounds: Annotated[int, Field(ge=0, le=50)] | None = None
     """Rounds of 20 %; 16 if nothing is said of levels either."""
     sparsities: list[float] = []
@@ -70,11 +78,15 @@ class Request(BaseModel):
     covers: Covers = "weights"
     """What masks cover: the weights of the convolutions, or all parameters."""
     seed: Seed = 0
+    """Draws everything random, unless one of the next three draws it."""
     theta_seed: Seed | None = None
     """Draws theta_0 instead of `seed`; `z_seed` the code, `noise_seed` the observation."""
     z_seed: Seed | None = None
+    """Draws the code z instead of `seed`."""
     noise_seed: Seed | None = None
+    """Draws the observation instead of `seed`."""
     rewind: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Percentage of the dense run's steps to rewind to; 0: theta_0."""
     size: Side | None = None
     """Images are cut to a square and scaled to this many pixels; None keeps them, cropped to what the prior needs."""
     data_size: Side = 50
@@ -84,7 +96,7 @@ class Request(BaseModel):
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Faces are cut to a square with sides of so many times the shorter one."""
     checkpoint: str | None = None
-    """Pre-trained weights of a generator: a file, or the name of published ones."""
+    """Pre-trained weights of a generator: a file of PyTorch's, or `celebahq-256` of PyTorch GAN zoo."""
     mask: str | None = None
     """inpaint: a file that is light where pixels are known (`lip.data.inpaint_mask`), or `text`: lines of text."""
     invert: bool = False

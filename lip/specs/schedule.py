@@ -40,7 +40,9 @@ class Schedule(Training):
     revision = 2  # backtracking with a grace period; early stops and the posterior mean as published
 
     steps: Annotated[int, Field(ge=1, le=10_000_000)] = 3000
+    """Steps of Adam."""
     lr: Positive = 0.01
+    """Learning rate."""
     jitter: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 30
     """Standard deviation of the Gaussian noise added to the input code at every step."""
     jitter_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -95,9 +97,13 @@ class Sgd(Training):
     """
 
     epochs: Count = 182
+    """Passes over the training pictures."""
     batch: Count = 256
+    """Pictures per step."""
     lr: Positive = 0.01
+    """Learning rate."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Momentum of SGD."""
     decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2e-4
     """Weight decay."""
     of: Count | None = None
@@ -127,8 +133,11 @@ class Adversarial(Training):
     pretraining: Annotated[int, Field(ge=0)] = 0
     """Steps before those, done once: from an initialisation; or, with a checkpoint, of the critic alone."""
     tuning_lr: Positive = 2e-4
+    """Learning rate of the generator."""
     critic_lr: Positive = 2e-4
+    """Learning rate of the critic."""
     batch: Annotated[int, Field(ge=1)] = 64
+    """Faces per step."""
     average: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Weight of the past in the moving average of the generator's weights."""
     generator_frozen: bool = False

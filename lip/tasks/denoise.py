@@ -20,6 +20,7 @@ class Denoise(Degradation):
     reports_average = True
 
     sigma: Annotated[float, Field(gt=0, le=255)] = 25.0
+    """Standard deviation of the noise, in 8-bit grey levels."""
 
     def schedules(self) -> dict[str, Schedule]:
         both = Schedule(steps=3000, lr=0.01, jitter=1 / 30, backtrack=5.0)

@@ -28,9 +28,13 @@ class Inpaint(Degradation):
     released = {"per_channel": {"per_channel": True}, "pad": {"pad": 1}, "quartic": {"quartic": True}}  # noqa: RUF012
 
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Probability that a pixel is known, where there is no `mask`."""
     hole: Picture | None = None
+    """The picture that `mask` names; light where pixels are known."""
     per_channel: bool = False
+    """Draw each channel of a pixel on its own, as the released code does."""
     pad: Annotated[int, Field(ge=0, le=16)] = 0
+    """Pad images by this many reflected pixels; the released code does by one."""
     quartic: bool = False
     """Fit the fourth power of the differences, as the released code does with a generator."""
 

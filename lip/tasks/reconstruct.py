@@ -20,6 +20,7 @@ class Reconstruct(Degradation):
     kind = "reconstruct"
 
     target: Literal["clean", "noisy", "shuffled", "noise"] = "clean"
+    """Fit the image, the image with noise, its pixels in random order, or uniform noise."""
     sigma: Annotated[float, Field(gt=0, le=255)] = 25.0
     """Standard deviation of the noise of the target `noisy`, in 8-bit grey levels."""
     undo_sigma: Annotated[float, Field(gt=0, le=255)] | None = None

@@ -30,7 +30,9 @@ class Sense(Degradation):
     revision = 2
 
     measurements: Annotated[int, Field(ge=1)] = 1000
+    """Random measurements of the image, corrupted ones included."""
     corrupted: Annotated[int, Field(ge=0)] = 20
+    """Measurements that are corrupted."""
     measurement_noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     """Standard deviation."""
     estimator: Literal["median_of_means", "least_squares"] = "median_of_means"

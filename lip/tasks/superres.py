@@ -30,6 +30,7 @@ class SuperResolution(Degradation):
     half_pixel = "even"
 
     factor: Literal[2, 4, 8] = 4
+    """Ratio of the image's height and width to those of the observation."""
 
     def schedules(self) -> dict[str, Schedule]:
         released = Schedule(steps=2000, lr=0.01, jitter=0.03, backtrack=None)

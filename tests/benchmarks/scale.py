@@ -101,8 +101,8 @@ def _schema() -> pa.Schema:
 
 
 def idle(folder: Path, count: int = 1000) -> None:
-    from sweeps.execute import Resources, connected, execute
-    from sweeps.progress import Progress
+    from sweeps.cluster import Resources, connected
+    from sweeps.execute import execute
 
     plan = Plan(read(spec(folder, {"pruner": ["random"]}, TINY | {"rounds": 0, "seeds": count})))
     ledger = Ledger(folder / "results")
@@ -111,13 +111,12 @@ def idle(folder: Path, count: int = 1000) -> None:
         ledger._tickets.add(fit.id, ticket)
         own = {**row, "id": fit.id, "spec": fit.canonical_text}
         ledger._fits.put(fit.id, pa.Table.from_pylist([own], schema=_schema()))
-    with connected(Resources(slots=2), plan, ledger) as resources:
+    with connected(Resources(slots=2), plan, ledger) as (resources, _):
         for turn in ("with the start of two processes", "again"):
             started = time.perf_counter()
-            with Progress(plan, ledger, Console(quiet=True)) as progress:
-                execute(plan, ledger, resources, progress)
+            failures = execute(plan, ledger, resources, Console(quiet=True))
             seconds = time.perf_counter() - started
-            assert len(progress.published) == count
+            assert failures == 0
             print(f"{count} trajectories without work, {turn}: {seconds:.1f} s, {1000 * seconds / count:.1f} ms each")
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,12 @@ import yaml
 from PIL import Image
 
 from lip.data import datasets, images
+from lip.ledger.ledger import Ledger
+from lip.specs.fit import Fit
+from sweeps.cli import main
+from sweeps.plan import Plan
+from sweeps.spec import Sweep, read
+from tests.sweeps.helpers import publish
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +32,27 @@ def standard_sets(tmp_path_factory: pytest.TempPathFactory, cifar_archive: Calla
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(datasets, "CIFAR_SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
         yield folder
+
+
+@pytest.fixture(scope="session")
+def shipped(standard_sets: Path) -> Callable[..., Sweep]:
+    """Reads a shipped sweep in a profile, each once in a session."""
+    return cache(lambda name, profile: read(name, profile, standard_sets))
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Runs a command in this process; gives its exit status and output."""
+
+    def run(*arguments: str, columns: int = 200) -> tuple[int, str]:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setattr(sys, "argv", ["sweeps", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out + captured.err
+
+    return run
 
 
 @pytest.fixture
@@ -44,3 +73,24 @@ def write(tmp_path: Path) -> Callable[..., str]:
         return str(path)
 
     return make
+
+
+@pytest.fixture
+def spec(write: Callable[..., str]) -> str:
+    """A sweep file of one trajectory with three fits."""
+    return write(grid={"pruner": ["random"]}, profiles={"smoke": {"rounds": 2}})
+
+
+@pytest.fixture
+def fits(spec: str) -> list[Fit]:
+    """The fits of that sweep."""
+    return list(Plan(read(spec)).fits.values())
+
+
+@pytest.fixture
+def published(tmp_path: Path, fits: list[Fit]) -> Ledger:
+    """A ledger with all fits of that sweep, by invented rows."""
+    ledger = Ledger(tmp_path / "results")
+    for number, fit in enumerate(fits):
+        publish(ledger, fit, psnr_last_ema=float(number))
+    return ledger

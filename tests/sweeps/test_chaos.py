@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,64 +22,11 @@ import psutil
 import pytest
 
 from lip.ledger.ledger import Ledger
-from lip.ledger.schema import RESULTS
 from sweeps.plan import Plan
 from sweeps.spec import read
+from tests.sweeps.helpers import ENVIRONMENT, WAIT, Run, kill, results, wait_for_fits
 
 pytestmark = [pytest.mark.chaos, pytest.mark.filterwarnings("ignore::ResourceWarning")]
-
-WAIT = 600
-ENVIRONMENT = os.environ | {"COLUMNS": "200", "RAY_AUTH_MODE": "disabled"}
-
-
-class Run:
-    """`python -m sweeps ...` as the leader of a process group."""
-
-    def __init__(self, *arguments: object, **environment: str) -> None:
-        command = [sys.executable, "-m", "sweeps", *map(str, arguments)]
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            env=ENVIRONMENT | environment,
-        )
-
-    def finish(self) -> tuple[int, str]:
-        output, _ = self.process.communicate(timeout=WAIT)
-        return self.process.returncode, output
-
-    def descendants(self, *names: str) -> list[psutil.Process]:
-        """Processes of this run whose command line contains one of these words."""
-        try:
-            found = psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
-        return [process for process in found if any(name in _command(process) for name in names)]
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return ""
-
-
-def kill(process: psutil.Process) -> None:
-    with suppress(psutil.NoSuchProcess):
-        process.kill()
-
-
-def wait_for_fits(storage: Path, count: int) -> None:
-    deadline = time.monotonic() + WAIT
-    while len(list(storage.glob("fits/*/*.parquet"))) < count:
-        assert time.monotonic() < deadline, "nothing is published"
-        time.sleep(0.05)
-
-
-def results(storage: Path) -> list[dict[str, object]]:
-    return Ledger(storage).fits(RESULTS).to_pylist()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from random import Random
 
-from sweeps.queue import Queue
+from sweeps.queue import Queue, shuffled
 
 
 def test_a_shared_fit_is_made_once_and_others_wait_for_it_without_a_slot() -> None:
@@ -61,3 +61,20 @@ def test_every_trajectory_comes_exactly_once_whatever_fails() -> None:
                 queue.published(fit)
             queue.ended(key)
         assert sorted(started) == sorted(needs)
+
+
+def test_the_queue_counts_what_is_done() -> None:
+    queue = Queue({"a": ["dense", "a1"], "b": ["dense"]})
+    assert (queue.n_trajectories, queue.n_finished) == (2, 0)
+    assert (queue.n_needed("a"), queue.n_missing("a")) == (2, 2)
+    queue.published("dense")
+    queue.published("dense")
+    assert (queue.n_finished, queue.n_needed("a"), queue.n_missing("a"), queue.n_missing("b")) == (1, 2, 1, 0)
+
+
+def test_every_seed_shuffles_in_an_order_of_its_own() -> None:
+    needs = {f"t{number}": [f"fit{number}"] for number in range(20)}
+    one, other = shuffled(needs, "one"), shuffled(needs, "other")
+    assert one == other == needs
+    assert list(one) == list(shuffled(needs, "one"))
+    assert len({tuple(needs), tuple(one), tuple(other)}) == 3

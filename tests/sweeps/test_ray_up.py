@@ -1,4 +1,4 @@
-"""`ray up cluster.yaml` for real: the commands of README.md, with three hosts on this machine in place of AWS's.
+"""`ray up cluster.yaml` for real: the commands of sweeps/README.md, with three hosts on this machine in place of AWS's.
 
 A host is a set of namespaces with an sshd, a home, a network address and a copy of the environment of its own; beside
 them is moto's bucket. Nothing leaves the machine: the bridge between them leads nowhere. It needs root and
@@ -73,7 +73,7 @@ def test_readme_brings_a_cluster_up_runs_a_sweep_on_it_and_takes_it_down(tmp_pat
 
 
 def laptop(folder: Path) -> None:
-    """Type what README.md says. Raises CalledProcessError when one of its commands fails."""
+    """Type what sweeps/README.md says. Raises CalledProcessError when one of its commands fails."""
     os.environ |= BUCKET | {
         "HOME": str(folder),
         "TMPDIR": "/run",  # where Ray keeps what it knows of clusters: see `network`
@@ -104,9 +104,9 @@ def laptop(folder: Path) -> None:
 
 
 def commands(cluster: Path) -> list[str]:
-    """README.md's commands for a cluster, for a sweep that takes half a minute on CPUs."""
+    """sweeps/README.md's commands for a cluster, for a sweep that takes half a minute on CPUs."""
     (block,) = re.findall(
-        r"```sh\n[^`]*?RAY_AUTH_MODE=token\n(ray up.*?)```", (TOP / "README.md").read_text(), re.DOTALL
+        r"```sh\n[^`]*?RAY_AUTH_MODE=token\n(ray up.*?)```", (TOP / "sweeps" / "README.md").read_text(), re.DOTALL
     )
     for theirs, ours in {
         r"\s+#.*": "",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
-
-from sweeps.scheduler import DEATHS, ELSEWHERE, LONGEST_WAIT, SECOND_TRY, Scheduler
+from sweeps.queue import Queue
+from sweeps.scheduler import MAX_DEATHS, MAX_DELAY, RECHECK_AFTER, RETRY_AFTER, Scheduler
 
 
 class Listener:
@@ -28,21 +27,21 @@ class Listener:
 
 
 class Bench:
-    """A control with a clock that is set by hand."""
+    """A scheduler with a clock that is set by hand."""
 
     def __init__(self, needs: dict[str, list[str]], gpus: float = 0.0) -> None:
         self.now = 0.0
-        self.told = Listener()
-        self.control = Scheduler(needs, self.told, gpus, clock=lambda: self.now)
+        self.listener = Listener()
+        self.scheduler = Scheduler(Queue(needs), self.listener, gpus, clock=lambda: self.now)
 
     def next(self) -> str | None:
-        start = self.control.next()
+        start = self.scheduler.next()
         return start and start.key
 
     def finish(self, key: str, *fits: str) -> None:
         for fit in fits:
-            self.control.heard(key, {"published": fit})
-        self.control.ended(key)
+            self.scheduler.on_report(key, {"published": fit})
+        self.scheduler.on_end(key)
 
 
 def test_what_is_preempted_starts_again_without_limit_and_waits_twice_as_long_each_time() -> None:
@@ -50,67 +49,67 @@ def test_what_is_preempted_starts_again_without_limit_and_waits_twice_as_long_ea
     waits = []
     for _ in range(20):
         assert bench.next() == "a"
-        bench.control.died("a", "its node has died", node_lost=True)
+        bench.scheduler.on_death("a", "its node has died", node_lost=True)
         died = bench.now
         while bench.next() is None:
             bench.now += 0.5
-        bench.control.died("a", "its node has died", node_lost=True)
+        bench.scheduler.on_death("a", "its node has died", node_lost=True)
         waits.append(bench.now - died)
-        bench.now += LONGEST_WAIT
+        bench.now += MAX_DELAY
     assert waits[:4] == [1, 4, 16, 60]
-    assert max(waits) == LONGEST_WAIT
-    assert bench.told.failures == {}
-    assert bench.control, "it is still to come"
+    assert max(waits) == MAX_DELAY
+    assert bench.listener.failures == {}
+    assert bench.scheduler, "it is still to come"
 
 
 def test_another_takes_over_at_once_what_an_interrupted_one_should_have_made() -> None:
     bench = Bench({"a": ["dense", "a1"], "b": ["dense", "b1"], "c": ["dense", "c1"]})
     assert (bench.next(), bench.next()) == ("a", None)
-    bench.control.died("a", "killed", node_lost=False)
+    bench.scheduler.on_death("a", "killed", node_lost=False)
     assert (bench.next(), bench.next()) == ("b", None)
     bench.now = 100
     assert bench.next() is None, "a waits for b's dense fit now, and holds no slot"
-    bench.control.heard("b", {"published": "dense"})
+    bench.scheduler.on_report("b", {"published": "dense"})
     assert (bench.next(), bench.next()) == ("c", "a")
 
 
 def test_what_another_run_is_at_is_left_to_it_and_looked_at_again() -> None:
     bench = Bench({"a": ["a0", "a1"], "b": ["b0"]})
     assert bench.next() == "a"
-    bench.control.heard("a", {"elsewhere": True})
-    bench.control.ended("a")
+    bench.scheduler.on_report("a", {"elsewhere": True})
+    bench.scheduler.on_end("a")
     assert (bench.next(), bench.next()) == ("b", None)
     bench.finish("b", "b0")
-    assert bench.control, "the other run may not live to finish it"
-    bench.now += ELSEWHERE
+    assert bench.scheduler, "the other run may not live to finish it"
+    bench.now += RECHECK_AFTER
     assert bench.next() == "a"
     bench.finish("a", "a0", "a1")
-    assert (bench.told.done, bench.told.notes, bool(bench.control)) == (["b", "a"], [], False)
+    assert (bench.listener.done, bench.listener.notes, bool(bench.scheduler)) == (["b", "a"], [], False)
 
 
 def test_a_process_that_keeps_dying_at_one_fit_fails_but_not_one_that_gets_on() -> None:
     bench = Bench({"a": ["a0", "a1"], "b": ["b0"]})
-    for death in range(2 * DEATHS - 1):
-        bench.now += LONGEST_WAIT
+    for death in range(2 * MAX_DEATHS - 1):
+        bench.now += MAX_DELAY
         assert bench.next() == "a"
         if death == 2:
-            bench.control.heard("a", {"published": "a0"})
-        bench.control.died("a", "killed", node_lost=False)
-        if bench.told.failures:
+            bench.scheduler.on_report("a", {"published": "a0"})
+        bench.scheduler.on_death("a", "killed", node_lost=False)
+        if bench.listener.failures:
             break
         assert bench.next() == "b" or death
-    assert death == 2 + DEATHS - 1
-    assert bench.told.failures == {"a": f"its process died {DEATHS} times at the same fit (killed)"}
+    assert death == 2 + MAX_DEATHS - 1
+    assert bench.listener.failures == {"a": f"its process died {MAX_DEATHS} times at the same fit (killed)"}
 
 
 def test_deaths_that_turn_out_to_be_losses_of_nodes_do_not_count() -> None:
     bench = Bench({"a": ["a0"]})
-    for _ in range(3 * DEATHS):
-        bench.now += LONGEST_WAIT
+    for _ in range(3 * MAX_DEATHS):
+        bench.now += MAX_DELAY
         assert bench.next() == "a"
-        bench.control.died("a", "killed", node_lost=False)
-        bench.control.excused("a")
-    assert bench.told.failures == {}
+        bench.scheduler.on_death("a", "killed", node_lost=False)
+        bench.scheduler.forgive_death("a")
+    assert bench.listener.failures == {}
 
 
 def test_what_raises_is_tried_once_more_and_then_has_failed() -> None:
@@ -118,50 +117,53 @@ def test_what_raises_is_tried_once_more_and_then_has_failed() -> None:
     assert (bench.next(), bench.next()) == ("a", "b")
     bench.finish("b", "b0")
     for _ in range(2):
-        bench.control.heard("a", {"failed": "OSError in round 1: disk full"})
-        bench.control.ended("a")
-        if bench.told.failures:
+        bench.scheduler.on_report("a", {"failed": "OSError in round 1: disk full"})
+        bench.scheduler.on_end("a")
+        if bench.listener.failures:
             break
         assert bench.next() is None
-        bench.now += SECOND_TRY
+        bench.now += RETRY_AFTER
         assert bench.next() == "a"
-    assert bench.told.failures == {"a": "OSError in round 1: disk full"}
-    assert bench.told.done == ["b"]
-    assert not bench.control
+    assert bench.listener.failures == {"a": "OSError in round 1: disk full"}
+    assert bench.listener.done == ["b"]
+    assert not bench.scheduler
 
 
 def test_out_of_gpu_memory_puts_fewer_on_each_gpu_and_starts_again() -> None:
     bench = Bench({key: [f"{key}0"] for key in "abcde"}, gpus=0.25)
-    assert [bench.control.next().gpus for _ in range(4)] == [0.25] * 4
+    assert [bench.scheduler.next().gpus for _ in range(4)] == [0.25] * 4
     for key in "ab":  # both had a quarter: one of them is enough to learn from
-        bench.control.heard(key, {"failed": "OutOfMemoryError", "out_of_memory": True})
-        bench.control.ended(key)
-    assert bench.told.notes == ["a: out of GPU memory: 3 at a time on a GPU from now on (--gpus 0.3333)"]
-    starts = [bench.control.next() for _ in range(3)]
+        bench.scheduler.on_report(key, {"failed": "OutOfMemoryError", "out_of_memory": True})
+        bench.scheduler.on_end(key)
+    assert bench.listener.notes == ["a: out of GPU memory: from now on 3 per GPU (--gpus 0.3333)"]
+    starts = [bench.scheduler.next() for _ in range(3)]
     assert [(start.key, start.gpus) for start in starts] == [("e", 0.3333), ("a", 0.3333), ("b", 0.3333)]
     for key, share in (("a", 0.5), ("a", 1.0)):
-        bench.control.heard(key, {"failed": "OutOfMemoryError", "out_of_memory": True})
-        bench.control.ended(key)
-        start = bench.control.next()
+        bench.scheduler.on_report(key, {"failed": "OutOfMemoryError", "out_of_memory": True})
+        bench.scheduler.on_end(key)
+        start = bench.scheduler.next()
         assert (start.key, start.gpus) == (key, share)
     for _ in range(2):  # a whole GPU is too small: that is an error like any other
-        bench.control.heard("a", {"failed": "OutOfMemoryError", "out_of_memory": True})
-        bench.control.ended("a")
-        bench.now += SECOND_TRY
+        bench.scheduler.on_report("a", {"failed": "OutOfMemoryError", "out_of_memory": True})
+        bench.scheduler.on_end("a")
+        bench.now += RETRY_AFTER
         bench.next()
-    assert bench.told.failures == {"a": "OutOfMemoryError"}
+    assert bench.listener.failures == {"a": "OutOfMemoryError"}
 
 
-@pytest.mark.parametrize("seed", range(100))
-def test_whatever_happens_every_fit_is_made_once_and_everything_comes_to_an_end(seed: int) -> None:
-    draw = Random(seed)
+def test_whatever_happens_every_fit_is_made_once_and_everything_comes_to_an_end() -> None:
+    for seed in range(100):
+        run_at_random(Random(seed))
+
+
+def run_at_random(draw: Random) -> None:
     fits = [f"fit{i}" for i in range(12)]
     needs = {f"t{i}": sorted(draw.sample(fits, draw.randint(1, 5))) for i in range(10)}
     bench = Bench(needs)
     running: dict[str, list[str]] = {}
     made: list[str] = []
     for _ in range(10_000):
-        if not bench.control:
+        if not bench.scheduler:
             break
         if len(running) < 3 and (key := bench.next()) is not None:
             running[key] = [fit for fit in needs[key] if fit not in made]
@@ -172,14 +174,14 @@ def test_whatever_happens_every_fit_is_made_once_and_everything_comes_to_an_end(
             continue
         key = draw.choice(sorted(running))
         if draw.random() < 0.3:
-            bench.control.died(key, "its node has died", node_lost=True)
+            bench.scheduler.on_death(key, "its node has died", node_lost=True)
             del running[key]
         elif running[key]:
             made.append(running[key].pop(0))
-            bench.control.heard(key, {"published": made[-1]})
+            bench.scheduler.on_report(key, {"published": made[-1]})
         else:
-            bench.control.ended(key)
+            bench.scheduler.on_end(key)
             del running[key]
-    assert not bench.control
+    assert not bench.scheduler
     assert sorted(made) == sorted({fit for wanted in needs.values() for fit in wanted})
-    assert sorted(bench.told.done) == sorted(needs)
+    assert sorted(bench.listener.done) == sorted(needs)
