@@ -18,7 +18,7 @@ from lip.errors import InputError
 from lip.fast.backend import HELP as BACKEND
 from lip.fast.backend import choose
 from lip.fast.precision import require
-from lip.paths import expand, folder
+from lip.paths import expand, local
 from lip.values import pair, settings
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def search_prior(
 
 
 def _out(out: Path | None, image: str) -> Path:
-    return folder(out, "--out") if out else Path(Path(image).stem)
+    return local(out, "--out") if out else Path(Path(image).stem)
 
 
 def _sets(pairs: list[str]) -> list[str]:

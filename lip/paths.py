@@ -38,15 +38,15 @@ def expand(path: str | Path) -> str:
     return os.path.expandvars(os.path.expanduser(text))
 
 
-def folder(path: str | Path, option: str) -> Path:
-    """Return the folder of this machine that an option names. Raises InputError when it is a URL."""
+def local(path: str | Path, option: str) -> Path:
+    """Return the path on this machine that an option names. Raises InputError when it is a URL."""
     if is_url(path):
-        raise InputError(f"{option} is a folder of this machine, not {without_secrets(str(path))}; name a folder")
+        raise InputError(f"{option} is a path on this machine, not {without_secrets(str(path))}; give a path")
     return Path(expand(path))
 
 
 def data_folder(given: str | Path | None) -> Path | None:
     """Return the folder of the standard sets: the one given, else that of LIP_DATA, if any. Raises InputError."""
     if given:
-        return folder(given, "--data")
-    return folder(found, "LIP_DATA") if (found := os.environ.get("LIP_DATA")) else None
+        return local(given, "--data")
+    return local(found, "LIP_DATA") if (found := os.environ.get("LIP_DATA")) else None

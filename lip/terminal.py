@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from lip.errors import InputError
 from lip.paths import without_secrets
-from lip.values import pair as pair
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,6 +55,13 @@ def cell(value: Any) -> Any:
         return value
     text = plain(value)
     return f"'{text}" if FORMULA.match(text) else text
+
+
+def markup(text: object) -> str:
+    """Return a text for a table: plain, and nothing in it is rich markup."""
+    from rich.markup import escape
+
+    return escape(plain(text))
 
 
 def say(console: Console, text: object) -> None:

@@ -1,8 +1,8 @@
 """Plain values as users write them, by one parser for sweep files, --set and --only.
 
 YAML, with the numbers of its version 1.2: 1e-3 is one, 010 is ten, and 12:30 and 2024-01-01 are text. As in Python,
-1_000 is a thousand. A key that stands twice in a mapping is refused, and so are aliases: a few lines of them make lists
-of billions, or one that contains itself.
+1_000 is a thousand. Duplicate keys are refused, of which YAML would take the last, and so are aliases, of which a few
+lines can make a list of billions or one that contains itself.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Loader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             event = self.get_event()
             raise yaml.composer.ComposerError(
-                None, None, f"write out what *{event.anchor} stands for", event.start_mark
+                None, None, f"write out the value of the alias *{event.anchor}", event.start_mark
             )
         return super().compose_node(parent, index)
 
@@ -45,7 +45,7 @@ class Loader(yaml.SafeLoader):
         if len(made) < len(node.value):
             keys = Counter(self.construct_object(key, deep=True) for key, _ in node.value)
             key = max(keys, key=keys.__getitem__)
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", node.start_mark)
         return made
 
 

@@ -11,7 +11,7 @@ from lip.data import datasets, faces, images
 from lip.data.checkpoints import read
 from lip.errors import InputError
 from lip.ledger.ledger import Ledger
-from lip.paths import data_folder, expand, folder, is_url, without_secrets
+from lip.paths import data_folder, expand, is_url, local, without_secrets
 
 URL = "s3://AKIAKEY:SEK/RET+@bucket/lip"
 
@@ -98,13 +98,11 @@ def test_secrets_are_cut_out_of_texts(text: str, shown: str) -> None:
 
 def test_a_url_is_no_folder() -> None:
     for given in (URL, Path(URL)):
-        with pytest.raises(
-            InputError, match=r"^--out is a folder of this machine, not s3:/+bucket/lip; name a folder$"
-        ):
-            folder(given, "--out")
+        with pytest.raises(InputError, match=r"^--out is a path on this machine, not s3:/+bucket/lip; give a path$"):
+            local(given, "--out")
     with pytest.raises(InputError, match=r"^storage s3:/bucket/lip is neither a folder nor a URL; a URL has two slash"):
         Ledger(Path(URL))
-    with pytest.raises(InputError, match=r"^--data is a folder of this machine, not s3:/bucket/lip; name a folder$"):
+    with pytest.raises(InputError, match=r"^--data is a path on this machine, not s3:/bucket/lip; give a path$"):
         data_folder(Path(URL))
 
 
