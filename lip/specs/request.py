@@ -98,9 +98,9 @@ class Request(BaseModel):
     checkpoint: str | None = None
     """Pre-trained weights of a generator: a file of PyTorch's, or `celebahq-256` of PyTorch GAN zoo."""
     mask: str | None = None
-    """inpaint: a file that is light where pixels are known (`lip.data.inpaint_mask`), or `text`: lines of text."""
+    """inpaint: an image of the photograph's size, light where pixels are known; or `text`: lines of text."""
     invert: bool = False
-    """inpaint: the mask is dark where pixels are known."""
+    """inpaint: the mask is light where pixels are missing instead."""
     schedule: Literal["paper", "lip", "sgld", "decoder", "oes"] = "paper"
     """Train as the paper says, as its released code did, or by stochastic gradient Langevin dynamics; or a rival as
     published: the deep decoder, or Optimal Eye Surgeon."""
