@@ -16,6 +16,7 @@ from lip.errors import InputError, nearest
 from lip.ledger.ledger import Ledger, default_storage
 from lip.ledger.schema import COLUMNS as SCHEMA
 from lip.ledger.schema import FITS, POINTS
+from lip.paths import local
 
 AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
 """What a sweep varies. Rows of whole rounds that agree in all of these are the same point of a sweep."""
@@ -198,7 +199,7 @@ def run_command(sweep: str, profile: str | None, storage: Path) -> str:
 
 def storage_folder(storage: str | Path | None) -> Path:
     """The results folder that is meant: the one given, else the environment's LIP_STORAGE, else ./results."""
-    folder = Path(storage or default_storage())
+    folder = local(storage or default_storage(), "--storage")
     if not folder.is_dir():
         raise InputError(f"there is no results folder {folder}; name it with --storage or LIP_STORAGE")
     return folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,8 @@ from lip.errors import InputError
 from lip.fast.backend import HELP as BACKEND
 from lip.fast.backend import choose
 from lip.fast.precision import require
+from lip.paths import expand, local
+from lip.values import pair, settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,11 +59,14 @@ def fit(
     out: Out = None,
     sigma: Annotated[float | None, typer.Option(help="noise in 8-bit grey levels, 25 if not given")] = None,
     pruner: Annotated[
-        str, typer.Option(help="imp, random, layerwise, shuffled, magnitude, snip, synflow, grasp or oes")
-    ] = "imp",
+        str | None,
+        typer.Option(help="imp, random, layerwise, shuffled, magnitude, snip, synflow, grasp or oes; default: imp"),
+    ] = None,
     rounds: Annotated[int | None, typer.Option(help="rounds of pruning; default: none, the dense prior only")] = None,
-    rewind: Annotated[float, typer.Option(help="percentage of the dense run's steps to rewind to")] = 0.0,
-    seed: int = 0,
+    rewind: Annotated[
+        float | None, typer.Option(help="percentage of the dense run's steps to rewind to; default: 0")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="default: 0")] = None,
     size: Annotated[int | None, typer.Option(help="cut and scale the image to so many pixels square")] = None,
     steps: Annotated[
         int | None, typer.Option(help="training steps; default: those of the task, 3000 to denoise")
@@ -85,26 +90,33 @@ def fit(
     from lip.tasks import TASKS
     from lip.tasks.denoise import Denoise
 
-    values: dict[str, Any] = {"pruner": pruner, "rewind": rewind, "seed": seed}
-    given = {"size": size, "sigma": sigma, "steps": steps, "width": width, "scales": scales, "rounds": rounds}
-    values |= {key: value for key, value in given.items() if value is not None}
-    values |= dict(terminal.pair(text) for text in more or [])
-    task = TASKS.get(str(values.get("task")), Denoise)
-    values[task.key] = image
-    if not values.keys() & {"rounds", "sparsities", "parameters"}:
-        values["rounds"] = 0
+    task = TASKS.get(str(dict(map(pair, more or [])).get("task")), Denoise)
+    given: dict[str, Any] = {
+        "size": size,
+        "sigma": sigma,
+        "steps": steps,
+        "width": width,
+        "scales": scales,
+        "seed": seed,
+    }
+    given |= {task.key: image, "pruner": pruner, "rounds": rounds, "rewind": rewind}
+    values = settings(more or [], "--set", {key: value for key, value in given.items() if value is not None})
+    is_dense = not values.keys() & {"rounds", "sparsities", "parameters"}
     library = InputLibrary(data)
-    chosen = parse_trajectory(values, library, "fit")
-    ledger = Ledger(out or Path(Path(image).stem))
-    if Path(image).is_file() and Path(image).resolve().parent == ledger.root.resolve():
+    chosen = parse_trajectory(values | {"rounds": 0} if is_dense else values, library, "fit")
+    if is_dense and (idle := [key for key in ("pruner", "rewind") if values.get(key)]):
+        raise InputError(f"{idle[0]}: without rounds nothing is pruned; add them, for example --rounds 16")
+    ledger = Ledger(_out(out, image))
+    if (file := Path(expand(image))).is_file() and file.resolve().parent == ledger.root.resolve():
         raise InputError(f"--out: what is written to {ledger.root} could replace {image} there; name another folder")
     _check_device(device)
+    _check_memory(chosen.fits, device)
     require(chosen.schedule, device)
     used = choose(backend, device)
     ledger.check_writable()
     for note in library.notes:
-        console.print(f"image {note}", highlight=False, markup=False)
-    console.print(f"backend {used.name}: {used.why}", highlight=False, markup=False)
+        terminal.say(console, f"image {note}")
+    terminal.say(console, f"backend {used.name}: {used.why}")
     _run(chosen, library.pixels, ledger, device, threads or os.cpu_count() or 1, used.name)
 
 
@@ -116,7 +128,7 @@ def bench(
     turns: Annotated[int, typer.Option(min=1, help="how often each loop is timed, in turns")] = 5,
     masks: Annotated[int, typer.Option(min=1, help="steps of each fit of the IMP run that the masks come from")] = 100,
     storage: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="ledger to take that run from and keep it in; default: $LIP_STORAGE or ./results"),
     ] = None,
     backend: Annotated[str, typer.Option(help=BACKEND)] = "auto",
@@ -132,9 +144,10 @@ def bench(
     from lip.bench import LOOPS, ROUNDS, gain, peak, timings, trajectory
     from lip.ledger.ledger import Ledger, default_storage
 
-    used, ledger = choose(backend, "cpu"), Ledger(storage or default_storage())
+    ledger = Ledger(storage or default_storage())
     ledger.check_writable()
-    console.print(f"backend {used.name}: {used.why}", highlight=False, markup=False)
+    used = choose(backend, "cpu")
+    terminal.say(console, f"backend {used.name}: {used.why}")
     table = Table("sparsity", *LOOPS, "× reference", "× plain", "of peak")
     table.title = (
         f"ms a step at {size} px, width {width}, n = {turns} turns of {steps} steps; IMP of {masks} steps a fit"
@@ -196,19 +209,18 @@ def search_prior(
     from lip.specs.request import Request, parse_trajectory
     from lip.training.search import check, nas, search
 
-    given = dict(terminal.pair(text) for text in more or [])
+    given = settings(more or [], "--set", {} if width is None else {"width": width})
     for key in given:
         if key == "net" or (key in Request.model_fields and key not in ("task", "mask", "schedule")):
             raise InputError(f"--set {key}: a search is of dense fits, with options of its own; remove it")
-    if width is not None:
-        given["width"] = width
     any_net = f"0 {'/'.join(['0' * scales] * scales)}"  # says how many scales there are; each candidate has its own
-    values = {"image": image, "prior": "nas", "net": any_net, "seed": seed, "size": size, "steps": steps, **given}
+    values = {"image": image, "prior": "nas", "net": any_net, "seed": seed, "size": size, "steps": steps} | given
     library = InputLibrary(data)
     model = parse_trajectory(values, library, "search").fits[0]
     check(model, library.pixels, candidates, fits, metric)
-    ledger = Ledger(out or Path(Path(image).stem))
+    ledger = Ledger(_out(out, image))
     _check_device(device)
+    _check_memory([model], device)
     ledger.check_writable()
     torch.set_num_threads(threads or os.cpu_count() or 1)
     with _progress() as bars:
@@ -225,6 +237,10 @@ def search_prior(
             watch=_watch(bars, lambda fit: nas(fit).net),
         )
     _tell(best, [image, "--seed", str(seed), *(["--width", str(width)] if width else []), *_sets(more or [])])
+
+
+def _out(out: Path | None, image: str) -> Path:
+    return local(out, "--out") if out else Path(Path(image).stem)
 
 
 def _sets(pairs: list[str]) -> list[str]:
@@ -244,7 +260,7 @@ def _tell(best: list[Candidate], arguments: list[str]) -> None:
     net = nas(winner.fit).net
     line = shlex.join([*arguments, *_sets(["prior=nas", f"net={net}"])])
     for said in (f"in a sweep file: prior: nas, net: {net}", f"to restore: python -m lip fit {line}"):
-        console.print(said, highlight=False, markup=False)
+        terminal.say(console, said)
 
 
 def _check_device(device: str) -> None:
@@ -254,6 +270,13 @@ def _check_device(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"--device {device} cannot be used here: {str(error).splitlines()[0]}") from error
+
+
+def _check_memory(fits: Iterable[Fit], device: str) -> None:
+    from lip.training.memory import check_memory
+
+    if device == "cpu":
+        check_memory(fits)
 
 
 def _run(
@@ -278,7 +301,7 @@ def _run(
             if "last_ema" in (restored := ledger.outputs(fit)):
                 save(name, restored["last_ema"])
             _say(ledger, fit)
-    console.print(f"images and ledger in {ledger.root}", highlight=False, markup=False)
+    terminal.say(console, f"images and ledger in {ledger.root}")
 
 
 def _given(chosen: Trajectory, pixels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -20,7 +20,7 @@ class InputError(Exception):
 
 def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     """The remedy for an unknown name: the closest known one, else all of them."""
-    close = difflib.get_close_matches(word, known, n=1)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.65)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 

@@ -1,16 +1,25 @@
-"""Share small things between the three command lines."""
+"""What the three command lines share: how they end, and how text reaches a terminal or a spreadsheet."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lip.errors import InputError
+from lip.paths import without_secrets
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from typer import Typer
 
+MEMORY = re.compile("out of memory|(?:can't|not enough|cannot) (?:allocate )?memory", re.IGNORECASE)
+"""What PyTorch says when there is none left."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that move the cursor, colour, break or turn round what follows, or that no encoding has."""
+FORMULA = re.compile(r"[=@]|[+-](?!(?:[0-9.,]+(?:e[+-]?[0-9]+)?)?$)", re.IGNORECASE)
+"""How a cell begins that spreadsheets take for a formula; signed numbers and a lone sign are none."""
 
 OUTPUTS = {"last": "last", "stop": "early stop", "peak": "oracle peak"}
 OUTCOME = [
@@ -27,17 +36,37 @@ OUTCOME = [
 """The columns of a row that `outcome` reads."""
 
 
-def pair(text: str) -> tuple[str, Any]:
-    """`key=value` as a key and the plain value that YAML reads there. Raises InputError."""
-    import yaml
+def plain(text: object) -> str:
+    r"""Return a text as it is safe to print: control characters written as \x1b, and no secrets of URLs."""
+    return CONTROL.sub(_escaped, without_secrets(str(text)))
 
-    key, equals, value = text.partition("=")
-    try:
-        if not (key and equals):
-            raise ValueError("there is no =")
-        return key, yaml.safe_load(value)
-    except (ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{text!r} is not understood; give it as key=value, for example task=inpaint") from error
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def cell(value: Any) -> Any:
+    """Return a cell of a table for a CSV file that people open: plain text, and never a formula.
+
+    Only texts are changed; `frame.map(cell)` does it for a data frame.
+    """
+    if not isinstance(value, str):
+        return value
+    text = plain(value)
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def markup(text: object) -> str:
+    """Return a text for a table: plain, and nothing in it is rich markup."""
+    from rich.markup import escape
+
+    return escape(plain(text))
+
+
+def say(console: Console, text: object) -> None:
+    """Print a line as it is: nothing in it is markup, and no control character does anything."""
+    console.print(plain(text), highlight=False, markup=False)
 
 
 def outcome(row: Mapping[str, Any]) -> str:
@@ -60,9 +89,14 @@ def outcome(row: Mapping[str, Any]) -> str:
 
 
 def main(app: Typer) -> None:
-    """Run a command line; bad input is one sentence on standard error and exit status 2."""
+    """Run a command line; bad input is one sentence on standard error and exit status 2, a full memory status 1."""
     try:
         app()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(error)}", file=sys.stderr)
         raise SystemExit(2) from None
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or MEMORY.search(str(error))):
+            raise
+        print("error: the memory is full; use a smaller size or width, or a machine with more", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from lip import terminal
 from lip.errors import InputError
 from lip.fast.backend import HELP, check, choose
+from lip.paths import local
+from lip.terminal import markup
+from lip.values import choices
 from sweeps.session import close_to_others
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def plan(
     from sweeps.estimate import estimate
 
     plan, ledger = _planned(spec, profile, storage, data, only)
+    memory = _memory_per_trial(plan, gpus)
     _show_plan(plan)
     _show_replaced(plan, profile)
     for note in plan.sweep.notes:
@@ -89,7 +92,7 @@ def plan(
     _print(f"{len(plan.sweep.trajectories)} trajectories, {plan.counts}")
     console.print(f"{plan.counts.progress}, [bold]{len(plan.missing)} to do[/]", highlight=False)
     if plan.missing:
-        slots = slots or _slots()
+        slots = slots or _slots(1, memory)
         _print(_estimate_in_words(estimate(plan, ledger, slots, gpus), slots, price))
 
 
@@ -104,7 +107,7 @@ def _show_plan(plan: Plan) -> None:
         own = [key for key in fits if key not in claimed]
         claimed.update(own)
         table.add_row(
-            escape(label(trajectory)),
+            markup(label(trajectory)),
             *map(str, (len(trajectory.fits), len(fits), sum(key in plan.published for key in fits), len(own))),
         )
     console.print(table)
@@ -169,20 +172,22 @@ def run(
     if gpus and gpus > 1 and gpus % 1:
         raise InputError(f"--gpus {gpus:g}: give a fraction of one GPU, or a whole number")
     plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
+    if address == "local":
+        slots = slots or _slots(cpus, _memory_per_trial(plan, gpus))
     ledger.check_writable()
     if plan.missing and address == "local":
         choose(backend, "cuda" if backend == "cuda_graph" else "cpu")  # compiles once here rather than in every trial
     _show_replaced(plan, profile)
     _print(str(plan.counts))
     if plan.missing:
-        _run_missing(plan, ledger, slots, cpus, gpus, address, backend)
+        _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend)
     else:
         ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
     _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage.shown()}")
 
 
 def _run_missing(
-    plan: Plan, ledger: Ledger, slots: int | None, cpus: float, gpus: float | None, address: str, backend: str
+    plan: Plan, ledger: Ledger, slots: int, cpus: float, gpus: float | None, address: str, backend: str
 ) -> None:
     """Run the missing fits. Raises Exit unless all are published."""
     if address == "local":
@@ -191,7 +196,6 @@ def _run_missing(
     from sweeps.estimate import share
     from sweeps.execute import execute
 
-    slots = slots or (_slots(cpus) if address == "local" else PENDING_ON_A_CLUSTER)
     by_memory = share(plan, ledger) if gpus is None else 1
     with connected(Resources(address, slots, cpus, gpus, by_memory, backend), plan, ledger) as (resources, dashboard):
         ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
@@ -291,8 +295,8 @@ def _show_statuses(plan: Plan, found: list[TrajectoryStatus]) -> None:
     table = Table("trajectory", "results", "state", title=_title(plan), title_justify="left")
     for one in found:
         colour = {"done": "green", "failed": "red"}.get(one.state, "default")
-        state = f"[{colour}]{one.state}[/]" + (f": {escape(one.detail)}" if one.detail else "")
-        table.add_row(escape(one.label), f"{one.published}/{one.results}", state)
+        state = f"[{colour}]{one.state}[/]" + (f": {markup(one.detail)}" if one.detail else "")
+        table.add_row(markup(one.label), f"{one.published}/{one.results}", state)
     console.print(table)
 
 
@@ -316,11 +320,12 @@ def show(
             f"run `python -m sweeps run {spec}` first"
         )
     if csv:
+        file = local(csv, "--csv")
         try:
-            frame.to_csv(csv, index=False)
+            frame.map(terminal.cell).to_csv(file, index=False)
         except OSError as error:
-            raise InputError(f"--csv {csv} cannot be written ({error}); choose another file") from error
-        _print(f"{len(frame)} rows in {csv}")
+            raise InputError(f"--csv {file} cannot be written ({error}); choose another file") from error
+        _print(f"{len(frame)} rows in {file}")
     else:
         varying = axes(frame)
         names = [name.replace("_", " ") for name in varying.columns]  # a narrow terminal breaks them between words
@@ -346,7 +351,7 @@ def _planned(
     from sweeps.spec import read
 
     with _without_gc():
-        sweep = read(spec, profile, data, dict(terminal.pair(text) for text in only or []))
+        sweep = read(spec, profile, data, choices(only or []))
         ledger = Ledger(storage or default_storage())
         try:
             plan = Plan.make(sweep, ledger, verified)
@@ -370,7 +375,7 @@ def _without_gc() -> Iterator[None]:
 
 
 def _print(text: str) -> None:
-    console.print(text, highlight=False, markup=False)
+    terminal.say(console, text)
 
 
 def _print_counts(plan: Plan) -> None:
@@ -385,7 +390,7 @@ def _show_replaced(plan: Plan, profile: str | None) -> None:
 
 def _warn_of_damage(paths: list[str]) -> None:
     for path in paths:
-        console.print(f"[yellow]damaged and ignored:[/] {escape(path)}", highlight=False)
+        console.print(f"[yellow]damaged and ignored:[/] {markup(path)}", highlight=False)
 
 
 def _warn_of_conflicts(ledger: Ledger, among: Iterable[str] | None = None) -> None:
@@ -399,11 +404,26 @@ def _warn_of_conflicts(ledger: Ledger, among: Iterable[str] | None = None) -> No
 def _cell(value: object) -> str:
     if value is None or value != value:  # NaN is not equal to itself
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.4g}" if isinstance(value, float) else markup(str(value))
 
 
-def _slots(cpus: float = 1) -> int:
-    return max(1, int((os.cpu_count() or 1) / cpus))
+def _memory_per_trial(plan: Plan, gpus: float | None) -> float:
+    """Return the bytes that a trial takes on this machine's CPUs; 0 on a GPU. Raises InputError if it has fewer."""
+    import torch
+
+    from lip.training.memory import check_memory
+
+    if gpus or (gpus is None and torch.cuda.is_available()):
+        return 0.0
+    return check_memory(plan.missing.values())
+
+
+def _slots(cpus: float, memory: float) -> int:
+    """Return how many trials this machine has the cores and the memory for."""
+    from lip.training.memory import available
+
+    by_cores = (os.cpu_count() or 1) / cpus
+    return max(1, int(min(by_cores, available() / memory) if memory else by_cores))
 
 
 def _title(plan: Plan) -> str:

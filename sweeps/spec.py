@@ -16,8 +16,7 @@ names replaces the file's sizes, except a seed in `fixed`; `Sweep.replaced` list
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -30,9 +29,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lip.data import images
 from lip.data.library import InputLibrary
 from lip.errors import InputError, explained, location, nearest
+from lip.paths import expand
 from lip.priors import GENERATORS
-from lip.specs.request import parse_trajectory
+from lip.specs.request import check_value, parse_trajectory
 from lip.specs.trajectory import Trajectory
+from lip.values import load
 from sweeps.profiles import PROFILES, Profile
 
 SPECS = Path(__file__).parent / "specs"
@@ -128,19 +129,20 @@ def find(spec: str) -> Path:
     shipped = {path.stem: path for path in sorted(SPECS.glob("*.yaml"))}
     if spec in shipped:
         return shipped[spec]
-    if Path(spec).is_file():
-        return Path(spec)
+    if Path(expand(spec)).is_file():
+        return Path(expand(spec))
     if Path(spec).suffix or "/" in spec:
         raise InputError(f"there is no sweep file {spec}")
     raise InputError(f"there is no sweep {spec!r}; {nearest(spec, list(shipped))}")
 
 
 def read(
-    spec: str, profile: str | None = None, data: Path | None = None, only: Mapping[str, Any] | None = None
+    spec: str, profile: str | None = None, data: Path | None = None, only: Mapping[str, Sequence[Any]] | None = None
 ) -> Sweep:
     """Read a sweep file, and check all of it.
 
-    `only` selects the trajectories with these values, for example {"image": "astronaut", "seed": 0}. Raises InputError.
+    `only` selects the trajectories that have one of these values, for example {"image": ["astronaut"], "seed": [0, 1]}.
+    Raises InputError.
     """
     path, only = find(spec), only or {}
     file = _parse(path)
@@ -151,21 +153,24 @@ def read(
     entries: dict[tuple[str, str, str], Entry] = {}
     selected: dict[str, Trajectory] = {}
     outputs: set[str] = set()
-    known: set[str] = set()
+    known: dict[str, dict[str, Any]] = {}
     replaced: dict[str, tuple[list[str], list[str]]] = {}
     for request in _requests(path, file, chosen, {}, data):
-        known.update(request.keys)
+        for key, value in request.keys.items():
+            values = known.setdefault(key, {})
+            if key in only:
+                values[str(value)] = value
         _note_replaced(replaced, request)
         trajectory = parse_trajectory(request.keys, library, str(request.path))
         entry = request.file.name, trajectory.id, trajectory.picture.name  # sets name shared photographs differently
         if entry in entries and request.replaced:
             continue  # a named profile leaves one of several sizes
         if entry in entries:
-            raise InputError(f"{request.path}: duplicate trajectory ({_in_words(request.keys, ': ')}); remove one")
+            raise InputError(f"{request.path}: duplicate trajectory ({_in_words(request.keys)}); remove one")
         entries[entry] = Entry(request.file.name, trajectory)
         if request.file.outputs:
             outputs.update(fit.id for fit in trajectory.fits)
-        if all(request.keys.get(key, ...) == value for key, value in only.items()):
+        if all(request.keys.get(key, ...) in values for key, values in only.items()):
             selected.setdefault(trajectory.id, trajectory)
     _check_only(path, only, known, bool(selected))
     return Sweep(
@@ -180,15 +185,20 @@ def read(
     )
 
 
-def _check_only(path: Path, only: Mapping[str, Any], known: set[str], found: bool) -> None:
-    """Refuse a selection that selects nothing."""
-    for key, value in only.items():
+def _check_only(
+    path: Path, only: Mapping[str, Sequence[Any]], known: Mapping[str, Mapping[str, Any]], found: bool
+) -> None:
+    """Refuse to select values that the sweep does not have, or nothing. `known` has its values by key and text."""
+    for key, values in only.items():
         if key not in known:
-            raise InputError(f"--only {key}={value}: the sweep has no such key; {nearest(key, sorted(known))}")
+            raise InputError(f"--only {key}={values[0]}: the sweep has no such key; {nearest(key, sorted(known))}")
+        for value in values:
+            if value not in known[key].values():
+                hint = nearest(str(value), list(known[key]))
+                raise InputError(f"--only {key}={value}: the sweep has no such {key}; {hint}")
     if not found:
-        raise InputError(
-            f"--only {_in_words(only, '=')}: {path} has no such trajectory" if only else f"{path} has no trajectory"
-        )
+        asked = ", ".join(f"{key}={value}" for key, values in only.items() for value in values)
+        raise InputError(f"--only {asked}: {path} has no such trajectory" if only else f"{path} has no trajectory")
 
 
 def _note_replaced(replaced: dict[str, tuple[list[str], list[str]]], request: _Request) -> None:
@@ -199,38 +209,14 @@ def _note_replaced(replaced: dict[str, tuple[list[str], list[str]]], request: _R
                 known.append(str(value))
 
 
-def _in_words(keys: Mapping[str, Any], equals: str) -> str:
-    return ", ".join(f"{key}{equals}{value}" for key, value in keys.items())
-
-
-class _Loader(yaml.SafeLoader):
-    """Load plain values only.
-
-    Refuses duplicate keys, of which YAML would take the last, and aliases, of which a few lines can make a list of
-    billions or one that contains itself.
-    """
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.get_event()
-            raise yaml.composer.ComposerError(
-                None, None, f"write out the value of the alias *{event.anchor}", event.start_mark
-            )
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        mapping = super().construct_mapping(node, deep)
-        if len(mapping) < len(node.value):
-            keys = Counter(self.construct_object(key, deep=True) for key, _ in node.value)
-            key = max(keys, key=keys.__getitem__)
-            raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", node.start_mark)
-        return mapping
+def _in_words(keys: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in keys.items())
 
 
 def _parse(path: Path) -> SweepFile:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a month 13
+        content = load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: not UTF-8
         raise InputError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: a sweep file is a mapping with the keys {', '.join(SweepFile.model_fields)}")
@@ -323,7 +309,7 @@ def _requests(
 
 
 def _multiplied_out(
-    path: Path, fixed: dict[str, Any], grid: dict[str, list[Any]], profile: _Profile, sizes: dict[str, Any]
+    path: Path, fixed: dict[str, Any], grid: Mapping[str, Sequence[Any]], profile: _Profile, sizes: dict[str, Any]
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Multiply out a grid.
 
@@ -332,11 +318,11 @@ def _multiplied_out(
     usual = _sizes(PROFILES[profile.name])
     old_seeds: dict[str, Any] = {}
     if "seed" not in fixed and ("seeds" in sizes or ("seeds" in usual and (profile.named or "seed" not in grid))):
-        seeds = list(range((usual | sizes)["seeds"]))
-        if "seeds" not in sizes and grid.get("seed", seeds) != seeds:
+        seeds = range((usual | sizes)["seeds"])
+        if "seeds" not in sizes and "seed" in grid and grid["seed"] != list(seeds):
             old_seeds["seed"] = ", ".join(map(str, grid["seed"]))
-        grid = grid | {"seed": seeds}
-    if (count := prod(map(len, grid.values()))) > MAX_REQUESTS:
+        grid = {**grid, "seed": seeds}
+    if (count := prod(map(_length, grid.values()))) > MAX_REQUESTS:
         raise InputError(f"{path}: grid: {count:,} trajectories are more than {MAX_REQUESTS:,}; split the sweep")
     for combination in product(*grid.values()):
         given = {**fixed, **dict(zip(grid, combination, strict=True))}
@@ -345,8 +331,16 @@ def _multiplied_out(
             for key, size in (usual | sizes).items()
             if _accepts(given, key) and (profile.named or key in sizes or key not in given)
         }
-        replaced = {key: old for key, old in given.items() if keys[key] != old and key not in sizes}
+        hidden = {key: old for key, old in given.items() if keys[key] != old}
+        with location(str(path)):
+            for key, old in hidden.items():
+                check_value(key, old)
+        replaced = {key: old for key, old in hidden.items() if key not in sizes}
         yield keys, old_seeds | replaced
+
+
+def _length(axis: Sequence[Any]) -> int:
+    return axis.stop - axis.start if isinstance(axis, range) else len(axis)  # len(range(10**20)) overflows
 
 
 def _replace_values(block: Mapping[str, Any], tables: Mapping[str, Mapping[Any, Any]]) -> dict[str, Any]:

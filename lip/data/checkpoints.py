@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from lip.errors import InputError
+from lip.paths import expand
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -93,9 +94,10 @@ def read(name: str) -> Checkpoint:
     """
     if name in PUBLISHED:
         return Checkpoint.of(name, _named(_loaded(_cached(name)), name))
-    if not Path(name).is_file():
+    path = Path(expand(name))
+    if not path.is_file():
         raise InputError(f"there is no checkpoint {name}; give a file, or {' or '.join(PUBLISHED)}")
-    return Checkpoint.of(name, _named(_loaded(Path(name)), name))
+    return Checkpoint.of(name, _named(_loaded(path), name))
 
 
 def check(checkpoint: Checkpoint, networks: dict[str, nn.Module], kind: str) -> None:

@@ -22,8 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lip.data import images
+from lip.data.decoding import decode
 from lip.errors import InputError, nearest
+from lip.paths import data_folder, expand
 from lip.specs.picture import DataSet
 
 TEST_SHARE = 0.2
@@ -78,7 +79,7 @@ def load(name: str, size: int, data: Path | None = None) -> Data:
         return _of_classes(name, EMBEDDED[name](), size)
     if name == "cifar10":
         return _cifar10(size, data)
-    path = Path(name)
+    path = Path(expand(name))
     if path.is_dir():
         return _of_classes(name, _read(sorted(each for each in path.iterdir() if each.is_dir()), name), size)
     if path.is_file() and path.suffix == ".txt":
@@ -132,7 +133,7 @@ def _read(folders: Sequence[Path], name: str) -> Classes:
         if folder.name in classes:
             raise InputError(f"data {name}: two folders are called {folder.name}; a class has one")
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        classes[folder.name] = (images.decode(path)[0] for path in files)
+        classes[folder.name] = (decode(path)[0] for path in files)
     return classes
 
 
@@ -211,8 +212,8 @@ def _cifar10(size: int, data: Path | None) -> Data:
 
 def _cifar_archive(data: Path | None) -> Path:
     """The archive, from the data folder or else downloaded once; its checksum is that of the original."""
-    if given := data or os.environ.get("LIP_DATA"):
-        path = Path(given) / CIFAR_ARCHIVE
+    if given := data_folder(data):
+        path = given / CIFAR_ARCHIVE
         if not path.is_file():
             raise InputError(
                 f"data folder {given} has no {CIFAR_ARCHIVE}; put it there ({CIFAR_URL}), or give no data folder, and "

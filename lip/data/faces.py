@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lip.data.images import decode, resize
+from lip.data.decoding import decode
+from lip.data.images import resize
 from lip.errors import InputError
+from lip.paths import expand
 
 EMBEDDED = "lfw"
 """100 grey faces of 25x25 pixels that come with scikit-image."""
@@ -43,7 +45,7 @@ def load(name: str, size: int, share: float, crop: float = 1.0) -> Faces:
     Raises InputError when there is no such folder, it holds no image or one that cannot be decoded, and when one of
     the two parts is left empty.
     """
-    found = _embedded() if name == EMBEDDED else _folder(Path(name))
+    found = _embedded() if name == EMBEDDED else _folder(Path(expand(name)))
     pixels = {key: resize(_centre(image, crop), size) for key, image in sorted(found.items())}
     channels = max(image.shape[2] for image in pixels.values())
     parts: dict[bool, list[np.ndarray]] = {True: [], False: []}

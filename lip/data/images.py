@@ -11,22 +11,18 @@ import csv
 import glob
 import hashlib
 import os
-import re
 import tempfile
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from lip.data.decoding import decode
 from lip.errors import InputError, nearest
+from lip.paths import data_folder, expand
 from lip.specs.picture import HalfPixel
-
-if TYPE_CHECKING:
-    from PIL.Image import Image as PillowImage
-
 
 HELD_OUT = "held-out/"
 """Begins the name of a face that generators are not trained on (`lip.data.faces`): `held-out/0` is the first."""
@@ -75,11 +71,13 @@ class Image:
     name: as a user would type it again: "astronaut", "set5/baby", "photos/cat.png".
     pixels: uint8 (height, width, channels), 1 channel (grey) or 3 (RGB); made read-only.
     notes: what was done to the file's pixels, e.g. "alpha channel dropped", "cropped 481x321 to 480x320".
+    whole: height and width before that; None: nothing was cropped or resized.
     """
 
     name: str
     pixels: np.ndarray
     notes: tuple[str, ...]
+    whole: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         self.pixels.setflags(write=False)
@@ -105,7 +103,7 @@ def names(pattern: str, *, data: Path | None = None) -> list[str]:
     elif (key := _member_key(pattern)) is not None:
         found = [key]
     else:
-        return _own_files(pattern)
+        return _own_files(expand(pattern))
     for key in found:
         _in_data_folder(_MEMBERS[key], data)
     return found
@@ -132,18 +130,24 @@ def load(
     notes: list[str] = []
     if name in EMBEDDED:
         pixels = _embedded(name)
-    elif (key := _member_key(name)) is not None:
-        name, member = key, _MEMBERS[key]
-        pixels, notes = decode(_in_data_folder(member, data) or _cached(member))
     else:
-        _require_file(name)
-        pixels, notes = decode(Path(name))
+        name = _member_key(name) or name
+        pixels, notes = decode(find_file(name, data))
 
-    prepared = _centre_crop(name, pixels, multiple, half_pixel) if size is None else resize(pixels, size)
+    prepared = centre_crop(name, pixels, multiple, half_pixel) if size is None else resize(pixels, size)
     if prepared.shape != pixels.shape:
         verb = "cropped" if size is None else "resized"
         notes.append(f"{verb} {_width_x_height(pixels)} to {_width_x_height(prepared)}")
-    return Image(name, prepared, tuple(notes))
+    return Image(name, prepared, tuple(notes), pixels.shape[:2])
+
+
+def find_file(name: str, data: Path | None = None) -> Path:
+    """Find the file of a name: the user's own, or a member's, which may be downloaded. Raises InputError."""
+    if (key := _member_key(name)) is not None:
+        return _in_data_folder(_MEMBERS[key], data) or _cached(_MEMBERS[key])
+    path = expand(name)
+    _require_file(path)
+    return Path(path)
 
 
 def _embedded(name: str) -> np.ndarray:
@@ -191,10 +195,10 @@ def _require_file(name: str) -> None:
 
 def _in_data_folder(member: _Member, data: Path | None) -> Path | None:
     """The member's file in the user's data folder, None when there is no such folder. InputError if it lacks it."""
-    given = data or os.environ.get("LIP_DATA")
+    given = data_folder(data)
     if not given:
         return None
-    if found := _find(member, Path(given)):
+    if found := _find(member, given):
         return found
     raise InputError(
         f"data folder {given} has no {' or '.join(member.files)}; put it there, give another folder with --data DIR "
@@ -245,51 +249,8 @@ def _has_pixels(path: Path, sha256: str) -> bool:
         return False
 
 
-def decode(path: Path) -> tuple[np.ndarray, list[str]]:
-    """The upright 8-bit pixels (height, width, 1 or 3) of an image file, and what was done to get them."""
-    image, stored, notes = _read(path)
-    if image.has_transparency_data:
-        notes.append("alpha channel dropped")
-    if re.search(r"'I;16[BLN]?'|'ppm'", stored) and image.mode.startswith("I"):
-        notes.append("16-bit reduced to 8-bit")
-        rounded = (np.asarray(image).astype(np.uint32) + 128) // 257
-        return np.atleast_3d(rounded.astype(np.uint8)), notes
-    if image.mode.startswith(("I", "F")):
-        raise InputError(f"{path} holds {image.mode} values whose white is not known; save it as 8-bit or 16-bit PNG")
-    # Pillow has no 16-bit colour: its decoder keeps the high byte, at most 1 below the rounded value.
-    if re.search(r"[^I];16[BLN]'", stored):
-        notes.append("16-bit reduced to 8-bit (high byte)")
-    if image.mode in {"CMYK", "LAB", "YCbCr"}:
-        notes.append(f"{image.mode} converted to RGB")
-    # Pillow opens 16-bit grey with alpha as colour.
-    if image.mode in {"1", "L", "LA"} or "'LA;16B'" in stored:
-        return np.atleast_3d(np.asarray(image.convert("L"))), notes
-    # By way of RGBA, to which Pillow converts every mode without a warning.
-    return np.asarray(image.convert("RGBA").convert("RGB")), notes
-
-
-def _read(path: Path) -> tuple["PillowImage", str, list[str]]:
-    """The first frame turned upright, how the file stores its pixels, and notes on frame and turn."""
-    import PIL.ExifTags
-    import PIL.Image
-    import PIL.ImageOps
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(path) as image:
-                # All three before the pixels are loaded, which forgets them; the tiles first, as EXIF may load.
-                stored = str(image.tile)
-                frames = getattr(image, "n_frames", 1)
-                turned = image.getexif().get(PIL.ExifTags.Base.Orientation, 1) in range(2, 9)
-                upright = PIL.ImageOps.exif_transpose(image)
-    except Exception as error:  # decoders meet damaged files with anything from SyntaxError to struct.error
-        raise InputError(f"{path} cannot be decoded ({error}); give an undamaged PNG or JPEG") from error
-    notes = {f"first of {frames} frames": frames > 1, "turned upright (EXIF orientation)": turned}
-    return upright, stored, [note for note, holds in notes.items() if holds]
-
-
-def _centre_crop(name: str, pixels: np.ndarray, multiple: int, half_pixel: HalfPixel) -> np.ndarray:
+def centre_crop(name: str, pixels: np.ndarray, multiple: int, half_pixel: HalfPixel) -> np.ndarray:
+    """Crop the centre of an image to multiples of `multiple`. Raises InputError when nothing would be left."""
     old = np.array(pixels.shape[:2])
     new = old - old % multiple
     if not new.all():

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lip.data import datasets, images
+from lip.data import datasets, images, inpaint_mask
 from lip.data.checkpoints import Checkpoint, read
 from lip.data.faces import Faces
 from lip.data.faces import load as load_faces
@@ -37,13 +37,29 @@ class InputLibrary:
         height, width, channels = image.pixels.shape
         return Picture(name=image.name, pixels=image.id, height=height, width=width, channels=channels)
 
-    def mask(self, name: str, size: int | None, multiple: int, like: Picture) -> Picture:
-        """A reference to an inpainting mask: `text`, drawn at the size of a picture, or an image. Raises InputError."""
-        if name != "text":
-            return self.picture(name, size, multiple)
-        key = ("text", (like.height, like.width))  # not that of an image file called text
+    def mask(
+        self, name: str, of: Picture, size: int | None, multiple: int, half_pixel: HalfPixel, invert: bool
+    ) -> Picture:
+        """A reference to the inpainting mask of a photograph: a file, or `text`, drawn at its size. Raises InputError.
+
+        `of` is the photograph as it was given for the same size and multiple.
+        """
+        key = ("mask", name, of.name, of.height, of.width, size, multiple, half_pixel, invert)
         if key not in self._images:
-            self._images[key] = images.Image("text", text_mask(like.height, like.width), ())
+            if name == "text":
+                known = inpaint_mask.text(of.height, of.width)
+                self._images[key] = inpaint_mask.prepared(name, ~known if invert else known, [])
+            else:
+                whole = next(one.whole for one in self._images.values() if (one.name, one.id) == (of.name, of.pixels))
+                self._images[key] = inpaint_mask.load(
+                    name,
+                    inpaint_mask.Photograph(of.name, *(whole or (of.height, of.width))),
+                    size=size,
+                    multiple=multiple,
+                    half_pixel=half_pixel,
+                    invert=invert,
+                    data=self.data,
+                )
         return self._reference(self._images[key])
 
     def data_set(self, name: str, size: int) -> DataSet:
@@ -93,16 +109,3 @@ class InputLibrary:
         """Tell what was done to images and data sets, for the user to know."""
         loaded: list[images.Image | datasets.Data] = [*self._images.values(), *self._sets.values()]
         return list(dict.fromkeys(f"{one.name}: {note}" for one in loaded for note in one.notes))
-
-
-def text_mask(height: int, width: int) -> np.ndarray:
-    """An inpainting mask, uint8 (height, width, 1): black lines of text over the whole image, on white."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    font = ImageFont.load_default(size=max(6, height // 12))
-    page = Image.new("L", (width, height), 255)
-    draw = ImageDraw.Draw(page)
-    line = "lottery image prior " * (1 + width // 20)
-    for row, top in enumerate(range(0, height, max(8, height // 6))):
-        draw.text((-7 * row, top), line, fill=0, font=font)
-    return np.where(np.asarray(page) < 128, 0, 255).astype(np.uint8)[..., None]

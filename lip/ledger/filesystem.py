@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import nan
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
 from lip.errors import InputError
+from lip.paths import expand, is_url, without_secrets
 
 GIVE_UP_AFTER = 60
 """Seconds for which an operation of Google's store is tried again; others give up by themselves."""
@@ -29,17 +28,18 @@ class Storage:
     """
 
     def __init__(self, url: str | Path) -> None:
-        self.url = str(url) if "://" in str(url) else str(Path(url).absolute())
+        if is_url(url) and "://" not in str(url):
+            raise InputError(
+                f"storage {without_secrets(str(url))} is neither a folder nor a URL; a URL has two slashes"
+            )
+        self.url = str(url) if is_url(url) else str(Path(expand(url)).absolute())
         self._fs, self._root = _filesystem(self.url)
         self._local = isinstance(self._fs, LocalFileSystem)
         self._seen = False
 
     def shown(self, path: str = "") -> str:
         """A file's path or URL for people to read: without options and secrets."""
-        place = self.url
-        if not self._local:
-            url = urlsplit(self.url)
-            place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+        place = self.url if self._local else without_secrets(self.url)
         return f"{place.rstrip('/')}/{path}" if path else place
 
     @property
@@ -137,7 +137,7 @@ def _answering() -> Iterator[None]:
 
 def _filesystem(url: str) -> tuple[FileSystem, str]:
     scheme = url.split("://")[0]
-    shown = re.sub("://.*@", "://", url).partition("?")[0]  # a secret with a slash in it makes no URL, but is one
+    shown = without_secrets(url)
     if scheme in ("gs", "gcs") and "retry_limit_seconds" not in url:  # it would go on for a quarter of an hour
         url += f"{'&' if '?' in url else '?'}retry_limit_seconds={GIVE_UP_AFTER}"
     try:

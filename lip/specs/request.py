@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from lip.data.checkpoints import Checkpoint, check
 from lip.data.images import HELD_OUT
@@ -98,7 +98,9 @@ class Request(BaseModel):
     checkpoint: str | None = None
     """Pre-trained weights of a generator: a file of PyTorch's, or `celebahq-256` of PyTorch GAN zoo."""
     mask: str | None = None
-    """inpaint: an image that is light where pixels are known, or `text` for one with lines of text."""
+    """inpaint: an image of the photograph's size, light where pixels are known; or `text`: lines of text."""
+    invert: bool = False
+    """inpaint: the mask is light where pixels are missing instead."""
     schedule: Literal["paper", "lip", "sgld", "decoder", "oes"] = "paper"
     """Train as the paper says, as its released code did, or by stochastic gradient Langevin dynamics; or a rival as
     published: the deep decoder, or Optimal Eye Surgeon."""
@@ -110,6 +112,33 @@ class Request(BaseModel):
         known = {name for owner in owners for name in owner.defects}
         asked = OFFICIAL if self.compat == "official" else self.compat
         return tuple(name for name in OFFICIAL if name in asked and name in known)
+
+
+def check_value(key: str, value: Any) -> None:
+    """Refuse a value that no task, prior or schedule takes for a key. Raises InputError."""
+    errors: list[ValidationError] = []
+    for model in _models_of_keys().get(key, []):
+        try:
+            model(**{key: value})
+            return
+        except ValidationError as error:
+            errors.append(error)
+    if errors:
+        raise explained(errors[0], [key]) from errors[0]
+
+
+@cache
+def _models_of_keys() -> dict[str, list[type[BaseModel]]]:
+    """Return for every key a model of it alone, for each of those that have it."""
+    owners: list[type[BaseModel]] = [Request, *TASKS.values(), *PRIORS.values(), *GENERATORS.values()]
+    owners += [task.training for task in TASKS.values()]
+    found: dict[str, list[type[BaseModel]]] = {}
+    for owner in dict.fromkeys(owners):
+        for key, field in owner.model_fields.items():
+            if key not in MADE_HERE:
+                alone: dict[str, Any] = {key: (field.annotation, field)}
+                found.setdefault(key, []).append(create_model(key, __config__=ConfigDict(strict=True), **alone))
+    return found
 
 
 def parse_trajectory(values: Mapping[str, Any], library: InputLibrary, where: str) -> Trajectory:
@@ -199,7 +228,7 @@ def _check_words(asked: _Asked) -> None:
     request, keys, estimator = asked.request, asked.keys, asked.values.get("estimator")
     for key in asked.values:
         if key not in keys:
-            raise InputError(f"there is no key {key!r}; {nearest(key, keys)}")
+            raise InputError(_elsewhere(key) or f"there is no key {key!r}; {nearest(key, keys)}")
     for name in request.compat if isinstance(request.compat, list) else []:
         if name not in OFFICIAL:
             raise InputError(f"compat: the released code has no {name!r}; {nearest(name, OFFICIAL)}")
@@ -212,6 +241,8 @@ def _check_words(asked: _Asked) -> None:
             raise InputError(f"{key}: {request.pruner} takes no masks from elsewhere; use pruner: imp")
     if request.mask and "hole" not in asked.task.model_fields:
         raise InputError(f"mask: {request.task} has no use for one; use task: inpaint, or remove it")
+    if request.invert and not request.mask:
+        raise InputError("invert: there is no mask to invert; give one, or remove it")
     if Sense in (asked.task, asked.source) and not (asked.pretrained or estimator == "least_squares"):
         raise InputError("estimator: only generators have a tournament of codes; use least_squares")
     if request.parameters and asked.source.key != asked.task.key:
@@ -223,12 +254,25 @@ def _check_words(asked: _Asked) -> None:
         raise InputError(f"the key 'source_{key}' is missing; say which {key} {asked.source.kind} is of")
 
 
+def _elsewhere(key: str) -> str | None:
+    """Say which tasks, priors or pruners a key goes with; None if it goes with none."""
+    owners: dict[str, dict[str, Iterable[str]]] = {
+        "task": {name: {**task.model_fields, **task.training.model_fields} for name, task in TASKS.items()},
+        "prior": {name: prior.model_fields for name, prior in (PRIORS | GENERATORS).items()},
+        "pruner": {name: pruner.options for name, pruner in PRUNERS.items()},
+    }
+    for word, known in owners.items():
+        if key not in MADE_HERE and (found := [name for name, keys in known.items() if key in keys]):
+            return f"{key}: it goes with {word}: {' or '.join(found)}; remove it, or use that"
+    return None
+
+
 def _own(asked: _Asked, prior: Prior) -> Origin:
     """Return what the trajectory itself is fitted to, and how."""
     request = asked.request
     (name, *_) = _names(request, asked.task, "")
     picture = _picture(asked.task, name, prior, asked)
-    hole = request.mask and asked.library.mask(request.mask, request.size, prior.multiple, picture)
+    hole = _mask(asked, picture, prior)
     task = _made(asked.task, {**_released(asked.task, asked.defects), **asked.values, "hole": hole})
     schedule = _schedule(task, prior, asked)
     _check_size(picture, task, prior)
@@ -236,6 +280,11 @@ def _own(asked: _Asked, prior: Prior) -> Origin:
         least = 100 / schedule.steps
         raise InputError(
             f"rewind: {request.rewind:g} % of {schedule.steps} steps is not a step; use 0 or at least {least:g}"
+        )
+    if 0 < request.rewind < 1:
+        raise InputError(
+            f"rewind: {request.rewind:g} is a percentage of the steps; write {100 * request.rewind:g} for "
+            f"{100 * request.rewind:g} %"
         )
     if request.rewind and task.keeps_weights:
         raise InputError(f"rewind: {request.task} goes on from trained weights; use 0, or remove rewind_none")
@@ -296,6 +345,15 @@ def _picture(task: type[Task], name: str, prior: Prior, asked: _Asked) -> Pictur
                 f"use {remedy}"
             )
     return taken
+
+
+def _mask(asked: _Asked, picture: Picture, prior: Prior) -> Picture | None:
+    request = asked.request
+    if not request.mask:
+        return None
+    assert issubclass(asked.task, Degradation)
+    half_pixel = asked.task.half_pixel
+    return asked.library.mask(request.mask, picture, request.size, prior.multiple, half_pixel, request.invert)
 
 
 def _check_size(picture: Picture, task: Task, prior: Prior) -> None:

@@ -146,6 +146,20 @@ BAD = [
     (["cat.png", "--out", "."], "could replace cat.png there; name another folder\n"),
     (["cat.png", "--device", "quantum"], "error: --device quantum cannot be used here"),
     (["cat.png", "--backend", "nunba"], "error: there is no backend 'nunba'; did you mean 'numba'?"),
+    (
+        ["cat.png", "--pruner", "snip"],
+        "error: pruner: without rounds nothing is pruned; add them, for example --rounds",
+    ),
+    (["cat.png", "--rewind", "50"], "error: rewind: without rounds nothing is pruned; add them, for example --rounds"),
+    (
+        ["cat.png", "--sigma", "25", "--set", "sigma=50"],
+        "error: --set sigma: it is given twice, as 25.0 and as 50; keep",
+    ),
+    (
+        ["cat.png", "--set", "lr=1e-3", "--set", "lr=1e-2"],
+        "error: --set lr: it is given twice, as 0.001 and as 0.01; keep",
+    ),
+    (["cat.png", "--sigma", "25", "--set", "task=inpaint"], "error: fit: sigma: it goes with task: denoise or"),
     (["missing.png"], "error: fit: no file matches 'missing.png'"),
 ]
 
@@ -187,3 +201,29 @@ def test_the_module_is_the_same_command(lip: Lip, tmp_path: Path) -> None:
     assert Path("cat/round-00.png").is_file()
     bad = subprocess.run([*command, "--pruner", "snop"], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert (bad.returncode, bad.stdout, bad.stderr) == (2, "", BAD[0][1] + "\n")
+
+
+def test_a_number_is_one_however_it_is_written(lip: Lip) -> None:
+    for written in ("1e-3", "0.001", ".001", "1E-3", "0.1e-2"):
+        assert lip("fit", "cat.png", *TINY, "--set", f"lr={written}", "--out", "out") == 0
+    assert len(Ledger("out").fits(["id"])) == 1
+
+
+def test_the_hidden_share_is_told(lip: Lip, capsys: pytest.CaptureFixture[str], photo: np.ndarray) -> None:
+    hidden = np.ones(photo.shape[:2], np.uint8)
+    hidden[:8] = 0
+    PIL.Image.fromarray(hidden).save("mask.png")
+    assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", "--set", "mask=mask.png") == 0
+    assert "mask.png: as a mask it hides 25 % of the pixels" in capsys.readouterr().out
+
+
+def test_masks_of_the_same_pixels_give_the_same_fit(lip: Lip, photo: np.ndarray) -> None:
+    known = np.indices(photo.shape[:2]).sum(axis=0) % 7 > 0
+    PIL.Image.fromarray(known.astype(np.uint8)).save("ones.png")
+    PIL.Image.fromarray(np.where(known, 255, 0).astype(np.uint8)).save("white.png")
+    PIL.Image.fromarray(np.where(known, 0, 255).astype(np.uint8)).save("turned.png")
+    for mask in ("mask=ones.png", "mask=white.png"):
+        assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", "--set", mask, "--out", "out") == 0
+    turned = ("--set", "mask=turned.png", "--set", "invert=true")
+    assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", *turned, "--out", "out") == 0
+    assert len(Ledger("out").fits(["id"])) == 1

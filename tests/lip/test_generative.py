@@ -289,7 +289,7 @@ def test_folders_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"of 1 images \d are for tuning and \d held out; give more images"):
         faces.load(str(tmp_path), 16, 0.4)
     (tmp_path / "damaged.jpg").write_bytes(b"\xff\xd8 nothing")
-    with pytest.raises(InputError, match=r"damaged\.jpg cannot be decoded"):
+    with pytest.raises(InputError, match=r"damaged\.jpg is damaged"):
         faces.load(str(tmp_path), 16, 0.4)
 
 
@@ -507,7 +507,7 @@ def test_only_one_matrix_of_measurements_is_there_at_a_time(tmp_path: Path, monk
         ({"precision": "bf16"}, "precision: weights of dcgan are not trained here; leave it at its default"),
         ({"schedule": "sgld"}, "undo: weights of dcgan are not trained here; leave it at its default"),
         ({"checkpoint": "nothing.pt"}, "checkpoint: there is no checkpoint nothing.pt"),
-        ({"prior": "hourglass"}, "there is no key 'tuning'"),
+        ({"prior": "hourglass"}, "tuning: it goes with task: generate; remove it, or use that"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_sentence(

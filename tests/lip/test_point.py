@@ -8,12 +8,13 @@ import PIL.Image
 import pytest
 
 from lip.data.images import Image
-from lip.data.library import InputLibrary, text_mask
+from lip.data.inpaint_mask import text as text_mask
+from lip.data.library import InputLibrary
 from lip.errors import InputError, nearest
 from lip.priors import GENERATORS, PRIORS, Hourglass
 from lip.priors.unet import Unet
 from lip.pruners import PRUNERS
-from lip.specs.request import parse_trajectory
+from lip.specs.request import check_value, parse_trajectory
 from lip.specs.schedule import Schedule
 from lip.specs.trajectory import Trajectory
 from lip.tasks.denoise import Denoise
@@ -113,7 +114,7 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"mask": "text"}, "mask: denoise has no use for one; use task: inpaint, or remove it"),
         (
             {"task": "inpaint", "mask": "wide.png"},
-            "mask: it is 64x32 pixels; use one of the image's size",
+            "mask: wide.png is 64x32 pixels and image cat.png is 32x32; give a mask of the image's size",
         ),
         ({"task": "inpaint", "keep": 0}, "keep: input should be greater than 0, not 0"),
         ({"task": "superres", "factor": 3}, "factor: input should be 2, 4 or 8, not 3"),
@@ -214,9 +215,9 @@ def test_the_remedy_is_the_nearest_name_or_else_all_of_them() -> None:
 def test_a_text_mask_is_drawn_at_the_size_of_the_image_and_is_part_of_the_fit() -> None:
     plain, text = made(task="inpaint"), made(task="inpaint", mask="text")
     assert text.task.pictures[0].name == "text"
-    assert text.task.pictures[0].pixels == Image("text", text_mask(32, 32), ()).id
+    pixels = np.where(text_mask(32, 32), 255, 0).astype(np.uint8)[..., None]
+    assert text.task.pictures[0].pixels == Image("text", pixels, ()).id
     assert text.fits[0].id != plain.fits[0].id
-    pixels = text_mask(32, 32)
     assert pixels.shape == (32, 32, 1)
     assert set(np.unique(pixels)) == {0, 255}
     assert 0.05 < (pixels == 0).mean() < 0.6
@@ -265,3 +266,40 @@ def test_rivals_are_trained_as_published_where_that_is_asked_for(values: dict[st
 def test_the_hole_of_inpainting_is_not_given_by_its_field() -> None:
     with pytest.raises(InputError, match="there is no key 'hole'"):
         made(task="inpaint", hole="cat.png")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"task": "inpaint", "sigma": 25}, "sigma: it goes with task: denoise or reconstruct; remove it, or use that"),
+        ({"search": 3}, "search: it goes with pruner: oes; remove it, or use that"),
+        ({"epochs": 3}, "epochs: it goes with task: classify; remove it, or use that"),
+        ({"sigmaa": 25}, "there is no key 'sigmaa'; did you mean 'sigma'?"),
+        ({"steps": 3000, "rewind": 0.2}, "rewind: 0.2 is a percentage of the steps; write 20 for 20 %"),
+    ],
+)
+def test_a_mistake_is_answered_as_a_person_would(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError) as error:
+        made(**values)
+    assert str(error.value) == f"demo.yaml: {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("steps", "banana", "steps: input should be a valid integer, not 'banana'"),
+        ("steps", -5, "steps: input should be greater than or equal to 1, not -5"),
+        ("size", 0, "size: input should be greater than or equal to 1, not 0"),
+        ("seed", [1], "seed: input should be a valid integer, not [1]"),
+        ("lr", "fast", "lr: input should be a valid number, not 'fast'"),
+    ],
+)
+def test_a_value_alone_is_checked(key: str, value: object, sentence: str) -> None:
+    with pytest.raises(InputError) as error:
+        check_value(key, value)
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(("key", "value"), [("steps", 5), ("size", None), ("lr", 1), ("width", 8), ("unknown", 3)])
+def test_a_value_that_some_task_takes_is_taken(key: str, value: object) -> None:
+    check_value(key, value)

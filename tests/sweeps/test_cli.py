@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from PIL import Image
 
 from lip.ledger.ledger import Ledger
 from lip.specs.fit import Fit
+from lip.training import memory
+from sweeps.spec import read
 from tests.sweeps.helpers import publish
 
 Cli = Callable[..., tuple[int, str]]
@@ -95,3 +100,71 @@ def test_storage_that_cannot_be_written_is_refused(tmp_path: Path, cli: Cli) -> 
     assert code == 2
     assert output.startswith(f"error: storage {tmp_path / 'file' / 'results'} cannot be written")
     assert output.count("\n") == 1
+
+
+def test_only_may_be_repeated_for_one_key(tmp_path: Path, cli: Cli) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text("name: two\nprofile: smoke\nfixed: {image: astronaut, rounds: 0}\ngrid: {sigma: [10, 25, 1e2]}\n")
+    for only, count in ((["sigma=10", "sigma=25"], 2), (["sigma=100"], 1), ([], 3)):
+        options = [part for pair in only for part in ("--only", pair)]
+        code, output = cli("plan", str(path), "--storage", str(tmp_path), *options)
+        assert (code, f"{count} trajectories" in output) == (0, True)
+
+
+def test_a_name_does_nothing_in_a_terminal(tmp_path: Path, cli: Cli) -> None:
+    name = "a\x1b]0;pwn\x07[red].png"
+    Image.linear_gradient("L").save(tmp_path / name)
+    path = tmp_path / "odd.yaml"
+    keys = {"name": "odd", "profile": "smoke", "fixed": {"rounds": 0}, "grid": {"image": [str(tmp_path / name)]}}
+    path.write_text(json.dumps(keys))
+    code, output = cli("plan", str(path), "--storage", str(tmp_path), columns=400)
+    assert code == 0
+    assert "\x1b" not in output
+    assert output.count(r"a\x1b]0;pwn\x07[red].png") == 2, "in the table and in the notes"
+
+
+def test_a_cause_does_nothing_in_a_terminal(spec: str, published: Ledger, fits: list[Fit], cli: Cli) -> None:
+    (trajectory,) = read(spec).trajectories
+    for fit in fits:
+        for file in published.root.glob(f"fits/*/{fit.id}-*"):
+            file.unlink()
+    published.record_failure(trajectory.id, "\x1b[31mfailed \x9b1m")
+    code, output = cli("status", spec, "--storage", str(published.root))
+    assert code == 1
+    assert r"\x1b[31mfailed \x9b1m" in output
+    assert not {"\x1b", "\x9b"} & set(output)
+
+
+def test_a_cell_of_a_csv_file_is_no_formula(
+    spec: str, published: Ledger, fits: list[Fit], tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for fit in fits:
+        publish(published, fit, host='=HYPERLINK("http://x")')
+    monkeypatch.setenv("HOME", str(tmp_path))
+    code, output = cli("show", spec, "--storage", str(published.root), "--csv", "~/all.csv")
+    assert (code, "rows in" in output) == (0, True)
+    written = pd.read_csv(tmp_path / "all.csv")
+    assert all(str(cell)[:1] not in ("=", "+", "@") for cell in written.to_numpy().ravel())
+
+
+def test_what_does_not_fit_into_memory_is_refused(
+    spec: str, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 0.5e9)
+    for command in ("plan", "run"):
+        code, output = cli(command, spec, "--storage", str(tmp_path / "results"))
+        assert code == 2
+        assert output.startswith("error: image astronaut: a fit to 32x32 pixels takes about 0.6")
+        assert not (tmp_path / "results").exists()
+    code, output = cli("plan", spec, "--storage", str(tmp_path / "results"), "--gpus", "1")
+    assert code == 0
+
+
+def test_no_more_trials_run_at_a_time_than_fit_into_memory(
+    spec: str, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    for there, slots in ((0.7e9, 1), (2.5e9, 4), (100e9, 16)):
+        monkeypatch.setattr(memory, "available", lambda there=there: there)
+        _, output = cli("plan", spec, "--storage", str(tmp_path))
+        assert f"on {slots} slots" in output
