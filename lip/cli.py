@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +18,7 @@ from lip.fast.backend import HELP as BACKEND
 from lip.fast.backend import choose
 from lip.fast.precision import require
 from lip.paths import expand, local
+from lip.training.machine import default_threads
 from lip.values import pair, settings
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def fit(
     for note in library.notes:
         terminal.say(console, f"image {note}")
     terminal.say(console, f"backend {used.name}: {used.why}")
-    _run(chosen, library.pixels, ledger, device, threads or os.cpu_count() or 1, used.name)
+    _run(chosen, library.pixels, ledger, device, threads or default_threads(), used.name)
 
 
 @app.command()
@@ -222,7 +222,7 @@ def search_prior(
     _check_device(device)
     _check_memory([model], device)
     ledger.check_writable()
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or default_threads())
     with _progress() as bars:
         bar = bars.add_task("untrained nets", total=candidates, psnr="")
         best = search(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import signal
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -88,8 +90,21 @@ def outcome(row: Mapping[str, Any]) -> str:
     return said + "".join(f"  [red]{name}[/]" for name in failed)
 
 
+def end_on_sigterm() -> None:
+    """End on SIGTERM as on Ctrl-C: batch systems end jobs by it."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
 def main(app: Typer) -> None:
-    """Run a command line; bad input is one sentence on standard error and exit status 2, a full memory status 1."""
+    """Run a command line.
+
+    Bad input is one sentence on standard error and exit status 2. A full memory is status 1, Ctrl-C or SIGTERM status
+    130. Characters that the encoding of the output lacks are escaped.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    end_on_sigterm()
     try:
         app()
     except InputError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from lip.errors import InputError
 from lip.fast.backend import HELP, check, choose
 from lip.paths import local
 from lip.terminal import markup
+from lip.training import machine
 from lip.values import choices
 from sweeps.session import close_to_others
 
@@ -420,10 +420,8 @@ def _memory_per_trial(plan: Plan, gpus: float | None) -> float:
 
 def _slots(cpus: float, memory: float) -> int:
     """Return how many trials this machine has the cores and the memory for."""
-    from lip.training.memory import available
-
-    by_cores = (os.cpu_count() or 1) / cpus
-    return max(1, int(min(by_cores, available() / memory) if memory else by_cores))
+    by_cores = machine.usable_cores() / cpus
+    return max(1, int(min(by_cores, machine.available_memory() / memory) if memory else by_cores))
 
 
 def _title(plan: Plan) -> str:

@@ -21,6 +21,7 @@ from lip.fast.backend import choose
 from lip.fast.precision import require
 from lip.ledger.ledger import Ledger
 from lip.specs.schedule import Training
+from lip.terminal import end_on_sigterm
 from sweeps.plan import Plan
 from sweeps.session import interrupts_deferred, private_folder
 
@@ -64,6 +65,7 @@ def connected(resources: Resources, plan: Plan, ledger: Ledger) -> Iterator[tupl
         try:
             with interrupts_deferred():
                 dashboard = _connect(resources, plan, folder)
+                end_on_sigterm()  # Ray has set a handler that exits at once
             decided = _decided(resources)
             if resources.address != "local":
                 _check_storage(ledger)

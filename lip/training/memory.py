@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable
-from contextlib import suppress
 from math import isqrt, prod
-from pathlib import Path
 
 from lip.errors import InputError
 from lip.specs.fit import Fit
 from lip.tasks.degradation import Degradation
 from lip.tasks.sense import Sense
+from lip.training import machine
 from lip.training.cost import forward_work
 
 PROCESS = 600e6
@@ -23,8 +20,6 @@ VALUE = 3.0
 Both are for CPUs: peaks of 12 runs of `lip fit` with hourglasses (64 to 512 pixels, width 16 to 128, dense or numba)
 were 13 % below to 13 % above.
 """
-
-CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def needed(fit: Fit) -> float:
@@ -37,40 +32,12 @@ def needed(fit: Fit) -> float:
     return PROCESS + network + system
 
 
-def available() -> float:
-    """Return the bytes that this process may have: of the machine, its control groups and its own limit."""
-    limits = [float("inf")]
-    with suppress(AttributeError, OSError, ValueError):
-        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    with suppress(ImportError):
-        import resource
-
-        own, _ = resource.getrlimit(resource.RLIMIT_AS)
-        limits += [own] if own != resource.RLIM_INFINITY else []
-    return min(*limits, *_of_control_groups())
-
-
-def _of_control_groups() -> list[float]:
-    """The limits of the control groups that this process is in, of either version, and of those around them."""
-    found = []
-    with suppress(OSError):
-        for controllers, path in re.findall(r"^\d+:(.*):/(.*)$", MEMBERSHIP.read_text(), re.MULTILINE):
-            if controllers not in ("", "memory"):
-                continue
-            root, name = (CGROUPS / "memory", "memory.limit_in_bytes") if controllers else (CGROUPS, "memory.max")
-            inner = root / path
-            for folder in [inner, *inner.parents][: len(Path(path).parts) + 1]:
-                with suppress(OSError, ValueError):  # the file says max where there is no limit
-                    found.append(float((folder / name).read_text()))
-    return found or [float("inf")]
-
-
 def check_memory(fits: Iterable[Fit]) -> float:
     """Return the most bytes that one of some fits takes. Raises InputError when that is more than there is."""
     largest = max(fits, key=needed, default=None)
     if largest is None:
         return 0.0
-    most, there = needed(largest), available()
+    most, there = needed(largest), machine.available_memory()
     if most > there:
         height, width, _ = largest.picture.shape
         raise InputError(

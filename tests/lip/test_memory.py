@@ -1,6 +1,5 @@
 """What does not fit into memory is refused before it is allocated, with a size that fits."""
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +50,7 @@ def test_measurements_are_counted() -> None:
 
 
 def test_what_does_not_fit_is_refused_and_the_size_that_is_named_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available", lambda: 1.5e9)
+    monkeypatch.setattr("lip.training.machine.available_memory", lambda: 1.5e9)
     with pytest.raises(InputError) as refused:
         memory.check_memory(made().fits)
     said, _, size = str(refused.value).removesuffix(" or less").partition("; use size: ")
@@ -62,7 +61,7 @@ def test_what_does_not_fit_is_refused_and_the_size_that_is_named_fits(monkeypatc
 
 
 def test_nothing_fits_into_less_than_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available", lambda: 1e8)
+    monkeypatch.setattr("lip.training.machine.available_memory", lambda: 1e8)
     with pytest.raises(InputError, match=r"and there are 0.1 GB; use a machine with more$"):
         memory.check_memory(made().fits)
 
@@ -71,34 +70,11 @@ def test_no_fits_take_no_memory() -> None:
     assert memory.check_memory([]) == 0
 
 
-@pytest.mark.parametrize(
-    ("membership", "files"),
-    [
-        ("0::/user/job\n", {"user/memory.max": "3000000000", "user/job/memory.max": "max"}),
-        ("5:cpu:/\n4:memory:/job\n", {"memory/job/memory.limit_in_bytes": "3000000000"}),
-        ("4:memory:/host/path\n", {"memory/memory.limit_in_bytes": "3000000000"}),
-    ],
-)
-def test_control_groups_limit_it(membership: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, content in files.items():
-        Path("cgroup", name).parent.mkdir(parents=True, exist_ok=True)
-        Path("cgroup", name).write_text(content)
-    Path("membership").write_text(membership)
-    monkeypatch.setattr(memory, "CGROUPS", Path("cgroup"))
-    monkeypatch.setattr(memory, "MEMBERSHIP", Path("membership"))
-    assert memory.available() == 3e9
-
-
-def test_the_limit_of_the_process_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda kind: (2_000_000_000, -1))
-    assert memory.available() == 2e9
-
-
 def test_a_fit_is_refused_before_anything_is_made(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     PIL.Image.fromarray(np.zeros((2048, 2048), np.uint8)).save("photo.png")
-    monkeypatch.setattr(memory, "available", lambda: 4e9)
+    monkeypatch.setattr("lip.training.machine.available_memory", lambda: 4e9)
     for command in (["fit", "photo.png", "--out", "a"], ["search", "photo.png", "--out", "a", "--size", "2048"]):
         monkeypatch.setattr(sys, "argv", ["lip", *command])
         with pytest.raises(SystemExit) as ended:

@@ -1,5 +1,9 @@
 """Text of users reaches terminals and spreadsheets without doing anything there."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from lip.terminal import cell, plain
@@ -34,3 +38,13 @@ def test_other_cells_stay(value: object) -> None:
 
 def test_a_formula_behind_a_control_character_is_shown_as_text() -> None:
     assert cell("\t=1+1") == r"\x09=1+1"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_what_the_encoding_lacks_is_escaped(encoding: str) -> None:
+    code = (
+        "import typer; from lip import terminal; a = typer.Typer(); a.command()(lambda: print('猫')); terminal.main(a)"
+    )
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "\\u732b\n")

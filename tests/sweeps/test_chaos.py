@@ -123,6 +123,18 @@ def test_a_run_goes_on_without_tunes_own_state(spec: str, undisturbed: Path, tmp
     assert_as_undisturbed(tmp_path, undisturbed)
 
 
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 1, 2, 3, 4, 6, 8])
+def test_an_interrupt_at_any_moment_of_the_start_ends_cleanly(spec: str, tmp_path: Path, seconds: float) -> None:
+    run = Run("run", spec, "--storage", tmp_path, RAY_TMPDIR=(folder := tempfile.mkdtemp(dir="/tmp")))
+    time.sleep(seconds)
+    run.process.send_signal(signal.SIGINT)
+    code, output = run.finish()
+    assert code in (130, -signal.SIGINT), output  # the latter before Python itself is ready
+    assert "core dumped" not in output
+    assert "Segmentation" not in output
+    assert not os.listdir(folder)
+
+
 def test_drivers_of_overlapping_sweeps_on_one_storage(
     spec: str, undisturbed: Path, tmp_path: Path, names_seen: set[str]
 ) -> None:

@@ -12,7 +12,6 @@ from PIL import Image
 
 from lip.ledger.ledger import Ledger
 from lip.specs.fit import Fit
-from lip.training import memory
 from sweeps.spec import read
 from tests.sweeps.helpers import publish
 
@@ -150,7 +149,7 @@ def test_a_cell_of_a_csv_file_is_no_formula(
 def test_what_does_not_fit_into_memory_is_refused(
     spec: str, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "available", lambda: 0.5e9)
+    monkeypatch.setattr("lip.training.machine.available_memory", lambda: 0.5e9)
     for command in ("plan", "run"):
         code, output = cli(command, spec, "--storage", str(tmp_path / "results"))
         assert code == 2
@@ -163,8 +162,8 @@ def test_what_does_not_fit_into_memory_is_refused(
 def test_no_more_trials_run_at_a_time_than_fit_into_memory(
     spec: str, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    monkeypatch.setattr("lip.training.machine.usable_cores", lambda: 16)
     for there, slots in ((0.7e9, 1), (2.5e9, 4), (100e9, 16)):
-        monkeypatch.setattr(memory, "available", lambda there=there: there)
+        monkeypatch.setattr("lip.training.machine.available_memory", lambda there=there: there)
         _, output = cli("plan", spec, "--storage", str(tmp_path))
         assert f"on {slots} slots" in output

@@ -104,12 +104,13 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_undisturbed(
         assert Ledger(tmp_path).ticket(fit) == Ledger(undisturbed).ticket(fit)
 
 
-def test_ctrl_c_ends_in_good_order(spec: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_in_good_order(spec: str, tmp_path: Path, number: signal.Signals) -> None:
     long = tmp_path / "tiny.yaml"
     long.write_text(Path(spec).read_text().replace("rounds: 3", "rounds: 40"))
     run = Run("run", long, "--storage", tmp_path)
     wait_for_fits(tmp_path, 2)
-    run.process.send_signal(signal.SIGINT)
+    run.process.send_signal(number)
     code, output = run.finish()
     assert code == 130, output
     assert "still to do" in output
