@@ -35,7 +35,7 @@ def report(
     console = Console(highlight=False)
     with console.status("loading the ledger") as status:
         from analysis.frames import load
-        from analysis.report import Absent, corrected, default_folder, sections, tally, write_files
+        from analysis.report import MissingExhibit, corrected, default_folder, sections, tally, write_files
 
         frames = load(storage, spec, profile)
         folder = out or default_folder(frames)
@@ -44,7 +44,7 @@ def report(
         status.update("making the exhibits")
         for part in sections(frames, folder):
             parts.append(part)
-            if isinstance(part.exhibit, Absent):
+            if isinstance(part.exhibit, MissingExhibit):
                 line = f"absent: {part.exhibit.reason}; {part.exhibit.remedy}"
             else:
                 line = tally(part.verdicts)

@@ -21,8 +21,8 @@ AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewin
 """What a sweep varies. Rows of whole rounds that agree in all of these are the same point of a sweep."""
 
 FAULTS = ("collapsed", "stalled", "diverged")
-"""Columns that mark a fit which did not train as meant. Of these, LEFT_OUT are left out of differences and verdicts."""
-LEFT_OUT = ("stalled", "diverged")
+"""Columns that mark a fit which did not train as meant. Of these, EXCLUDED are left out of differences and verdicts."""
+EXCLUDED = ("stalled", "diverged")
 
 _NESTED = [column.name for column in FITS if pa.types.is_list(column.type)]
 _FLAT = [column.name for column in FITS if column.name not in _NESTED]
@@ -35,7 +35,7 @@ _NAMES = {
 }
 """A row's own columns under names that leave the plain ones to the axes of a sweep."""
 
-_IN_OLDER_ROWS = {"precision": "float32", **dict.fromkeys(LEFT_OUT, False)}
+_IN_OLDER_ROWS = {"precision": "float32", **dict.fromkeys(EXCLUDED, False)}
 """What a null of these columns means."""
 
 _TYPES = {pa.string(): "str", pa.float64(): "float64", pa.float32(): "float32"} | {
@@ -114,7 +114,9 @@ class Frames:
     storage: Path
     nested: pa.Table = field(repr=False)
     file: str = ""
-    """The sweep's file, where it was loaded by that: what runs it."""
+    """The sweep's file, if it was loaded by that; commands name it."""
+    experiment: str | None = None
+    """The experiment that these are the part of; None for the whole sweep."""
 
     @property
     def planned(self) -> int:
@@ -144,12 +146,17 @@ class Frames:
         """Return the command that runs a sweep with this profile into this results folder."""
         return run_command(str(sweep), self.profile, self.storage)
 
+    @property
+    def remedy(self) -> str:
+        """Return the command that runs what is missing, or the experiment if nothing planned is."""
+        return self.command if self.missing else self.command_for(self.experiment or self.sweep)
+
     def part(self, experiment: str) -> Frames:
-        """One experiment of a sweep that includes several; all of a sweep that is a single one."""
-        if self.sweep is None or self.points["experiment"].nunique() < 2:
-            return self
-        chosen = [frame[frame["experiment"] == experiment] for frame in (self.fits, self.points)]
-        return replace(self, fits=chosen[0], points=chosen[1])
+        """Return one experiment of a sweep that includes several; all of a sweep that is a single one."""
+        if self.points["experiment"].nunique() < 2:
+            return replace(self, experiment=experiment)
+        fits, points = (frame[frame["experiment"] == experiment] for frame in (self.fits, self.points))
+        return replace(self, fits=fits, points=points, experiment=experiment)
 
     def only(self, fits: pd.DataFrame) -> Frames:
         """The same with some of the rows of `fits`, and their curves and layers."""

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from analysis import plots
-from analysis.exhibits import EXHIBITS, Absent, Exhibit
-from analysis.exhibits.exhibit import plural, values
+from analysis import style
+from analysis.exhibits import EXHIBITS, Exhibit, MissingExhibit
 from analysis.frames import FAULTS, Frames
 from analysis.stats import FAILS, FALSE_DISCOVERIES, HOLDS, UNKNOWN, Claim, Verdict, adjusted
+from analysis.text import OUTPUTS, distinct_values, plural
 from lip.errors import InputError
 from lip.ledger.filesystem import write_whole
 from lip.ledger.ledger import Ledger
@@ -36,7 +36,7 @@ class Section:
     """An exhibit as the page shows it."""
 
     name: str
-    exhibit: Exhibit | Absent
+    exhibit: Exhibit | MissingExhibit
     picture: str = ""
     """As a data address: inside an image nothing in a drawing can run, and its ids meet no others."""
     latex: str = ""
@@ -52,7 +52,7 @@ class Section:
         for verdict in self.verdicts:
             rows.setdefault(verdict.claim, {})[verdict.output] = verdict
         return [
-            (claim, {output: row.get(output) for output in (plots.OUTPUTS if row.keys() & plots.OUTPUTS else row)})
+            (claim, {output: row.get(output) for output in (OUTPUTS if row.keys() & OUTPUTS else row)})
             for claim, row in rows.items()
         ]
 
@@ -69,17 +69,17 @@ def sections(frames: Frames, folder: Path) -> Iterator[Section]:
     """Make the exhibits one by one, writing <name>.svg, .png, .csv and .tex of each into the folder."""
     for name, make in EXHIBITS.items():
         exhibit = make(frames)
-        if isinstance(exhibit, Absent):
+        if isinstance(exhibit, MissingExhibit):
             yield Section(name, exhibit)
             continue
-        drawing = plots.svg(exhibit.figure)
+        drawing = style.svg(exhibit.figure)
         write(folder / f"{name}.svg", drawing)
-        write(folder / f"{name}.png", plots.png(exhibit.figure))
+        write(folder / f"{name}.png", style.png(exhibit.figure))
         write(folder / f"{name}.csv", exhibit.frame.to_csv(index=False).encode())
         table = latex(main_table(exhibit))
         write(folder / f"{name}.tex", table.encode())
-        if plots.has_pictures(exhibit.figure):
-            picture = base64.b64encode(plots.jpeg(exhibit.figure)).decode()
+        if style.has_pictures(exhibit.figure):
+            picture = base64.b64encode(style.jpeg(exhibit.figure)).decode()
             yield Section(name, exhibit, f"data:image/jpeg;base64,{picture}", table)
         else:
             lean = " ".join(drawing.decode().split())
@@ -181,9 +181,9 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame, tables: dict[
     return environment.get_template("report.html").render(
         frames=frames,
         sections=parts,
-        outputs=plots.OUTPUTS,
+        outputs=OUTPUTS,
         marks=MARKS,
-        counts={output: _counts(verdicts, output) for output in dict.fromkeys([*plots.OUTPUTS, *_others(verdicts)])},
+        counts={output: _counts(verdicts, output) for output in dict.fromkeys([*OUTPUTS, *_others(verdicts)])},
         confirmed=sum(verdict.confirmed for verdict in verdicts),
         holding=sum(verdict.verdict == HOLDS for verdict in verdicts),
         share=f"{100 * FALSE_DISCOVERIES:g} %",
@@ -236,7 +236,7 @@ def provenance(frames: Frames) -> dict[str, str]:
         "code": "code of lip",
     }
     for column, label in columns.items():
-        facts[label] = values(fits[column])
+        facts[label] = distinct_values(fits[column])
     return {label: fact for label, fact in facts.items() if fact}
 
 
@@ -257,7 +257,7 @@ def tally(verdicts: list[Verdict]) -> str:
 
 def main_table(exhibit: Exhibit) -> pd.DataFrame:
     """The table to print: the paper's numbers beside ours where there are some, else all of ours."""
-    return exhibit.frame if exhibit.reference is None else exhibit.reference
+    return exhibit.frame if exhibit.paper_table is None else exhibit.paper_table
 
 
 def latex(table: pd.DataFrame) -> str:
@@ -279,7 +279,7 @@ def _counts(verdicts: list[Verdict], output: str) -> dict[str, int]:
 
 
 def _others(verdicts: list[Verdict]) -> list[str]:
-    return [verdict.output for verdict in verdicts if verdict.output not in plots.OUTPUTS]
+    return [verdict.output for verdict in verdicts if verdict.output not in OUTPUTS]
 
 
 def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:

@@ -8,13 +8,15 @@ and so is the test of the hypothesis that the effect lies on the wrong side of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, nan, sqrt
 
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, t
+
+from analysis.text import OUTPUTS, plural
 
 MATCHING_TOLERANCE_DB = 0.1
 """A ticket matches when its seed mean is at most this much below the dense prior's. The paper names no tolerance."""
@@ -60,11 +62,11 @@ NO_GAIN = Region(high=MATCHING_TOLERANCE_DB)
 HARM = Region(high=-MATCHING_TOLERANCE_DB, open=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """A statement that can be tested, and the threshold it is held to, both written down before anything was run."""
 
-    exhibit: str
+    id: str
     statement: str
     paper: str
     """What the paper says, and where."""
@@ -74,7 +76,21 @@ class Claim:
     """Where the mean over seeds lies if the claim holds."""
     unit: str = "dB"
     rounds: Sequence[int] = ()
-    """The rounds that it speaks of; it is not judged before the first and the last of them are measured."""
+    """Rounds that it speaks of; empty for all. It is judged only if the first and the last of them are measured."""
+    value: str = ""
+    """Column of an exhibit's effects that holds the statistic."""
+    rows: Callable[[pd.DataFrame], pd.Series] | None = None
+    """Marks the rows of these effects that it speaks of; None for all."""
+    cells: Sequence[str] = ("round", "image")
+    """Columns whose combinations are averaged within a seed."""
+    outputs: Sequence[str] = tuple(OUTPUTS)
+    """Reported outputs that it is judged by, or what else was measured: masks, loss."""
+    worst_round: bool = False
+    """Whether the worst round is judged, since the claim speaks of every round; else the mean."""
+    note: Callable[[pd.DataFrame], str] | None = None
+    """Says what its rows are, for the note of its verdicts; None for their range of sparsities."""
+    unless: Callable[[pd.DataFrame], str] | None = None
+    """Says why its rows cannot be judged, if another reason than missing fits; empty for none."""
 
     @property
     def threshold(self) -> str:
@@ -146,13 +162,13 @@ def judge(claim: Claim, output: str, effects: pd.DataFrame, note: str = "") -> V
     if n < MIN_SEEDS:
         verdict = UNKNOWN
         if n:
-            notes.append(f"{n} seed{'s' * (n != 1)}, {MIN_SEEDS} are needed")
+            notes.append(f"{plural(n, 'seed')}, {MIN_SEEDS} are needed")
     else:
         verdict = HOLDS if effect in claim.region else FAILS
         if claim.region.is_crossed_by(low, high):
             notes.append("interval crosses the threshold")
     if left_out and n:
-        notes.append(f"{left_out} incomplete seed{'s' * (left_out > 1)} left out")
+        notes.append(f"{plural(left_out, 'incomplete seed')} left out")
     deviation = float(seeds.std()) if n > 1 else nan
     d = effect / deviation if deviation > 0 else nan
     return Verdict(claim, output, effect, low, high, d, p_value(seeds, claim.region), n, verdict, "; ".join(notes))
