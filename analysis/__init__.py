@@ -3,9 +3,9 @@
     frames = analysis.load("results", "existence")     frames.fits, frames.curves, frames.layers: tidy data frames
     exhibit = analysis.exhibits.existence(frames)      exhibit.frame, exhibit.figure, exhibit.verdict
 
-or `python -m analysis report existence` for all exhibits on one page. `analysis.COLUMNS` says what every column holds,
-`analysis.CLAIMS` what is claimed. Needs neither torch nor ray, and importing it
-loads nothing heavy: pandas and seaborn come with the first name that is used.
+or `python -m analysis report existence` for all exhibits on one page. `analysis.COLUMNS` documents every column,
+`analysis.CLAIMS` lists the claims. Needs neither torch nor ray. Importing it loads nothing heavy: pandas and seaborn
+are loaded with the first name that is used.
 """
 
 from __future__ import annotations

@@ -14,13 +14,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 @app.callback()
 def about() -> None:
-    """From the ledger to tables, figures and verdicts."""
+    """Turn the ledger into tables, figures and verdicts."""
 
 
 @app.command()
 def report(
     spec: Annotated[str, typer.Argument(help="A sweep: its name or its file.")],
-    profile: Annotated[str | None, typer.Option(help="The profile it was run with, if there are several.")] = None,
+    profile: Annotated[str | None, typer.Option(help="The profile; needed if the sweep was run with several.")] = None,
     storage: Annotated[
         Path | None, typer.Option(help="The results folder.", envvar="LIP_STORAGE", show_default="results")
     ] = None,
@@ -28,7 +28,7 @@ def report(
         Path | None, typer.Option(help="Where to write.", show_default="STORAGE/reports/SPEC.PROFILE")
     ] = None,
 ) -> None:
-    """Write all exhibits of a sweep, with a verdict on each of the paper's claims, to one page: index.html."""
+    """Write all exhibits of a sweep and verdicts on the paper's claims to one page: index.html."""
     from rich.console import Console
     from rich.text import Text
 
@@ -41,11 +41,11 @@ def report(
         folder = out or default_folder(frames)
         console.print(Text(frames.progress))
         parts = []
-        status.update("making the exhibits")
+        status.update("making exhibits")
         for part in sections(frames, folder):
             parts.append(part)
             if isinstance(part.exhibit, MissingExhibit):
-                line = f"absent: {part.exhibit.reason}; {part.exhibit.remedy}"
+                line = f"missing: {part.exhibit.reason}; {part.exhibit.remedy}"
             else:
                 line = tally(part.verdicts)
             console.print(Text.assemble((f"{part.name:<17}", "bold"), f" {line}"), soft_wrap=True)

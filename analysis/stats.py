@@ -1,4 +1,4 @@
-"""Verdicts: does the mean effect lie where the claim says, and how sure is that?
+"""Claims, and verdicts on them: is the mean effect where the claim says, and how certain is that?
 
 Everything is paired: a difference is between two fits of one image, seed, round and reported output, which share
 theta_0, the code and the noise. Differences are averaged over images and rounds within a seed first, so that seeds are
@@ -31,7 +31,7 @@ HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not enough data"
 
 @dataclass(frozen=True)
 class Region:
-    """The values of a mean effect if a claim holds; the limits belong to it unless it is `open`."""
+    """The values of a mean effect for which a claim holds; it includes its limits unless it is `open`."""
 
     low: float = -inf
     high: float = inf
@@ -64,7 +64,7 @@ HARM = Region(high=-MATCHING_TOLERANCE_DB, open=True)
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A statement that can be tested, and the threshold it is held to, both written down before anything was run."""
+    """A statement that can be tested, and its threshold, both written down before anything was run."""
 
     id: str
     statement: str
@@ -127,7 +127,7 @@ class Verdict:
 
     @property
     def measured(self) -> str:
-        """The effect with its interval and n."""
+        """Print the effect with its interval and n."""
         if self.n == 0:
             return "no data"
         interval = f" [{self.low:+.2f}, {self.high:+.2f}]" if self.n > 1 else ""
@@ -135,7 +135,7 @@ class Verdict:
 
     @property
     def tested(self) -> str:
-        """The effect size and the test, as in `d = 1.3, q = 0.02`; empty without."""
+        """Print the effect size and the test, as in `d = 1.3, q = 0.02`; empty without a test."""
         if not isfinite(self.p):
             return ""
         size = f"d = {self.d:.1f}, " if isfinite(self.d) else ""
@@ -144,12 +144,12 @@ class Verdict:
 
     @property
     def confirmed(self) -> bool:
-        """Tell whether it holds and the test, with false discoveries controlled, says so too."""
+        """Tell whether it holds and the test confirms it, with false discoveries controlled."""
         return self.verdict == HOLDS and self.q <= FALSE_DISCOVERIES
 
 
 def judge(claim: Claim, output: str, effects: pd.DataFrame, note: str = "") -> Verdict:
-    """Judge by effects with a row per seed and a column per thing averaged over (image, round).
+    """Judge a claim by effects with a row per seed and a column per image and round.
 
     A seed that lacks a column would change what is averaged, so it is left out and the note says so.
     """
@@ -175,7 +175,7 @@ def judge(claim: Claim, output: str, effects: pd.DataFrame, note: str = "") -> V
 
 
 def interval(values: pd.Series) -> tuple[float, float, float]:
-    """Mean and 95 % t-interval of independent values; nan where there are too few."""
+    """Return mean and 95 % t-interval of independent values; nan for too few."""
     n = len(values)
     mean = float(values.mean()) if n else nan
     if n < 2:
@@ -185,7 +185,7 @@ def interval(values: pd.Series) -> tuple[float, float, float]:
 
 
 def p_value(values: pd.Series, region: Region) -> float:
-    """Return the probability of values as far inside a region if their mean lay outside; nan with fewer than two."""
+    """Return p of the one-sided t-test of the mean lying outside a region; nan with fewer than two values."""
     n = len(values)
     if n < 2:
         return nan
@@ -197,7 +197,7 @@ def p_value(values: pd.Series, region: Region) -> float:
 
 
 def adjusted(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """The verdicts with `q`: p adjusted over all of them together (Benjamini and Hochberg), where there is a p."""
+    """Add `q` to the verdicts that have a p: p adjusted over all of them (Benjamini and Hochberg)."""
     verdicts = list(verdicts)
     p = np.array([verdict.p for verdict in verdicts])
     q = np.full(len(p), nan)

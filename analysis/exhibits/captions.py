@@ -71,9 +71,7 @@ def paper_only_note(paper_table: pd.DataFrame) -> str:
     ours = [name for name in paper_table.columns if "ours" in str(name)]
     if paper_table[ours].notna().any(axis=None):
         return ""
-    return (
-        "None of these images is in the paper, so no number of ours is beside its numbers; the profile paper has them."
-    )
+    return "None of these images is in the paper, so its numbers stand alone; the profile paper has its images."
 
 
 def versus_paper(rows: list[dict[str, object]], paper: str = "paper (dB)", ours: str = "ours (dB)") -> pd.DataFrame:

@@ -49,7 +49,7 @@ def _own_tickets(rows: pd.DataFrame) -> pd.Series:
 
 
 def _make(frames: Frames) -> Contents:
-    """Accuracy on data sets and PSNR on images over sparsity: own tickets, random ones, and those of the other task."""
+    """Show accuracy and PSNR over sparsity, of own, random and the other task's tickets."""
     fits = frames.fits[_shown(frames.fits)]
     fits = fits[fits["image"].isin(fits.loc[_transferred(fits), "image"])]
     scores = _scores(fits)
@@ -67,7 +67,7 @@ def _make(frames: Frames) -> Contents:
 
 
 def _make_layers(frames: Frames) -> Contents:
-    """Sparsity of every layer in the classifier's own tickets."""
+    """Show the sparsity of every layer in the classifier's own tickets."""
     fits = frames.fits[_own_tickets(frames.fits)]
     fits = fits[fits["round"].isin(nearest_rounds(fits["round"], paper.LAYER_ROUNDS))]
     layers = plain_layers(frames.only(fits))

@@ -22,7 +22,7 @@ def _photographs(rows: pd.DataFrame) -> pd.Series:
 
 
 def _make(frames: Frames) -> Contents:
-    """All photographs before degradation; those whose file is gone are named."""
+    """Show all photographs before degradation, and name those whose file is gone."""
     columns = ["image", "image_width", "image_height", "pixels"]
     photographs = frames.fits.loc[_photographs(frames.fits), columns]
     table = photographs.drop_duplicates().sort_values(columns, ignore_index=True)

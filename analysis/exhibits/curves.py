@@ -20,7 +20,7 @@ def _needed(rows: pd.DataFrame) -> pd.Series:
 
 
 def _make(frames: Frames) -> Contents:
-    """PSNR and SSIM of the averaged output over steps, at the measured sparsities nearest to 89 and 95 %."""
+    """Show PSNR and SSIM over steps, at the measured sparsities nearest to 89 and 95 %."""
     fits = frames.fits[native(frames.fits) & from_theta_0(frames.fits)]
     fits = fits[fits["image"] == fits["image"].min()]
     rounds = nearest_rounds(fits.loc[pruned(fits), "round"], paper.CURVE_ROUNDS)

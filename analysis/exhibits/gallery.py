@@ -18,7 +18,7 @@ SHOWN = ("peak", "last")
 
 
 def _make(frames: Frames) -> Contents:
-    """Restored images of one seed by task and sparsity, at the oracle peak as in the paper and at the last step."""
+    """Show restored images of one seed, at the oracle peak and at the last step."""
     fits = frames.fits[restoring_imp(frames.fits) & (frames.fits["prior"] != "decoder")]
     fits = fits[fits["seed"] == fits["seed"].min()].drop_duplicates("fit")
     fits = fits.assign(panel=task_and_image(fits), label=fits.apply(sparsity_label, axis="columns"))

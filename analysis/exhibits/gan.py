@@ -37,7 +37,7 @@ def tickets(rows: pd.DataFrame) -> pd.Series:
 
 
 def _make(frames: Frames) -> Contents:
-    """Mean squared error over sparsity of faces recovered with IMP tickets and with randomly pruned generators."""
+    """Show mean squared error over sparsity, of IMP tickets and of randomly pruned generators."""
     fits = frames.fits[shown(frames.fits)]
     errors = _errors(fits)
     return Contents(

@@ -30,7 +30,7 @@ def _shown(rows: pd.DataFrame) -> pd.Series:
 
 
 def _make(frames: Frames) -> Contents:
-    """Training loss over steps for four targets, of dense and sparse priors at one sparsity."""
+    """Show training loss over steps for four targets, dense and at one sparsity."""
     fits = frames.fits[_shown(frames.fits)]
     fits = fits.assign(pruner=fits["pruner"].where(fits["round"] > 0, "dense")).drop_duplicates(["fit", "pruner"])
     level = fits.loc[fits["round"] > 0, "round"].max()

@@ -24,7 +24,7 @@ def _shown(rows: pd.DataFrame) -> pd.Series:
 
 
 def _make(frames: Frames) -> Contents:
-    """Sparsity of every layer at the measured rounds nearest to the paper's, for every pruner in the sweep."""
+    """Show the sparsity of every layer at the measured rounds nearest to the paper's."""
     fits = frames.fits[_shown(frames.fits)]
     fits = fits[fits["round"].isin(nearest_rounds(fits["round"], paper.LAYER_ROUNDS))]
     layers = plain_layers(frames.only(fits))

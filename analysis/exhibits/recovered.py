@@ -12,7 +12,7 @@ from analysis.text import PRUNER_LABELS
 
 
 def _make(frames: Frames) -> Contents:
-    """The last output of one seed for one face, by task, pruner and sparsity."""
+    """Show the last output for one face and seed, by task, pruner and sparsity."""
     fits = frames.fits[shown(frames.fits)]
     fits = fits[fits["round"].isin([0, *paper.GAN_ROUNDS]) & (fits["image"] == fits["image"].min())]
     fits = fits[fits["seed"] == fits["seed"].min()]

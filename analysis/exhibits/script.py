@@ -29,7 +29,7 @@ def _shown(rows: pd.DataFrame) -> pd.Series:
 
 
 def _make(frames: Frames) -> Contents:
-    """Layer ratios of IMP's masks per layer and as the released script sums them, for correct and released masks."""
+    """Show layer ratios per layer and as the released script sums them."""
     fits = frames.fits[_shown(frames.fits)]
     fits = fits[fits["round"].isin(nearest_rounds(fits["round"], paper.LAYER_ROUNDS))]
     layers = plain_layers(frames.only(fits)).sort_values(["row", "layer"], ignore_index=True)

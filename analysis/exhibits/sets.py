@@ -32,12 +32,8 @@ def _means(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pairs(scores: pd.DataFrame) -> pd.DataFrame:
-    return pd.concat(
-        [
-            scores[is_dense(scores)].assign(net="dense", minus_dense=float("nan")),
-            scores[_tickets(scores)].assign(net="ticket"),
-        ]
-    )
+    dense = scores[is_dense(scores)].assign(net="dense", minus_dense=float("nan"))
+    return pd.concat([dense, scores[_tickets(scores)].assign(net="ticket")])
 
 
 def _table(scores: pd.DataFrame) -> pd.DataFrame:

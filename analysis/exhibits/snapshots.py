@@ -17,7 +17,7 @@ def _shown(rows: pd.DataFrame) -> pd.Series:
 
 
 def _make(frames: Frames) -> Contents:
-    """Averaged outputs of one seed at a few steps, of the dense prior and of the sparsest ticket that is stored."""
+    """Show outputs of one seed over steps, of the dense prior and of the sparsest stored ticket."""
     fits = frames.fits[_shown(frames.fits)]
     fits = fits[fits["seed"] == fits["seed"].min()].drop_duplicates("fit")
     stored = restored_images(frames, fits)

@@ -24,7 +24,7 @@ Spectra = Mapping[tuple[str, int, int, str], np.ndarray]
 
 
 def _make(frames: Frames) -> Contents:
-    """Spectra of averaged outputs by pruner and sparsity, and how they differ from those of IMP tickets."""
+    """Show spectra by pruner and sparsity, and how they differ from IMP's."""
     shown = native(frames.fits) & from_theta_0(frames.fits) & frames.fits["pruner"].isin(["imp", "random", "snip"])
     fits = frames.fits[shown]
     fits = fits[fits["image"] == fits["image"].min()]

@@ -35,7 +35,7 @@ def stop_round(losses: pd.Series, patience: int = PATIENCE, pick: Literal["befor
 
 
 def _make(frames: Frames) -> Contents:
-    """Training loss and PSNR over the rounds of IMP, and the tickets that the reference-free stop rule picks."""
+    """Show training loss and PSNR over rounds, and the tickets that the rule picks."""
     fits = frames.fits[restoring_imp(frames.fits)]
     scores = scores_of(fits, "loss", "factor")
     scores["panel"] = task_and_image(scores)

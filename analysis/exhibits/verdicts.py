@@ -45,7 +45,8 @@ def _worst_round(frames: Frames, claim: Claim, output: str, rows: pd.DataFrame) 
     if complete.empty:
         return judge(claim, output, effects, _joined(why_missing(frames, claim, rows), *faults))
     by_round = complete.T.groupby("round").mean()
-    worst = int(by_round.mean(axis="columns").idxmin())
+    means = by_round.mean(axis="columns")
+    worst = int(means.index[int(means.argmin())])
     at_worst = complete.loc[:, complete.columns.get_level_values("round") == worst].reindex(effects.index)
     verdict = judge(claim, output, at_worst, _joined(*faults))
     notes = [f"worst at {percent(worst):.4g} %"]
