@@ -1,4 +1,4 @@
-"""Share small things between the three command lines."""
+"""Helpers of the three command lines."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lip.errors import InputError
 if TYPE_CHECKING:
     from typer import Typer
 
-
-OUTPUTS = {"last": "last", "stop": "early stop", "peak": "oracle peak"}
-OUTCOME = [
-    *(f"psnr_{output}_ema" for output in OUTPUTS),
+ROW_COLUMNS = [
+    "psnr_peak_ema",
+    "psnr_last_ema",
+    "psnr_stop_ema",
     "step_stop_ema",
     "loss",
     "accuracy_last",
@@ -24,11 +24,11 @@ OUTCOME = [
     "stalled",
     "diverged",
 ]
-"""The columns of a row that `outcome` reads."""
+"""The columns of a row that `format_row` reads."""
 
 
 def pair(text: str) -> tuple[str, Any]:
-    """`key=value` as a key and the plain value that YAML reads there. Raises InputError."""
+    """Parse `key=value`, the value as YAML. Raises InputError."""
     import yaml
 
     key, equals, value = text.partition("=")
@@ -37,26 +37,28 @@ def pair(text: str) -> tuple[str, Any]:
             raise ValueError("there is no =")
         return key, yaml.safe_load(value)
     except (ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{text!r} is not understood; give it as key=value, for example task=inpaint") from error
+        raise InputError(f"{text!r} is not key=value; give it as key=value, for example task=inpaint") from error
 
 
-def outcome(row: Mapping[str, Any]) -> str:
-    """Describe how a fit came out, as rich markup; `row` has the columns OUTCOME."""
+def format_row(row: Mapping[str, Any]) -> str:
+    """Format the result of a fit as rich markup; `row` has the columns ROW_COLUMNS."""
+    from lip.ledger.schema import OUTPUTS
+
     if row["accuracy_last"] is not None:
-        said = f"accuracy: last {row['accuracy_last']:.1%}  oracle peak {row['accuracy_peak']:.1%}"
+        text = f"accuracy: last {row['accuracy_last']:.1%}  oracle peak {row['accuracy_peak']:.1%}"
     elif row["step_stop_ema"] is None:
-        said = f"the critic's distance: {row['loss']:.2f}"
+        text = f"the critic's distance: {row['loss']:.2f}"
     elif row["psnr_last_ema"] is None:
-        said = f"no reference; early stop at step {row['step_stop_ema']}"
+        text = f"no clean image; ES-WMV stop at step {row['step_stop_ema']}"
     else:
-        said = "PSNR of the averaged output: " + "  ".join(
-            f"{name} {row[f'psnr_{output}_ema']:5.2f}" for output, name in OUTPUTS.items()
+        text = "PSNR of the averaged output: " + "  ".join(
+            f"{label} {row[f'psnr_{output}_ema']:5.2f}" for output, label in OUTPUTS.items()
         )
-        said += " dB"
+        text += " dB"
     if row["empty_layers"]:
-        said += f"  [yellow]empty layers: {row['empty_layers']}[/]"
+        text += f"  [yellow]empty layers: {row['empty_layers']}[/]"
     failed = [name for name in ("collapsed", "stalled", "diverged") if row[name]]
-    return said + "".join(f"  [red]{name}[/]" for name in failed)
+    return text + "".join(f"  [red]{name}[/]" for name in failed)
 
 
 def main(app: Typer) -> None:

@@ -92,7 +92,7 @@ def _join(net: Network) -> None:
         stages = [child for child in sequence.named_children() if not isinstance(child[1], nn.Identity)]
         if stages and all(isinstance(module, Stage) for _, module in stages):
             setattr(parent, name, Chain(OrderedDict(stages)))
-    for path in net.paths():
+    for path in net.fusable_sequences():
         for first, then in pairwise(path):
             if isinstance(first, Stage | Chain) and isinstance(then, Stage | Chain):
                 join(first, then)

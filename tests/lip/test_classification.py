@@ -19,14 +19,14 @@ from lip.specs.fit import Fit
 from lip.specs.picture import DataSet
 from lip.specs.request import parse_trajectory
 from lip.specs.schedule import Sgd
-from lip.specs.trajectory import Origin, Trajectory
+from lip.specs.trajectory import MaskSource, Trajectory
 from lip.tasks.classify import Classify
 from lip.tasks.denoise import Denoise
 from lip.training.classify import Classification
 from lip.training.run import build_mask, run_fit
 
 SMALL = Hourglass(width=8, scales=2)
-CIFAR = DataSet(name="c", pixels="0" * 16, height=50, width=50, channels=3, classes=10, train=50_000, test=10_000)
+CIFAR = DataSet(name="c", content_hash="0" * 16, height=50, width=50, channels=3, classes=10, train=50_000, test=10_000)
 
 
 def made(size: int = 8, channels: int = 1, classes: int = 3, each: int = 10) -> Data:
@@ -42,22 +42,22 @@ def made(size: int = 8, channels: int = 1, classes: int = 3, each: int = 10) -> 
 
 
 ROWS = made()
-IMAGES = {ROWS.reference.pixels: ROWS.records}
+IMAGES = {ROWS.spec.content_hash: ROWS.records}
 SCHEDULE = Sgd(epochs=3, batch=8)
 
 
 def fit(task: Classify | None = None, data: Data = ROWS, prior: Hourglass = SMALL, **changes: Any) -> Fit:
     schedule = SCHEDULE.replace(**{key: changes.pop(key) for key in Sgd.model_fields.keys() & changes.keys()})
-    return Fit(picture=data.reference, task=task or Classify(), schedule=schedule, prior=prior, **changes)
+    return Fit(picture=data.spec, task=task or Classify(), schedule=schedule, prior=prior, **changes)
 
 
 def trajectory(**changes: Any) -> Trajectory:
-    fields = {"picture": ROWS.reference, "task": Classify(), "schedule": SCHEDULE, "prior": SMALL, "pruner": "imp"}
+    fields = {"picture": ROWS.spec, "task": Classify(), "schedule": SCHEDULE, "prior": SMALL, "pruner": "imp"}
     return Trajectory(**{**fields, "rounds": 2, **changes})
 
 
 def model(which: Fit | None = None, data: Data = ROWS) -> Classification:
-    return Classification(which or fit(data=data), {data.reference.pixels: data.records})
+    return Classification(which or fit(data=data), {data.spec.content_hash: data.records})
 
 
 def dense(of: Classification) -> Mask:
@@ -117,12 +117,12 @@ def test_it_learns_and_says_how_well() -> None:
     assert trained.loss == columns["curve_loss"][-1] < columns["curve_loss"][0]
     assert seen == list(enumerate(columns["curve_accuracy"], 1))
     assert not trained.collapsed
-    assert whole.fit.task.said(0.912) == "91.2% right"
+    assert whole.fit.task.format_score(0.912) == "91.2% right"
 
 
 def test_a_net_that_passes_nothing_on_has_collapsed() -> None:
     dead = model()
-    trained = dead.train(Mask(dead.layers, np.zeros(dead.prunable_count, np.bool_)))
+    trained = dead.train(Mask(dead.layers, np.zeros(dead.n_prunable, np.bool_)))
     assert trained.collapsed
     assert trained.columns()["accuracy_peak"] == pytest.approx(1 / 3)
 
@@ -130,7 +130,7 @@ def test_a_net_that_passes_nothing_on_has_collapsed() -> None:
 def test_the_same_fit_has_the_same_result_bit_for_bit() -> None:
     one, two = (model().train(dense(model())) for _ in range(2))
     assert one.losses == two.losses
-    assert np.array_equal(one.prunable, two.prunable)
+    assert np.array_equal(one.is_prunable, two.is_prunable)
     assert one.backend == model().train(dense(model()), backend="numba").backend == "dense"
     assert model(fit(seed=1)).train(dense(model())).losses != one.losses
 
@@ -145,10 +145,10 @@ def test_the_learning_rate_falls_where_the_released_code_lets_it() -> None:
 def test_a_beginning_is_the_same_run_cut_short() -> None:
     whole = fit(epochs=8)
     begun = whole.rewound(75)
-    assert (begun.schedule.steps, begun.keeps_weights, begun.id != fit(epochs=6, keeps_weights=True).id) == (6, True, 1)
+    assert (begun.schedule.steps, begun.saves_weights, begun.id != fit(epochs=6, saves_weights=True).id) == (6, True, 1)
     losses = [model(each).train(dense(model())).losses for each in (begun, whole)]
     assert losses[0] == losses[1][:6]
-    assert begun.rewound(50).schedule == Sgd(epochs=3, of=8, batch=8)
+    assert begun.rewound(50).schedule == Sgd(epochs=3, total_epochs=8, batch=8)
 
 
 @pytest.mark.parametrize("head", ["linear", "sigmoid"])
@@ -156,20 +156,20 @@ def test_a_beginning_is_the_same_run_cut_short() -> None:
 def test_counts_are_exact_and_the_pruned_stay_zero_for_every_pruner(pruner: str, head: str, ledger: Ledger) -> None:
     made = trajectory(pruner=pruner, task=Classify(head=head))
     for round, each in enumerate(made.fits):
-        for source in each.sources:
+        for source in each.dependencies:
             run_fit(source, IMAGES, ledger)
         concrete = model(each)
         mask = build_mask(each, concrete, ledger)
-        assert mask.kept == kept_after(concrete.prunable_count, round)
+        assert mask.n_kept == kept_after(concrete.n_prunable, round)
         trained = concrete.train(mask)
-        assert (trained.prunable[~mask.bits] == 0).all()
-        assert (trained.prunable[mask.bits] != 0).any()
+        assert (trained.final_weights[~mask.bits] == 0).all()
+        assert (trained.final_weights[mask.bits] != 0).any()
 
 
 def test_a_mask_may_cover_the_head_and_all_other_parameters_too() -> None:
     whole = model(fit(covers="all"))
     names = [layer.name for layer in whole.layers]
-    assert whole.prunable.all()
+    assert whole.is_prunable.all()
     assert len(set(names)) == len(names)
     assert {"head.weight", "s0 skip", "out"} - set(names) == {"out"}
 
@@ -193,25 +193,25 @@ def test_tickets_go_both_ways_and_leave_whole_what_the_other_net_does_not_have(t
     restoring = tiny.trajectory(prior=SMALL)
     classifying = trajectory()
     here, there = (
-        Origin(pictures=(one.picture,), task=one.task, schedule=one.schedule) for one in (classifying, restoring)
+        MaskSource(pictures=(one.picture,), task=one.task, schedule=one.schedule) for one in (classifying, restoring)
     )
-    for target, origin, source, whole in (
+    for target, mask_source, source, whole in (
         (restoring, here, classifying, ("s0 skip", "s0 stride", "out")),
         (classifying, there, restoring, ("s0 skip", "s0 stride")),
     ):
-        transfer = target.replace(origin=origin)
-        assert transfer.lender == source
+        transfer = target.replace(mask_source=mask_source)
+        assert transfer.source_trajectory == source
         assert transfer.whole_layers == whole
         assert source.whole_layers == ()
         assert transfer.fits[0] == target.fits[0], "the dense fit is shared"
         for each in transfer.fits:
             run_fit(each, images, ledger)
-        ticket = ledger.ticket(source.fits[1])
+        ticket = ledger.next_mask(source.fits[1])
         given = dict(zip((layer.name for layer in ticket.layers), ticket.kept_per_layer, strict=True))
         (row,) = ledger.fits(ids=[transfer.fits[2].id]).to_pylist()
         layers = zip(row["layer_name"], row["layer_size"], row["layer_kept"], strict=True)
         assert all(kept == (size if name in whole else given[name]) for name, size, kept in layers)
-        assert (row["source_image"], row["source_task"]) == (source.picture.name, source.task.kind)
+        assert (row["mask_image"], row["mask_task"]) == (source.picture.name, source.task.kind)
         assert (row["task"], row["image"], row["round"]) == (target.task.kind, target.picture.name, 2)
 
 
@@ -222,15 +222,15 @@ def test_a_mask_of_a_network_with_no_layer_in_common_is_refused(tiny) -> None:
 
 
 def test_a_row_says_what_was_classified(ledger: Ledger) -> None:
-    one = fit(mask=Random(rounds=1), start=fit().rewound(34))
+    one = fit(recipe=Random(target=1), start=fit().rewound(34))
     run_fit(one, IMAGES, ledger)
     (row,) = ledger.fits(ids=[one.id]).to_pylist()
     expected = {
-        **{"image": "rows", "pixels": ROWS.reference.pixels, "classes": 3, "train_images": 24, "test_images": 6},
+        **{"image": "rows", "content_hash": ROWS.spec.content_hash, "classes": 3, "train_images": 24, "test_images": 6},
         **{"image_height": 8, "image_width": 8, "channels": 1},
         **{"task": "classify", "head": "linear", "rewinds": True, "prior": "hourglass", "width": 8},
         **{"steps": 3, "batch": 8, "lr": 0.01, "momentum": 0.9, "decay": 2e-4, "jitter": None, "ema": None},
-        **{"pruner": "random", "round": 1, "start": one.start.id, "start_steps": 1, "backend": "dense"},
+        **{"mask_kind": "random", "round": 1, "start": one.start.id, "start_steps": 1, "backend": "dense"},
         **{"psnr_last": None, "ssim_peak": None, "curve_psnr": None, "stop_found": None, "curve_step": [1, 2, 3]},
     }
     assert {key: row[key] for key in expected} == expected
@@ -242,20 +242,20 @@ def test_as_released_imp_goes_on_from_trained_weights(ledger: Ledger) -> None:
     released = trajectory(task=Classify(rewinds=False))
     first, second, third = released.fits
     assert [each.start for each in released.fits] == [None, first, second]
-    assert [each.mask.source for each in released.fits] == [None, first, second]
-    assert first.yields_ticket
-    assert first.yields_weights
+    assert [each.recipe.source_fit for each in released.fits] == [None, first, second]
+    assert first.has_next_mask
+    assert first.has_weights
     for each in released.fits:
         run_fit(each, IMAGES, ledger)
     assert third in ledger
     seen: list[torch.Tensor] = []
     concrete = model(third)
     concrete.net.register_forward_pre_hook(lambda net, _: seen.append(concrete.theta.detach().clone()))
-    mask = ledger.ticket(second)
+    mask = ledger.next_mask(second)
     concrete.train(mask, ledger.weights(second))
     trained = model(third)
     trained.start_from(ledger.weights(second))
-    kept = concrete.spread(mask)
+    kept = concrete.expand_mask(mask)
     assert torch.equal(seen[0], trained.theta.detach() * kept)
     assert [each.start for each in released.replace(pruner="random").fits] == [None, None, None]
 
@@ -282,23 +282,25 @@ def test_a_sweep_file_asks_for_it_in_a_few_keys() -> None:
     assert (plain.picture.name, plain.task, plain.schedule) == ("faces", Classify(), Sgd(epochs=2))
     to = pointed(**POINT, source_task="denoise", source_image="astronaut", steps=5, size=32)
     assert (to.source_image, to.source_task) == ("astronaut", "denoise")
-    assert to.lender == pointed(**RESTORED)
+    assert to.source_trajectory == pointed(**RESTORED)
     back = pointed(**RESTORED, source_task="classify", source_data="faces", data_size=8, epochs=2)
-    assert (back.source_image, back.source_task, back.lender) == ("faces", "classify", plain)
-    assert pointed(**{**POINT, "sparsities": [0.5], "rounds": None}).fits[1].mask.source.cut.sparsity == 0.5
+    assert (back.source_image, back.source_task, back.source_trajectory) == ("faces", "classify", plain)
+    assert (
+        pointed(**{**POINT, "sparsities": [0.5], "rounds": None}).fits[1].recipe.source_fit.next_target.sparsity == 0.5
+    )
 
 
 def test_compat_names_what_applies_to_it_and_nothing_else() -> None:
-    official = pointed(**POINT, compat="official", seed=3)
-    assert official.compat == Classify.defects
+    official = pointed(**POINT, compat="released", seed=3)
+    assert official.compat == Classify.released_flags
     assert official.task == Classify(head="sigmoid", rewinds=False)
     assert official.theta_seed == 0
-    assert [each.mask.unmasked_first for each in official.fits[1:]] == [True, True]
+    assert [each.recipe.unmasked_first for each in official.fits[1:]] == [True, True]
     assert pointed(**POINT, compat=["head"]).task == Classify(head="sigmoid")
     assert pointed(**POINT, compat=["z", "noise", "backtrack"]) == pointed(**POINT)
-    both = pointed(**POINT, source_task="denoise", source_image="astronaut", steps=5, size=32, compat="official")
+    both = pointed(**POINT, source_task="denoise", source_image="astronaut", steps=5, size=32, compat="released")
     assert both.fits[0].z_seed is both.fits[0].noise_seed is None
-    assert both.lender.task.kind == "reconstruct"  # type: ignore[union-attr]
+    assert both.source_trajectory.task.kind == "reconstruct"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +308,7 @@ def test_compat_names_what_applies_to_it_and_nothing_else() -> None:
     [
         ({"data": None}, "the key 'data' is missing; add it"),
         ({"image": "astronaut"}, "image: classify is fitted to data; remove it"),
-        ({"data": "digit"}, "no data set is called 'digit'; did you mean 'digits'?"),
+        ({"data": "digit"}, "there is no data set 'digit'; did you mean 'digits'?"),
         ({"steps": 5}, "there is no key 'steps'"),
         ({"jitter": 0.1}, "there is no key 'jitter'"),
         ({"of": 5}, "there is no key 'of'"),
@@ -315,15 +317,15 @@ def test_compat_names_what_applies_to_it_and_nothing_else() -> None:
         ({"prior": "decoder", "scales": 2}, "prior: decoder cannot classify; use prior: hourglass"),
         ({"data_size": 4}, "data_size: a net of 2 scales needs at least 5 pixels, not 4"),
         ({"schedule": "sgld"}, "schedule: there is no schedule 'sgld' for classify with hourglass; use paper or lip"),
-        ({"source_task": "denoise"}, "the key 'source_image' is missing; say which image denoise is of"),
+        ({"source_task": "denoise"}, "the key 'source_image' is missing; name the image of denoise"),
         ({"source_task": "denoise", "source_data": "faces"}, "source_data: denoise is fitted to source_image; remove"),
         ({"source_image": "astronaut"}, "source_image: classify is fitted to source_data; remove it"),
-        ({"mask": "text"}, "mask: classify has no use for one"),
-        ({"compat": ["rewind_none"], "rewind": 50}, "rewind: classify goes on from trained weights; use 0"),
+        ({"inpaint_mask": "text"}, "inpaint_mask: classify does not inpaint"),
+        ({"compat": ["rewind_none"], "rewind": 50}, "rewind: classify continues from trained weights; use 0"),
         ({"rewind": 1}, "rewind: 1 % of 2 steps is not a step"),
         (
             {"source_task": "denoise", "source_image": "astronaut", "parameters": [3000], "rounds": None},
-            "parameters: masks of denoise are of another network; use sparsities",
+            "parameters: masks of denoise belong to another network; use sparsities",
         ),
         ({"parameters": [10**6], "rounds": None}, "parameters: no ticket of hourglass has 1,000,000"),
     ],
@@ -338,7 +340,7 @@ def test_what_makes_no_sense_is_refused(change: dict[str, Any], said: str) -> No
     [
         ({"data": "faces"}, "data: denoise is fitted to image; remove it"),
         ({"epochs": 5}, "there is no key 'epochs'"),
-        ({"source_task": "classify"}, "the key 'source_data' is missing; say which data classify is of"),
+        ({"source_task": "classify"}, "the key 'source_data' is missing; name the data of classify"),
         ({"source_data": "faces"}, "source_data: denoise is fitted to source_image; remove it"),
         ({"source_task": "classify", "source_data": "faces", "prior": "decoder"}, "prior: decoder cannot classify"),
     ],
@@ -363,6 +365,6 @@ def test_one_line_on_the_command_line_does_it_too(tmp_path: Path, capsys: pytest
 def test_the_id_of_a_classification_is_the_same_in_every_release() -> None:
     """Never edit these literals, as in test_spec."""
     one = Fit(picture=CIFAR, task=Classify(), schedule=Sgd(), prior=Hourglass())
-    assert one.canonical() == {"picture": CIFAR.pixels, "task": {"kind": "classify"}, "schedule": {}}
+    assert one.canonical() == {"picture": CIFAR.content_hash, "task": {"kind": "classify"}, "schedule": {}}
     assert one.id == "ad7977cdd246f45c"
-    assert one.replace(mask=Imp(trained=one), schedule=Sgd(epochs=20)).id == "6a06759d1c081901"
+    assert one.replace(recipe=Imp(trained=one), schedule=Sgd(epochs=20)).id == "8212e803f6100ef4"

@@ -50,7 +50,7 @@ def test_fit_takes_levels_in_place_of_rounds(lip: Lip, capsys) -> None:
 def test_an_image_without_reference_is_restored_and_never_called_clean(lip: Lip, capsys) -> None:
     assert lip("fit", "cat.png", *TINY, "--set", "task=restore") == 0
     assert {path.name for path in Path("cat").glob("*.png")} == {"degraded.png", "round-00.png"}
-    assert "no reference; early stop at step" in capsys.readouterr().out
+    assert "no clean image; ES-WMV stop at step" in capsys.readouterr().out
     (row,) = Ledger("cat").fits().to_pylist()
     silent = {name for name, value in row.items() if value is None}
     assert {"psnr_peak", "psnr_last_ema", "ssim_stop", "psnr_emv", "step_peak", "curve_psnr_ema"} <= silent
@@ -91,7 +91,7 @@ def test_again_nothing_is_trained_and_more_rounds_train_only_those(lip: Lip, mon
     train = fitting.train
 
     def counted(model, *rest):
-        trained.append(model.fit.mask.round)
+        trained.append(model.fit.recipe.round)
         return train(model, *rest)
 
     monkeypatch.setattr(fitting, "train", counted)
@@ -121,7 +121,7 @@ def test_the_benchmark_prints_a_row_for_every_round_it_times(
     monkeypatch.setattr(bench, "ROUNDS", (0, 1))
     assert lip("bench", "--width", "4", "--steps", "2", "--turns", "1", "--masks", "2", "--storage", "kept") == 0
     said = capsys.readouterr().out
-    assert all(word in said for word in ("reference", "plain", "ours", "0.0%", "20.0%", "17 rounds"))
+    assert all(word in said for word in ("released", "plain", "ours", "0.0%", "20.0%", "17 rounds"))
     assert Ledger("kept").fits().num_rows == 1
 
 

@@ -26,7 +26,7 @@ from lip.fast.sparse_conv import SparseConv, supports
 from lip.fast.upsample import Upsample2x, doubles
 from lip.fast.upsampled_conv import UpsampledUp
 from lip.masks import Mask
-from lip.networks.encoder_decoder import ReflectConv, Up, doubling
+from lip.networks.encoder_decoder import ReflectConv, Up, upsample2x
 from lip.priors import Hourglass
 from lip.training.restore import Restoration, train
 
@@ -52,7 +52,7 @@ def compare(conv: nn.Conv2d | nn.ConvTranspose2d, kept: Tensor, x: Tensor) -> No
         torch.testing.assert_close(got, expected, **exactly)
 
 
-def drawn(*shape: int) -> Tensor:
+def draw_candidates(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
 
 
@@ -66,11 +66,11 @@ def seeded() -> None:
 def test_a_sparse_convolution_is_the_dense_one_with_zeros(kernel: int, stride: int, density: float) -> None:
     for height, width in ((3, 3), (4, 4), (5, 8), (9, 7), (40, 6)):
         conv = ReflectConv(6, 5, kernel, stride).double()
-        compare(conv, torch.rand(conv.weight.shape) < density, drawn(2, 6, height, width))
+        compare(conv, torch.rand(conv.weight.shape) < density, draw_candidates(2, 6, height, width))
 
 
 def test_every_layer_of_the_hourglass_is_what_the_dense_one_is() -> None:
-    net, code = Hourglass(width=12, scales=3).build(3).double(), drawn(1, 32, 24, 40)
+    net, code = Hourglass(width=12, scales=3).build(3).double(), draw_candidates(1, 32, 24, 40)
     inputs: dict[nn.Conv2d, Tensor] = {}
     convs = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
     for conv in convs:
@@ -88,12 +88,12 @@ def test_what_a_mask_empties_whole_is_no_special_case(emptied: str) -> None:
     kept = torch.rand(conv.weight.shape) < 0.6
     kept[{"outputs": (0, 3), "inputs": (slice(None), 4), "taps": (..., 1, 1), "all but one": (...,)}[emptied]] = False
     kept[1, 2, 0, 2] = True
-    compare(conv, kept, drawn(1, 5, 6, 6))
+    compare(conv, kept, draw_candidates(1, 5, 6, 6))
 
 
 def test_a_convolution_may_do_without_bias_and_without_padding() -> None:
     for conv in (nn.Conv2d(4, 3, 1, bias=False), nn.Conv2d(4, 3, 3)):
-        compare(conv.double(), torch.rand(conv.weight.shape) < 0.5, drawn(1, 4, 5, 7))
+        compare(conv.double(), torch.rand(conv.weight.shape) < 0.5, draw_candidates(1, 4, 5, 7))
 
 
 @pytest.mark.parametrize("density", [0.05, 0.5])
@@ -110,14 +110,14 @@ def test_a_convolution_may_do_without_bias_and_without_padding() -> None:
 )
 def test_a_convolution_may_be_padded_with_zeros_or_transposed(conv: Any, density: float) -> None:
     for height, width in ((4, 4), (5, 8), (9, 7)):
-        compare(conv.double(), torch.rand(conv.weight.shape) < density, drawn(2, 4, height, width))
+        compare(conv.double(), torch.rand(conv.weight.shape) < density, draw_candidates(2, 4, height, width))
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (3, 2), (5, 2), (1, 2)])
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_convolution_of_all_its_weights_is_pytorchs(kernel: int, stride: int, bias: bool) -> None:
     for height, width in ((3, 3), (5, 8), (40, 6)):
-        conv, x = ReflectConv(6, 5, kernel, stride, bias=bias).double(), drawn(2, 6, height, width)
+        conv, x = ReflectConv(6, 5, kernel, stride, bias=bias).double(), draw_candidates(2, 6, height, width)
         slope = torch.randn_like(conv(x))
         parameters = list(conv.parameters())
         expected = sides(conv, x, *parameters, slope=slope)
@@ -127,7 +127,7 @@ def test_a_convolution_of_all_its_weights_is_pytorchs(kernel: int, stride: int, 
 def test_a_chain_is_its_stages_one_after_the_other() -> None:
     conv, norm = DenseConv(ReflectConv(4, 6, 3).double()), LeakyNorm(nn.BatchNorm2d(6).double(), 0.2)
     pruned = SparseConv(nn.Conv2d(6, 3, 1, bias=False).double(), torch.rand(3, 6, 1, 1) < 0.5)
-    chain, x = Chain(conv, norm, Upsample2x(), pruned), drawn(2, 4, 5, 6)
+    chain, x = Chain(conv, norm, Upsample2x(), pruned), draw_candidates(2, 4, 5, 6)
     parameters, slope = list(chain.parameters()), torch.randn(2, 3, 10, 12, dtype=torch.float64)
     one_by_one = nn.Sequential(*chain)
     assert len(parameters) == 5
@@ -199,7 +199,7 @@ def test_a_leaky_norm_is_batch_norm_and_leaky_relu(shape: tuple[int, ...], leak:
     theirs.bias.data.normal_()
     twin = nn.BatchNorm2d(shape[1]).double()
     twin.load_state_dict(theirs.state_dict())
-    ours, x, slope = LeakyNorm(twin, leak), drawn(*shape), torch.randn(shape, dtype=torch.float64)
+    ours, x, slope = LeakyNorm(twin, leak), draw_candidates(*shape), torch.randn(shape, dtype=torch.float64)
     expected = sides(nn.Sequential(theirs, nn.LeakyReLU(leak)), x, theirs.weight, theirs.bias, slope=slope)
     got = sides(ours, x, ours.weight, ours.bias, slope=slope)
     torch.testing.assert_close(got, expected, **exactly)
@@ -209,9 +209,9 @@ def test_a_leaky_norm_is_batch_norm_and_leaky_relu(shape: tuple[int, ...], leak:
 
 @pytest.mark.parametrize("shape", [(1, 2, 2, 2), (2, 3, 5, 4), (1, 1, 3, 8)])
 def test_doubling_is_pytorchs(shape: tuple[int, ...]) -> None:
-    x, slope = drawn(*shape), torch.randn(*shape[:2], 2 * shape[2], 2 * shape[3], dtype=torch.float64)
-    assert doubles(doubling())
-    torch.testing.assert_close(sides(Upsample2x(), x, slope=slope), sides(doubling(), x, slope=slope), **exactly)
+    x, slope = draw_candidates(*shape), torch.randn(*shape[:2], 2 * shape[2], 2 * shape[3], dtype=torch.float64)
+    assert doubles(upsample2x())
+    torch.testing.assert_close(sides(Upsample2x(), x, slope=slope), sides(upsample2x(), x, slope=slope), **exactly)
 
 
 @pytest.mark.parametrize("density", [0.0, 0.3, 1.0])
@@ -227,9 +227,9 @@ def test_a_doubled_map_may_be_convolved_before_it_is_doubled(skip: int, sparse: 
         conv.weight.data *= kept
         doubled = UpsampledUp(copy.deepcopy(up), kept, sparse)
         maps = (
-            [drawn(2, 6, height, width), drawn(2, skip, 2 * height, 2 * width)]
+            [draw_candidates(2, 6, height, width), draw_candidates(2, skip, 2 * height, 2 * width)]
             if skip
-            else [drawn(2, 6, height, width)]
+            else [draw_candidates(2, 6, height, width)]
         )
         given = [maps[0], maps[1] if skip else None]
         y = up(*given)
@@ -269,7 +269,7 @@ def test_other_enlargements_are_left_alone() -> None:
 
 def sparse(model: Restoration, density: float = 0.05) -> Mask:
     rng = np.random.default_rng(0)
-    return Mask(model.layers, rng.random(int(model.prunable.sum())) < density)
+    return Mask(model.layers, rng.random(int(model.is_prunable.sum())) < density)
 
 
 @pytest.fixture
@@ -294,7 +294,7 @@ def test_a_thinned_network_has_the_loss_and_the_gradient_of_the_dense_one(tiny) 
     for loss in losses:
         loss.backward()
     torch.testing.assert_close(thinned.grad, dense.grad[kept.bool()], **exactly)
-    assert torch.equal(thinned.whole(), dense.theta)
+    assert torch.equal(thinned.full_parameters(), dense.theta)
     assert dense.weights().keys() == thinned.weights().keys()
 
 
@@ -305,9 +305,9 @@ def test_pruned_weights_stay_exactly_zero_whatever_moves_the_others(tiny, schedu
     mask = sparse(model)
     trained = train(model, mask, backend="numba")
     assert trained.backend == "numba"
-    assert np.array_equal(trained.prunable != 0, mask.bits)
+    assert np.array_equal(trained.final_weights != 0, mask.bits)
     weights = torch.cat([trained.weights[name].flatten() for name in trained.weights if name.endswith("weight")])
-    assert weights.count_nonzero() == mask.kept + sum(norm.numel() for norm in norms(model))
+    assert weights.count_nonzero() == mask.n_kept + sum(norm.numel() for norm in norms(model))
     assert trained.parameters == 6339
 
 
@@ -321,10 +321,10 @@ def test_langevin_noise_leaves_biases_and_norms_alone_on_either_backend(tiny) ->
     for name in ("dense", "numba"):
         model = tiny.model(steps=1, lr=1e-12, langevin=0.5)
         before, mask = model.theta.detach().clone(), sparse(model)
-        kept = model.spread(mask).bool()
+        kept = model.expand_mask(mask).bool()
         train(model, mask, backend=name)
-        moved = (model.whole() - before * kept).abs() > 1e-6
-        assert torch.equal(moved, kept & model.prunable), name
+        moved = (model.full_parameters() - before * kept).abs() > 1e-6
+        assert torch.equal(moved, kept & model.is_prunable), name
 
 
 @pytest.mark.usefixtures("every_layer")
@@ -350,16 +350,18 @@ def test_two_runs_on_numba_are_equal_bit_for_bit(tiny) -> None:
 
 @pytest.mark.usefixtures("every_layer")
 def test_a_thinned_fit_can_start_from_weights_and_several_codes(tiny) -> None:
-    model = tiny.model(also=(tiny.pictures["other"],), codes="per_image", steps=1, lr=1e-9)
+    model = tiny.model(other_pictures=(tiny.pictures["other"],), codes="per_image", steps=1, lr=1e-9)
     mask, source = sparse(model), tiny.model(seed=1)
     trained = train(model, mask, start=source.weights(), backend="numba")
-    assert trained.prunable == pytest.approx(source.theta.detach()[source.prunable].numpy() * mask.bits, abs=1e-7)
+    assert trained.final_weights == pytest.approx(
+        source.theta.detach()[source.is_prunable].numpy() * mask.bits, abs=1e-7
+    )
 
 
 def test_of_a_dense_mask_only_thin_layers_go_sparse(tiny) -> None:
     model = tiny.model(width=32)
     assert model.accelerate(model.prune(Mask.dense(model.layers))).all()
-    assert model.there.all()
+    assert model.is_stored.all()
     sparse = [module.kept.shape for module in model.net.modules() if isinstance(module, SparseConv)]
     assert {tuple(shape) for shape in sparse} == {(4, 32, 1, 1), (3, 32, 1, 1)}
 
@@ -395,7 +397,7 @@ def test_the_dense_path_computes_bit_for_bit_what_a_plain_loop_does(tiny) -> Non
     model, plain = tiny.model(steps=20, backtrack=None), tiny.model(steps=20, backtrack=None)
     mask = sparse(model)
     trained = train(model, mask, backend="dense")
-    kept, theta, jitter = plain.spread(mask), plain.theta, plain.stream("jitter")
+    kept, theta, jitter = plain.expand_mask(mask), plain.theta, plain.stream("jitter")
     adam = torch.optim.Adam([theta], lr=0.01, fused=True)
     losses = []
     for _ in range(20):
@@ -406,7 +408,7 @@ def test_the_dense_path_computes_bit_for_bit_what_a_plain_loop_does(tiny) -> Non
         adam.step()
         adam.zero_grad(set_to_none=False)
     assert trained.curve.loss == losses
-    assert np.array_equal(trained.prunable, (theta.data * kept)[plain.prunable].numpy())
+    assert np.array_equal(trained.final_weights, (theta.data * kept)[plain.is_prunable].numpy())
 
 
 # A step that can be recorded
@@ -442,7 +444,8 @@ class Replayed:
 
 
 @pytest.mark.parametrize(
-    "schedule", [{}, {"undo": "official"}, {"decay": 0.1, "langevin": 0.05, "backtrack": None}, {"jitter": 0.0}]
+    "schedule",
+    [{}, {"backtrack_rule": "released"}, {"decay": 0.1, "langevin": 0.05, "backtrack": None}, {"jitter": 0.0}],
 )
 def test_a_step_that_is_recorded_keeps_its_state_in_place(tiny, monkeypatch, schedule: dict[str, Any]) -> None:
     steps: list[Replayed] = []
@@ -468,7 +471,7 @@ def test_bfloat16_is_another_fit_that_comes_close(tiny) -> None:
     assert models["bf16"].fit.id != models["float32"].fit.id
     assert fits["bf16"].curve.loss != fits["float32"].curve.loss
     assert fits["bf16"].curve.loss == pytest.approx(fits["float32"].curve.loss, rel=0.05)
-    assert np.array_equal(fits["bf16"].prunable != 0, mask.bits)
+    assert np.array_equal(fits["bf16"].final_weights != 0, mask.bits)
     assert all(weights.dtype != torch.bfloat16 for weights in fits["bf16"].weights.values())
 
 
@@ -500,8 +503,8 @@ def test_adam_moves_the_survivors_of_a_thinned_network_as_it_does_in_the_dense_o
             adam.step()
             model.grad.zero_()
             model.theta.data.mul_(kept)
-        moved[thinned] = model.whole()[model.prunable]  # biases before a norm follow rounding alone
-        assert adam.state[model.theta]["exp_avg"].numel() == model.theta.numel() == int(model.there.sum())
+        moved[thinned] = model.full_parameters()[model.is_prunable]  # biases before a norm follow rounding alone
+        assert adam.state[model.theta]["exp_avg"].numel() == model.theta.numel() == int(model.is_stored.sum())
     torch.testing.assert_close(moved[True], moved[False], rtol=1e-6, atol=1e-8)
 
 
@@ -523,7 +526,7 @@ def test_auto_takes_numba_where_it_works_and_says_why_if_not(monkeypatch: pytest
         choose("nunba", "cpu")
 
 
-def chosen(preparation: str, where: Path | None = None) -> str:
+def choose_best(preparation: str, where: Path | None = None) -> str:
     """The backend and the reason in a fresh process, after some statements."""
     code = f"{preparation}\nfrom lip.fast.backend import choose\nprint(choose('auto', 'cpu'))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
@@ -532,14 +535,14 @@ def chosen(preparation: str, where: Path | None = None) -> str:
 
 
 def test_without_numba_the_dense_path_is_taken() -> None:
-    said = chosen("import sys; sys.modules['numba'] = None")
+    said = choose_best("import sys; sys.modules['numba'] = None")
     assert "name='dense'" in said
     assert "numba is not installed (pip install '.[fast]')" in said
 
 
 def test_without_a_folder_for_compiled_code_the_dense_path_is_taken(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    said = chosen(f"import os; os.environ['NUMBA_CACHE_DIR'] = {str(tmp_path / 'file')!r}")
+    said = choose_best(f"import os; os.environ['NUMBA_CACHE_DIR'] = {str(tmp_path / 'file')!r}")
     assert "name='dense'" in said
     assert f"kernels cannot be kept in {tmp_path / 'file'}/kernels-" in said
     assert "set NUMBA_CACHE_DIR to a folder that can be written" in said
@@ -581,5 +584,5 @@ def test_a_fit_has_one_id_on_every_backend_and_its_row_says_which(tiny, tmp_path
         tiny.run_fit(tiny.fit(), ledger, backend=name)
         (rows[name],) = ledger.fits().to_pylist()
         assert rows[name]["backend"] == name
-    assert rows["dense"]["id"] == rows["numba"]["id"]
+    assert rows["dense"]["fit"] == rows["numba"]["fit"]
     assert rows["dense"].keys() == rows["numba"].keys()

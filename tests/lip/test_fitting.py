@@ -28,7 +28,7 @@ ops = torch.ops.aten
 
 def half(model: Restoration, seed: int = 0) -> Mask:
     """A mask that keeps half of the weights, at random."""
-    scores = np.random.default_rng(seed).random(int(model.prunable.sum()))
+    scores = np.random.default_rng(seed).random(int(model.is_prunable.sum()))
     return Mask.keep_largest(model.layers, scores, len(scores) // 2)
 
 
@@ -179,7 +179,9 @@ class Waits(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("task", [Denoise(), Inpaint(), SuperResolution(factor=2), Reconstruct(target="noisy")])
-@pytest.mark.parametrize("schedule", [{}, {"backtrack": None, "langevin": 0.02, "burn_in": 0.0}, {"undo": "official"}])
+@pytest.mark.parametrize(
+    "schedule", [{}, {"backtrack": None, "langevin": 0.02, "burn_in": 0.0}, {"backtrack_rule": "released"}]
+)
 def test_no_step_waits_for_the_device(tiny, task: Degradation, schedule: dict[str, Any]) -> None:
     model = tiny.model(task=task, steps=30, **schedule)
     with Waits() as waits:
@@ -190,13 +192,13 @@ def test_no_step_waits_for_the_device(tiny, task: Degradation, schedule: dict[st
 def test_pruned_weights_are_zero_at_every_step(tiny) -> None:
     model = tiny.model(steps=20)
     mask = half(model)
-    pruned = model.spread(mask) == 0
+    pruned = model.expand_mask(mask) == 0
     seen: list[Tensor] = []
     trained = train(model, mask, watch=lambda step, psnr: seen.append(model.theta.detach().clone()))
     assert len(seen) == 20
     assert all((theta[pruned] == 0).all() for theta in seen)
-    assert all(theta.count_nonzero() >= mask.kept for theta in seen)
-    assert np.array_equal(trained.prunable != 0, mask.bits)
+    assert all(theta.count_nonzero() >= mask.n_kept for theta in seen)
+    assert np.array_equal(trained.final_weights != 0, mask.bits)
 
 
 def test_pruned_weights_are_zero_already_in_the_first_output(tiny) -> None:
@@ -205,7 +207,7 @@ def test_pruned_weights_are_zero_already_in_the_first_output(tiny) -> None:
     mask = half(model)
     first = train(model, mask).outputs["last"]
     again = tiny.model(steps=1)
-    again.theta.data.mul_(again.spread(mask))
+    again.theta.data.mul_(again.expand_mask(mask))
     assert np.array_equal(again.net(again.jittered(again.stream("jitter"))).detach()[0], first)
 
 
@@ -225,7 +227,9 @@ def test_a_fit_can_start_from_given_weights_less_those_its_mask_prunes(tiny) -> 
     source, model = tiny.model(seed=1), tiny.model(steps=1, lr=1e-9)
     mask = half(model)
     trained = train(model, mask, start=source.weights())
-    assert trained.prunable == pytest.approx(source.theta.detach()[source.prunable].numpy() * mask.bits, abs=1e-7)
+    assert trained.final_weights == pytest.approx(
+        source.theta.detach()[source.is_prunable].numpy() * mask.bits, abs=1e-7
+    )
 
 
 def test_a_mask_of_another_network_is_refused(tiny) -> None:
@@ -276,7 +280,7 @@ def test_the_loss_of_a_fit_is_the_mean_of_its_last_hundred_steps(tiny, steps: in
 
 def test_a_net_that_passes_nothing_on_has_collapsed(tiny) -> None:
     model = tiny.model(steps=30)
-    nothing = Mask(model.layers, np.zeros(int(model.prunable.sum()), bool))
+    nothing = Mask(model.layers, np.zeros(int(model.is_prunable.sum()), bool))
     trained = train(model, nothing)
     assert trained.collapsed
     assert all(image.std(axis=(1, 2)).max() < 1e-6 for image in trained.outputs.values())
@@ -322,7 +326,7 @@ def test_what_is_left_behind_counts_all_parameters(tiny) -> None:
     model = tiny.model(steps=1)
     trained = train(model, half(model))
     assert trained.parameters == sum(p.numel() for p in model.net.parameters()) == 6339
-    assert trained.prunable.shape == (half(model).bits.size,)
+    assert trained.final_weights.shape == (half(model).bits.size,)
     scored = {f"{which}{ema}" for which in ("peak", "last", "stop") for ema in ("", "_ema")}
     assert trained.outputs.keys() == {*scored, "step_1_ema"}
     assert all(image.shape == (3, 32, 32) for image in trained.outputs.values())
@@ -484,14 +488,14 @@ def test_a_fit_that_diverged_has_collapsed(tiny) -> None:
 
 def test_langevin_noise_moves_the_kept_prunable_weights_and_nothing_else(tiny) -> None:
     model = tiny.model(steps=4, lr=1e-9, langevin=0.1, backtrack=None)
-    mask = Mask.keep_largest(model.layers, np.arange(int(model.prunable.sum())), 1000)
-    start = model.theta.detach() * model.spread(mask)
+    mask = Mask.keep_largest(model.layers, np.arange(int(model.is_prunable.sum())), 1000)
+    start = model.theta.detach() * model.expand_mask(mask)
     train(model, mask)
     moved = model.theta.detach() - start
     kept = torch.tensor(mask.bits)
-    assert moved[model.prunable][kept].std() == pytest.approx(0.1 * 4**0.5, rel=0.1)
-    assert moved[model.prunable][~kept].count_nonzero() == 0
-    assert moved[~model.prunable].abs().max() < 1e-7
+    assert moved[model.is_prunable][kept].std() == pytest.approx(0.1 * 4**0.5, rel=0.1)
+    assert moved[model.is_prunable][~kept].count_nonzero() == 0
+    assert moved[~model.is_prunable].abs().max() < 1e-7
 
 
 def test_the_posterior_mean_averages_every_fiftieth_output_after_burn_in(tiny) -> None:
@@ -508,4 +512,9 @@ def test_the_posterior_mean_averages_every_fiftieth_output_after_burn_in(tiny) -
 def test_sgld_is_trained_as_published() -> None:
     sgld = Denoise().schedules()["paper"].sgld()
     assert (sgld.steps, sgld.lr, sgld.jitter, sgld.decay) == (20_000, 0.01, 1 / 30, 5e-8)
-    assert (sgld.langevin, sgld.steps * sgld.burn_in, sgld.backtrack, sgld.undo) == (0.02, 7000, 5.0, "official")
+    assert (sgld.langevin, sgld.steps * sgld.burn_in, sgld.backtrack, sgld.backtrack_rule) == (
+        0.02,
+        7000,
+        5.0,
+        "released",
+    )

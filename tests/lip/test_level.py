@@ -25,7 +25,7 @@ HOURGLASS = (2_208_768, 2_217_831)
     ],
 )
 def test_a_level_keeps_an_exact_number_of_weights(level: Level, total: int, parameters: int, kept: int) -> None:
-    assert level.kept(total, parameters) == kept
+    assert level.n_kept(total, parameters) == kept
 
 
 @pytest.mark.parametrize("fields", [{}, {"sparsity": 0.5, "parameters": 3}, {"sparsity": 1.0}, {"parameters": 0}])
@@ -46,11 +46,11 @@ def test_imp_reaches_a_level_from_the_last_round_that_keeps_more(tiny) -> None:
     fits = tiny.trajectory(levels=levels, rounds=0).fits
     chain = tiny.trajectory(rounds=4).fits
     assert fits[0] == chain[0]
-    assert [fit.mask for fit in fits[1:]] == [
-        Imp(trained=chain[k].replace(cut=level)) for k, level in zip((1, 3, 3), levels, strict=True)
+    assert [fit.recipe for fit in fits[1:]] == [
+        Imp(trained=chain[k].replace(next_target=level)) for k, level in zip((1, 3, 3), levels, strict=True)
     ]
-    assert [str(fit.mask) for fit in fits] == ["round 0", "level 0.3", "level 0.5", "level 0.52"]
-    assert [fit.mask.round for fit in fits] == [0, None, None, None]
+    assert [str(fit.recipe) for fit in fits] == ["round 0", "level 0.3", "level 0.5", "level 0.52"]
+    assert [fit.recipe.round for fit in fits] == [0, None, None, None]
 
 
 def test_imp_reaches_a_level_of_fewer_weights_than_rounds_can_leave(tiny) -> None:
@@ -59,7 +59,7 @@ def test_imp_reaches_a_level_of_fewer_weights_than_rounds_can_leave(tiny) -> Non
     total, parameters = fit.task.counts(fit.prior, fit.picture, "weights")
     level = Level(parameters=1 + parameters - total)
     (_, fit) = tiny.trajectory(rounds=0, levels=(level,)).fits
-    before = fit.mask.source.mask.round
+    before = fit.recipe.source_fit.recipe.round
     assert kept_after(total, before) == 2 < kept_after(total, before - 1)
 
 
@@ -75,16 +75,16 @@ def test_a_level_of_as_many_parameters_as_a_round_keeps_is_cut_by_a_fifth(tiny) 
     total, parameters = fit.task.counts(fit.prior, fit.picture, "weights")
     level = Level(parameters=kept_after(total, 2) + parameters - total)
     (_, fit) = tiny.trajectory(rounds=0, levels=(level,)).fits
-    assert fit.mask.source == tiny.trajectory(rounds=1).fits[1].replace(cut=level)
+    assert fit.recipe.source_fit == tiny.trajectory(rounds=1).fits[1].replace(next_target=level)
 
 
 def test_a_ticket_cut_to_a_level_is_published_with_its_fit(tiny, ledger) -> None:
     level = Level(sparsity=0.3)
     _, fit = tiny.trajectory(rounds=0, levels=(level,)).fits
     assert tiny.run_fit(fit, ledger)
-    whole, ticket = ledger.ticket(fit.mask.source.mask.source), ledger.ticket(fit.mask.source)
-    assert ticket.kept == level.kept(ticket.bits.size, 0)
+    whole, ticket = ledger.next_mask(fit.recipe.source_fit.recipe.source_fit), ledger.next_mask(fit.recipe.source_fit)
+    assert ticket.n_kept == level.n_kept(ticket.bits.size, 0)
     assert (ticket.bits <= whole.bits).all()
     (row,) = ledger.fits(ids=[fit.id]).to_pylist()
-    assert (row["round"], row["sparsity_asked"], row["kept"]) == (None, 0.3, ticket.kept)
+    assert (row["round"], row["sparsity_asked"], row["n_kept"]) == (None, 0.3, ticket.n_kept)
     assert row["sparsity"] == pytest.approx(0.3, abs=1 / ticket.bits.size)

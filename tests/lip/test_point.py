@@ -39,7 +39,7 @@ def made(**values: Any) -> Trajectory:
 def test_the_keys_of_task_prior_and_schedule_stand_beside_one_another(photo: np.ndarray) -> None:
     point = made(sigma=50, steps=30, stop_window=9, skip=0, backtrack=None, pruner="snip", rounds=3, seed=4, rewind=10)
     picture = point.picture
-    assert (picture.name, picture.pixels) == ("cat.png", Image("", photo, ()).id)
+    assert (picture.name, picture.content_hash) == ("cat.png", Image("", photo, ()).id)
     assert (picture.height, picture.width, picture.channels) == (32, 32, 3)
     assert point == Trajectory(
         picture=picture,
@@ -55,7 +55,7 @@ def test_the_keys_of_task_prior_and_schedule_stand_beside_one_another(photo: np.
 
 def test_what_is_left_out_is_the_paper() -> None:
     point = parse_trajectory({"image": "cat.png", "size": 64}, InputLibrary(), "demo.yaml")
-    assert (point.pruner, point.rounds, point.seed, point.rewind, point.origin) == ("imp", 16, 0, 0.0, None)
+    assert (point.pruner, point.rounds, point.seed, point.rewind, point.mask_source) == ("imp", 16, 0, 0.0, None)
     assert (point.task, point.prior, point.schedule) == (Denoise(), Hourglass(), Denoise().schedules()["paper"])
     assert point.picture.height == point.picture.width == 64
 
@@ -69,9 +69,9 @@ def test_images_are_cropped_to_what_the_prior_needs() -> None:
 def test_an_album_hands_out_the_pixels_of_the_pictures_it_has_shown(photo: np.ndarray) -> None:
     library = InputLibrary()
     point = parse_trajectory({"image": "cat.png", "source_image": "dog.png", **SMALL}, library, "demo.yaml")
-    assert point.origin is not None
-    assert library.pixels.keys() == {point.picture.pixels, point.origin.pictures[0].pixels}
-    assert np.array_equal(library.pixels[point.picture.pixels], photo)
+    assert point.mask_source is not None
+    assert library.inputs.keys() == {point.picture.content_hash, point.mask_source.pictures[0].content_hash}
+    assert np.array_equal(library.inputs[point.picture.content_hash], photo)
     assert library.notes == []
     library.picture("cat.png", 16, 4)
     assert library.notes == ["cat.png: resized 32x32 to 16x16"]
@@ -85,9 +85,9 @@ def test_an_album_reads_each_file_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
-    assert made(source_image="same.png").origin is None
+    assert made(source_image="same.png").mask_source is None
     assert made(source_image="cat.png") == made()
-    assert made(source_image="dog.png").origin is not None
+    assert made(source_image="dog.png").mask_source is not None
 
 
 @pytest.mark.parametrize(
@@ -110,24 +110,24 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"pruner": "xyz"}, f"pruner: there is no pruner 'xyz'; known: {', '.join(PRUNERS)}"),
         ({"task": "denoising"}, "task: there is no task 'denoising'; did you mean 'denoise'?"),
         ({"prior": "xyz"}, f"prior: there is no prior 'xyz'; known: {', '.join([*PRIORS, *GENERATORS])}"),
-        ({"mask": "text"}, "mask: denoise has no use for one; use task: inpaint, or remove it"),
+        ({"inpaint_mask": "text"}, "inpaint_mask: denoise does not inpaint; use task: inpaint, or remove it"),
         (
-            {"task": "inpaint", "mask": "wide.png"},
-            "mask: it is 64x32 pixels; use one of the image's size",
+            {"task": "inpaint", "inpaint_mask": "wide.png"},
+            "inpaint_mask: it is 64x32 pixels; use one of the image's size",
         ),
         ({"task": "inpaint", "keep": 0}, "keep: input should be greater than 0, not 0"),
         ({"task": "superres", "factor": 3}, "factor: input should be 2, 4 or 8, not 3"),
         (
             {"task": "superres", "factor": 8, "image": "odd.png"},
-            "factor: 36x36 pixels are no multiple of 8; use another size",
+            "factor: 36x36 pixels are not a multiple of 8; use another size",
         ),
         (
             {"task": "superres", "factor": 8, "source_image": "odd.png"},
-            "factor: 36x36 pixels are no multiple of 8; use another size",
+            "factor: 36x36 pixels are not a multiple of 8; use another size",
         ),
         (
             {"task": "superres", "factor": 8, "size": 8, "scales": 1},
-            "task: of 8x8 pixels nothing is left without the border; use a larger size",
+            "task: 8x8 pixels are nothing but the excluded border; use a larger size",
         ),
         (
             {"size": 4, "scales": 1},
@@ -143,10 +143,10 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ),
         ({"task": "inpaint", "size": 16, "pad": 16}, "pad: 16x16 pixels have too few to reflect; use a larger size"),
         ({"compat": ["paad"]}, "compat: the released code has no 'paad'; did you mean 'pad'?"),
-        ({"compat": "oficial"}, "compat: input should be 'official', not 'oficial'"),
+        ({"compat": "oficial"}, "compat: input should be 'released', not 'oficial'"),
         ({"source_image": ["dog.png", 3]}, "source_image: input should be a valid string, not ['dog.png', 3]"),
         ({"pruner": "oes", "search": [1]}, "search: input should be a valid integer, not [1]"),
-        ({"sparsities": [0.5, 0.2, 0.5]}, "sparsities: 0.5 stands here twice; remove one"),
+        ({"sparsities": [0.5, 0.2, 0.5]}, "sparsities: duplicate value 0.5; remove one"),
         ({"schedule": "fast"}, "schedule: input should be 'paper', 'lip', 'sgld', 'decoder' or 'oes', not 'fast'"),
         (
             {"schedule": "decoder"},
@@ -165,7 +165,7 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"rewind": -1.0}, "rewind: input should be greater than or equal to 0, not -1.0"),
         (
             {"source_image": "dog.png", "pruner": "random"},
-            "source_image: random takes no masks from elsewhere; use pruner: imp",
+            "source_image: random uses no transferred masks; use pruner: imp",
         ),
         (
             {"scales": 5},
@@ -212,9 +212,9 @@ def test_the_remedy_is_the_nearest_name_or_else_all_of_them() -> None:
 
 
 def test_a_text_mask_is_drawn_at_the_size_of_the_image_and_is_part_of_the_fit() -> None:
-    plain, text = made(task="inpaint"), made(task="inpaint", mask="text")
+    plain, text = made(task="inpaint"), made(task="inpaint", inpaint_mask="text")
     assert text.task.pictures[0].name == "text"
-    assert text.task.pictures[0].pixels == Image("text", text_mask(32, 32), ()).id
+    assert text.task.pictures[0].content_hash == Image("text", text_mask(32, 32), ()).id
     assert text.fits[0].id != plain.fits[0].id
     pixels = text_mask(32, 32)
     assert pixels.shape == (32, 32, 1)
@@ -229,7 +229,7 @@ def test_schedules_are_the_papers_unless_those_of_its_code_are_asked_for() -> No
     assert steps(task="superres", factor=8) == 4000
     assert steps(task="superres", factor=8, schedule="lip") == 2000
     assert steps(task="inpaint") == 11000
-    assert steps(task="inpaint", mask="text") == 6001
+    assert steps(task="inpaint", inpaint_mask="text") == 6001
     assert steps(task="inpaint", schedule="lip", lr=0.5) == 3000
 
 
@@ -260,8 +260,3 @@ def test_the_deep_decoder_is_trained_without_jitter_unless_some_is_asked_for() -
 def test_rivals_are_trained_as_published_where_that_is_asked_for(values: dict[str, Any], wanted: Schedule) -> None:
     assert made(**values).schedule == wanted
     assert Unet().published(Denoise()) == Hourglass().published(Denoise())
-
-
-def test_the_hole_of_inpainting_is_not_given_by_its_field() -> None:
-    with pytest.raises(InputError, match="there is no key 'hole'"):
-        made(task="inpaint", hole="cat.png")

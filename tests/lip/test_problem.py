@@ -11,7 +11,7 @@ from lip.training.model import stream
 from lip.training.restore import Restoration, train
 
 
-def drawn(model: Restoration) -> dict[str, torch.Tensor]:
+def draw_candidates(model: Restoration) -> dict[str, torch.Tensor]:
     """Everything random in a model."""
     return {
         "theta_0": model.theta.detach().clone(),
@@ -23,7 +23,7 @@ def drawn(model: Restoration) -> dict[str, torch.Tensor]:
 
 
 def moved(one: Restoration, two: Restoration) -> set[str]:
-    return {key for key, value in drawn(one).items() if not torch.equal(value, drawn(two)[key])}
+    return {key for key, value in draw_candidates(one).items() if not torch.equal(value, draw_candidates(two)[key])}
 
 
 def test_the_same_fit_is_the_same_problem(tiny) -> None:
@@ -107,21 +107,21 @@ def test_jitter_is_drawn_anew_at_every_step(tiny) -> None:
 
 def test_a_mask_spread_over_theta_covers_the_convolution_weights_and_keeps_the_rest(tiny) -> None:
     model = tiny.model()
-    bits = np.random.default_rng(0).random(int(model.prunable.sum())) < 0.5
-    model.theta.data.copy_(model.spread(Mask(model.layers, bits)))
-    weights = torch.cat([weight.detach().flatten() for _, weight in model.net.prunable()])
+    bits = np.random.default_rng(0).random(int(model.is_prunable.sum())) < 0.5
+    model.theta.data.copy_(model.expand_mask(Mask(model.layers, bits)))
+    weights = torch.cat([weight.detach().flatten() for _, weight in model.net.prunable_parameters()])
     assert np.array_equal(weights.numpy(), bits)
-    covered = {id(weight) for _, weight in model.net.prunable()}
+    covered = {id(weight) for _, weight in model.net.prunable_parameters()}
     assert all((p == 1).all() for p in model.net.parameters() if id(p) not in covered)
 
 
 def test_a_mask_of_another_network_is_refused(tiny) -> None:
     model, other = tiny.model(), tiny.model(width=12)
     with pytest.raises(ValueError, match="another network"):
-        model.spread(Mask.dense(other.layers))
+        model.expand_mask(Mask.dense(other.layers))
     renamed = tuple(Layer("x" + layer.name, layer.shape) for layer in model.layers)
     with pytest.raises(ValueError, match="another network"):
-        model.spread(Mask.dense(renamed))
+        model.expand_mask(Mask.dense(renamed))
 
 
 def test_weights_are_copies_that_a_problem_can_start_from(tiny) -> None:
@@ -140,7 +140,7 @@ def test_weights_are_copies_that_a_problem_can_start_from(tiny) -> None:
 
 def test_several_images_with_one_code_are_fitted_as_their_mean_would_be(tiny) -> None:
     """Alg. 2 sums the errors of one output to n images: n times the error to their mean, and a constant."""
-    both = tiny.model(also=(tiny.pictures["other"],))
+    both = tiny.model(other_pictures=(tiny.pictures["other"],))
     assert both.observation.shape == (2, 3, 32, 32)
     single = tiny.model()
     for model in (both, single):
@@ -156,7 +156,7 @@ def test_several_images_with_one_code_are_fitted_as_their_mean_would_be(tiny) ->
 
 
 def test_several_images_may_have_a_code_each(tiny) -> None:
-    model = tiny.model(also=(tiny.pictures["other"],), codes="per_image")
+    model = tiny.model(other_pictures=(tiny.pictures["other"],), codes="per_image")
     assert model.code.shape[0] == 2
     assert torch.equal(model.code[:1], tiny.model().code)
     assert model.net(model.code).shape == model.clean.shape
@@ -165,7 +165,7 @@ def test_several_images_may_have_a_code_each(tiny) -> None:
 
 
 def test_each_of_several_images_has_noise_of_its_own(tiny) -> None:
-    model = tiny.model(also=(tiny.pictures["other"],))
+    model = tiny.model(other_pictures=(tiny.pictures["other"],))
     assert torch.equal(model.observation[:1], tiny.model().observation)
     noise = model.observation - model.clean
     assert not torch.equal(noise[0], noise[1])

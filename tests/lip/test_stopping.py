@@ -78,22 +78,22 @@ def followed(
     """The moving variance after all of these (their negatives as smoothed), and what it looked at by step."""
     moving = MovingVariance(len(images), images[0], window, patience)
     offered: dict[int, float] = {}
-    offer = moving.best.offer
+    offer = moving.best.update
 
     def spy(value: Tensor, step: int, *best: Tensor, allowed: Tensor) -> Tensor:
         offered[step] = float(value)
         return offer(value, step, *best, allowed=allowed)
 
-    moving.best.offer = spy  # type: ignore[method-assign]
+    moving.best.update = spy  # type: ignore[method-assign]
     for step, image in enumerate(images, 1):
-        moving.see(step, image, -image)
+        moving.record(step, image, -image)
     return moving, offered
 
 
 def exponential(images: list[Tensor], window: int = WINDOW, patience: int = PATIENCE) -> ExponentialVariance:
     moving = ExponentialVariance(len(images), images[0], window, patience)
     for step, image in enumerate(images, 1):
-        moving.see(step, image)
+        moving.record(step, image)
     return moving
 
 
@@ -145,7 +145,7 @@ def test_it_waits_for_exactly_its_patience() -> None:
     moving = MovingVariance(STEPS, images[0], WINDOW, PATIENCE)
     step = 0
     while not moving.found:
-        moving.see(step + 1, images[step], images[step])
+        moving.record(step + 1, images[step], images[step])
         step += 1
     assert step == int(moving.best.step) + PATIENCE
 
@@ -187,7 +187,7 @@ def test_a_schedule_shorter_than_the_window_reports_what_it_ends_with() -> None:
 
 def test_a_step_that_was_taken_is_preferred_to_another() -> None:
     best = Best(torch.zeros(1))
-    best.offer(torch.tensor(2.0), 3, torch.ones(1))
+    best.update(torch.tensor(2.0), 3, torch.ones(1))
     assert best.or_else(9, torch.zeros(1)) == (3, (torch.ones(1),))
 
 
@@ -246,7 +246,7 @@ def test_a_real_fit_of_200_steps_does_not_stop_at_its_first_grey_outputs(tiny, n
     picture = tiny.picture(name, pixels)
     schedule = task.schedules()["paper"].replace(steps=200)
     fit = tiny.fit(picture=picture, task=task, schedule=schedule, prior=Hourglass(width=16, scales=3))
-    model = Restoration(fit, {picture.pixels: pixels})
+    model = Restoration(fit, {picture.content_hash: pixels})
     outputs: list[Tensor] = []
     computed = model.output
     model.output = lambda jitter: outputs.append((output := computed(jitter)).detach()) or output
@@ -258,12 +258,12 @@ def test_a_real_fit_of_200_steps_does_not_stop_at_its_first_grey_outputs(tiny, n
 def test_best_keeps_the_first_of_the_smallest_and_never_what_is_not_a_number() -> None:
     best = Best(torch.zeros(1))
     values = [float("nan"), 3.0, 1.0, float("nan"), 1.0, 2.0]
-    better = [bool(best.offer(torch.tensor(v), step, torch.tensor([step]))) for step, v in enumerate(values, 1)]
+    better = [bool(best.update(torch.tensor(v), step, torch.tensor([step]))) for step, v in enumerate(values, 1)]
     assert better == [False, True, True, False, False, False]
     assert (float(best.value), int(best.step), best.images[0].tolist()) == (1.0, 3, [3])
 
 
 def test_best_ignores_what_is_not_allowed() -> None:
     best = Best(torch.zeros(1))
-    assert not best.offer(torch.tensor(1.0), 1, torch.ones(1), allowed=torch.tensor(False))
+    assert not best.update(torch.tensor(1.0), 1, torch.ones(1), allowed=torch.tensor(False))
     assert (float(best.value), int(best.step), best.images[0].tolist()) == (torch.inf, 0, [0])

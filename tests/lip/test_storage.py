@@ -53,13 +53,13 @@ def test_a_ledger_works_in_an_object_store_as_in_a_folder(tiny) -> None:
     for verified in (False, True):
         assert ledger.published(fits, verified) == {fits[0].id, fits[1].id}
     assert fits[0] in Ledger(ledger.url), "any process sees it"
-    assert ledger.ticket(fits[1]) == mask
+    assert ledger.next_mask(fits[1]) == mask
     ledger.compact()
-    assert ledger.fits(["id"])["id"].to_pylist() == sorted(fit.id for fit in fits[:2])
+    assert ledger.fits(["fit"])["fit"].to_pylist() == sorted(fit.id for fit in fits[:2])
     ledger.record_failure("abc", "cause")
     assert ledger.failures() == {"abc": "cause"}
     assert ledger.damaged() == []
-    with pytest.raises(InputError, match=r"memory://.* is no folder of this machine"):
+    with pytest.raises(InputError, match=r"memory://.* is not a folder of this machine"):
         _ = ledger.root
 
 
@@ -82,7 +82,7 @@ def test_urls_that_cannot_be_used_are_said_in_one_sentence(url: str, said: str) 
 
 def test_secrets_and_options_of_a_url_are_not_shown() -> None:
     storage = Storage("s3://key:secret@bucket/lip?region=us-west-2&scheme=http&endpoint_override=127.0.0.1:1")
-    assert storage.shown("fits/ab") == "s3://bucket/lip/fits/ab"
+    assert storage.display_name("fits/ab") == "s3://bucket/lip/fits/ab"
 
 
 def test_a_folder_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:

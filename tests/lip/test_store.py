@@ -19,7 +19,7 @@ import torch
 from lip.errors import InputError
 from lip.ledger.blobs import BlobStore
 from lip.ledger.ledger import Ledger, to_8_bit
-from lip.ledger.schema import COLUMNS, FITS, POINTS, SCORES, VERSION
+from lip.ledger.schema import COLUMNS, FITS, SCORES, SWEEP_ROWS, VERSION
 from lip.ledger.tables import to_parquet
 from lip.masks import Mask
 from lip.pruners import Imp, Random
@@ -28,7 +28,7 @@ from lip.training import environment
 from lip.training.record import RestorationResult
 from lip.training.restore import train
 
-SHELVES = ("fits", "tickets", "weights", "outputs", "sweeps", "failures")
+SHELVES = ("fits", "next_masks", "weights", "outputs", "sweeps", "failures")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
@@ -40,7 +40,7 @@ def dense(tiny) -> Fit:
 @pytest.fixture(scope="module")
 def mask(tiny, dense: Fit) -> Mask:
     model = tiny.model(dense)
-    scores = np.arange(int(model.prunable.sum()))[::-1]
+    scores = np.arange(int(model.is_prunable.sum()))[::-1]
     return Mask.keep_largest(model.layers, scores, 4000)  # of 6072; the last layers are empty
 
 
@@ -54,7 +54,7 @@ def publish(ledger: Ledger, mask: Mask, trained: RestorationResult) -> Callable[
     """Puts a fit into the ledger with everything it owes; all have the result of the same training."""
 
     def one(fit: Fit, into: Ledger = ledger, started: datetime = NOON, outputs: bool = False) -> None:
-        into.publish(fit, mask, trained, mask if fit.yields_ticket else None, started, outputs)
+        into.publish(fit, mask, trained, mask if fit.has_next_mask else None, started, outputs)
 
     return one
 
@@ -70,7 +70,7 @@ def test_a_fit_is_in_the_ledger_once_it_is_published(ledger: Ledger, publish, de
     publish(dense)
     assert dense in ledger
     assert dense.replace(seed=1) not in ledger
-    assert ledger.fits()["id"].to_pylist() == [dense.id]
+    assert ledger.fits()["fit"].to_pylist() == [dense.id]
 
 
 def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
@@ -82,15 +82,15 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
     assert table.column_names == list(COLUMNS)
     (row,) = table.to_pylist()
     expected = {
-        "id": dense.id,
+        "fit": dense.id,
         "schema": VERSION,
         "image": "photo",
-        "pixels": dense.picture.pixels,
+        "content_hash": dense.picture.content_hash,
         **{"image_height": 32, "image_width": 32, "channels": 3},
         **{"task": "denoise", "sigma": 25.0, "prior": "hourglass", "width": 8, "scales": 2, "skip": 4, "depth": 32},
         **{"seed": 0, "steps": 3, "lr": 0.01, "jitter": 1 / 30, "ema": 0.99, "backtrack": 5.0},
-        **{"pruner": "dense", "round": 0, "source": None, "source_image": None, "start": None, "start_steps": 0},
-        **{"sparsity_asked": 0.0, "sparsity": 1 - 4000 / 6072, "prunable": 6072, "kept": 4000},
+        **{"mask_kind": "dense", "round": 0, "mask_fit": None, "mask_image": None, "start": None, "start_steps": 0},
+        **{"sparsity_asked": 0.0, "sparsity": 1 - 4000 / 6072, "n_prunable": 6072, "n_kept": 4000},
         **{"parameters": 6339, "kept_parameters": 6339 - 2072, "empty_layers": 5},
         **{f"psnr_{s}": trained.scores[s].psnr for s in SCORES},
         **{f"ssim_{s}": trained.scores[s].ssim for s in SCORES},
@@ -109,19 +109,38 @@ def test_a_row_has_the_columns_of_the_schema_and_says_what_the_fit_was(
     assert {key: row[key] for key in expected} == expected
     assert json.loads(row["spec"]) == dense.canonical()
     null = {key for key, value in row.items() if value is None}
-    assert {"classes", "factor", "hole", "target", "batch", "accuracy_last", "mse_last", "psnr_mean", "start"} <= null
-    assert not null & {"undo", "grace", "stalled", "diverged", "cpu_seconds", "psnr_emv", "psnr_lowest_loss", "backend"}
+    assert {
+        "classes",
+        "factor",
+        "inpaint_mask",
+        "target",
+        "batch",
+        "accuracy_last",
+        "mse_last",
+        "psnr_mean",
+        "start",
+    } <= null
+    assert not null & {
+        "backtrack_rule",
+        "grace",
+        "stalled",
+        "diverged",
+        "cpu_seconds",
+        "psnr_emv",
+        "psnr_lowest_loss",
+        "backend",
+    }
     assert 10 < row["peak_memory_mb"] < 100_000
 
 
 def test_a_row_says_what_the_fit_was_built_on(ledger: Ledger, publish, tiny, dense: Fit) -> None:
     native = dense.replace(picture=tiny.pictures["other"])
-    start = dense.replace(schedule=dense.schedule.replace(steps=2, backtrack=None), keeps_weights=True)
-    fit = dense.replace(mask=Imp(trained=native.replace(mask=Imp(trained=native))), start=start)
+    start = dense.replace(schedule=dense.schedule.replace(steps=2, backtrack=None), saves_weights=True)
+    fit = dense.replace(recipe=Imp(trained=native.replace(recipe=Imp(trained=native))), start=start)
     publish(fit)
     (row,) = ledger.fits().to_pylist()
-    assert (row["pruner"], row["round"], row["sparsity_asked"]) == ("imp", 2, pytest.approx(0.36))
-    assert (row["source"], row["source_image"], row["image"]) == (fit.mask.source.id, "other", "photo")
+    assert (row["mask_kind"], row["round"], row["sparsity_asked"]) == ("imp", 2, pytest.approx(0.36))
+    assert (row["mask_fit"], row["mask_image"], row["image"]) == (fit.recipe.source_fit.id, "other", "photo")
     assert (row["start"], row["start_steps"]) == (start.id, 2)
     publish(start)
     assert ledger.fits(["backtrack"], ids=[start.id]).to_pylist() == [{"backtrack": None}]
@@ -132,11 +151,11 @@ def test_rows_can_be_chosen_by_column_and_id_and_come_in_order_of_ids(ledger: Le
     for fit in fits:
         publish(fit)
     ids = sorted(fit.id for fit in fits)
-    assert ledger.fits(["id"]).to_pydict() == {"id": ids}
-    assert ledger.fits(["seed", "id"], ids=[fits[2].id, "0" * 16, fits[2].id]).to_pylist() == [
-        {"seed": 2, "id": fits[2].id}
+    assert ledger.fits(["fit"]).to_pydict() == {"fit": ids}
+    assert ledger.fits(["seed", "fit"], ids=[fits[2].id, "0" * 16, fits[2].id]).to_pylist() == [
+        {"seed": 2, "fit": fits[2].id}
     ]
-    assert ledger.fits(["id"], ids=reversed(ids)).to_pydict() == {"id": ids}
+    assert ledger.fits(["fit"], ids=reversed(ids)).to_pydict() == {"fit": ids}
     assert ledger.fits(ids=[]).num_rows == 0
 
 
@@ -155,8 +174,8 @@ def test_a_damaged_row_is_never_read_is_listed_and_heals(ledger: Ledger, publish
     for damage in damages(path.read_bytes()):
         path.write_bytes(damage)
         assert dense not in ledger
-        assert ledger.fits(["id"])["id"].to_pylist() == [sound.id]
-        assert ledger.fits(["id"], ids=[dense.id]).num_rows == 0
+        assert ledger.fits(["fit"])["fit"].to_pylist() == [sound.id]
+        assert ledger.fits(["fit"], ids=[dense.id]).num_rows == 0
         assert ledger.damaged() == [str(path)]
     publish(dense, started=NOON.replace(hour=13))
     assert dense in ledger
@@ -165,8 +184,8 @@ def test_a_damaged_row_is_never_read_is_listed_and_heals(ledger: Ledger, publish
 
 
 def test_a_damaged_ticket_or_weights_take_their_fit_out_of_the_ledger(ledger: Ledger, publish, dense: Fit) -> None:
-    rewound = dense.replace(keeps_weights=True)
-    for fit, kind, read in ((dense, "tickets", ledger.ticket), (rewound, "weights", ledger.weights)):
+    rewound = dense.replace(saves_weights=True)
+    for fit, kind, read in ((dense, "next_masks", ledger.next_mask), (rewound, "weights", ledger.weights)):
         publish(fit)
         path = only(ledger.root / kind)
         data = path.read_bytes()
@@ -180,7 +199,7 @@ def test_a_damaged_ticket_or_weights_take_their_fit_out_of_the_ledger(ledger: Le
 
 
 def test_a_fit_that_owes_nothing_to_others_needs_its_row_only(ledger: Ledger, publish, dense: Fit) -> None:
-    fit = dense.replace(mask=Random(rounds=1))
+    fit = dense.replace(recipe=Random(target=1))
     publish(fit)
     assert fit in ledger
     assert [path.name for path in ledger.root.iterdir()] == ["fits"]
@@ -189,10 +208,10 @@ def test_a_fit_that_owes_nothing_to_others_needs_its_row_only(ledger: Ledger, pu
 def test_tickets_weights_and_outputs_are_read_as_they_were_written(
     ledger: Ledger, publish, dense: Fit, mask: Mask, trained: RestorationResult
 ) -> None:
-    rewound = dense.replace(keeps_weights=True)
+    rewound = dense.replace(saves_weights=True)
     publish(dense, outputs=True)
     publish(rewound)
-    assert ledger.ticket(dense) == mask
+    assert ledger.next_mask(dense) == mask
     weights = ledger.weights(rewound)
     assert weights.keys() == trained.weights.keys()
     assert all(torch.equal(value, trained.weights[name]) for name, value in weights.items())
@@ -224,7 +243,7 @@ def test_no_part_is_published_without_the_whole(
             rename(source, target)
 
         fit = dense.replace(seed=allowed)
-        for owing in (fit, fit.replace(keeps_weights=True)):
+        for owing in (fit, fit.replace(saves_weights=True)):
             with monkeypatch.context() as broken:
                 broken.setattr(os, "replace", full)
                 with pytest.raises(OSError, match="disk full"):
@@ -300,7 +319,7 @@ def point(**values: object) -> dict[str, object]:
 
 
 def test_a_sweep_is_recorded_and_replaced_by_name_and_profile(ledger: Ledger) -> None:
-    assert ledger.sweeps().schema == POINTS
+    assert ledger.sweeps().schema == SWEEP_ROWS
     ledger.record_sweep("demo", "smoke", [point(round=k, fit=f"{k}") for k in range(3)])
     ledger.record_sweep("demo", "paper", [point(round=7, fit="7", source_image="other")])
     ledger.record_sweep("demo", "smoke", [point(round=9, fit="9")])
@@ -329,7 +348,7 @@ def test_failures_are_remembered_until_cleared(ledger: Ledger) -> None:
 
 def test_damage_is_listed_wherever_it_is(ledger: Ledger, publish, dense: Fit) -> None:
     publish(dense, outputs=True)
-    publish(dense.replace(keeps_weights=True))
+    publish(dense.replace(saves_weights=True))
     ledger.record_sweep("demo", "smoke", [])
     ledger.record_failure("abc", "cause")
     paths = {path for path in ledger.root.rglob("*") if path.is_file()}
@@ -344,13 +363,13 @@ def test_damage_is_listed_wherever_it_is(ledger: Ledger, publish, dense: Fit) ->
 def fill(ledger: Ledger, publish: Callable[..., None], fit: Fit, key: str = "demo") -> None:
     """One file on every shelf, but two rows."""
     publish(fit, ledger, outputs=True)
-    publish(fit.replace(keeps_weights=True), ledger)
+    publish(fit.replace(saves_weights=True), ledger)
     ledger.record_sweep(key, "smoke", [point(round=0, fit=fit.id)])
     ledger.record_failure(key, "cause")
 
 
 def shelf_of(ledger: Ledger, folder: str) -> BlobStore:
-    return next(shelf for shelf in ledger._shelves if shelf.folder == folder)
+    return next(shelf for shelf in ledger._stores if shelf.folder == folder)
 
 
 def file_of(ledger: Ledger, folder: str, fit: Fit) -> Path:
@@ -360,9 +379,9 @@ def file_of(ledger: Ledger, folder: str, fit: Fit) -> Path:
 
 
 READERS: dict[str, Callable[[Ledger, Fit], object]] = {
-    "fits": lambda ledger, fit: ledger.fits(["id"], [fit.id]).num_rows,
-    "tickets": lambda ledger, fit: ledger.ticket(fit).bits.size,
-    "weights": lambda ledger, fit: ledger.weights(fit.replace(keeps_weights=True)),
+    "fits": lambda ledger, fit: ledger.fits(["fit"], [fit.id]).num_rows,
+    "next_masks": lambda ledger, fit: ledger.next_mask(fit).bits.size,
+    "weights": lambda ledger, fit: ledger.weights(fit.replace(saves_weights=True)),
     "outputs": lambda ledger, fit: ledger.images(fit.id),
     "sweeps": lambda ledger, fit: ledger.sweeps().num_rows,
     "failures": lambda ledger, fit: ledger.failures(),
@@ -379,14 +398,14 @@ def labelled(version: str, **columns: list[object]) -> bytes:
 
 
 UNREADABLE = {
-    ".json": [b"{", b"[]", b"7", b"\xff", b'{"schema": 2}', b'{"schema": "2", "cause": ""}', b"[" * 10**5],
+    ".json": [b"{", b"[]", b"7", b"\xff", b'{"schema": 3}', b'{"schema": "3", "cause": ""}', b"[" * 10**5],
     ".safetensors": [
         safetensors(b"[]"),
         safetensors(b"{}")[:4],
         safetensors(b'{"__metadata__": {"schema": "two"}}'),
-        safetensors(b'{"__metadata__": {"schema": "2"}, "x": {"dtype": "U8", "shape": [9], "data_offsets": [0, 9]}}'),
+        safetensors(b'{"__metadata__": {"schema": "3"}, "x": {"dtype": "U8", "shape": [9], "data_offsets": [0, 9]}}'),
     ],
-    ".parquet": [b"PAR1PAR1", labelled("2", id=["x"], seed=["1"]), labelled("two", id=["x"], seed=[1])],
+    ".parquet": [b"PAR1PAR1", labelled("3", id=["x"], seed=["1"]), labelled("two", id=["x"], seed=[1])],
 }
 """No file of its kind, or one with something else in it."""
 
@@ -433,12 +452,12 @@ def test_tensors_that_are_no_mask_are_no_ticket(ledger: Ledger, publish, dense: 
     from safetensors.numpy import save
 
     publish(dense)
-    only(ledger.root / "tickets").unlink()
-    ledger._tickets.add(dense.id, save({"x": np.zeros(3)}, {"schema": str(VERSION)}))
-    assert ledger.damaged() == [str(only(ledger.root / "tickets"))]
+    only(ledger.root / "next_masks").unlink()
+    ledger._next_masks.add(dense.id, save({"x": np.zeros(3)}, {"schema": str(VERSION)}))
+    assert ledger.damaged() == [str(only(ledger.root / "next_masks"))]
     assert dense not in ledger
     with pytest.raises(LookupError, match="missing or damaged"):
-        ledger.ticket(dense)
+        ledger.next_mask(dense)
 
 
 def relabelled(path: Path, version: int) -> bytes:
@@ -467,7 +486,7 @@ def test_what_another_version_wrote_is_said_in_one_sentence_and_stays(
     shelf, data = shelf_of(ledger, folder), relabelled(path, version)
     path.unlink()
     path = ledger.root / shelf.add(shelf.key(str(path)), data)
-    fits = [dense, dense.replace(keeps_weights=True)]
+    fits = [dense, dense.replace(saves_weights=True)]
     uses: list[Callable[[], object]] = [
         lambda: READERS[folder](ledger, dense),
         ledger.damaged,
@@ -477,7 +496,7 @@ def test_what_another_version_wrote_is_said_in_one_sentence_and_stays(
         uses.append(lambda: ledger.published(fits, True, [dense.id]))
     for use in uses:
         with pytest.raises(
-            InputError, match=rf"^{path} was written by {said} lip \(schema {version}, this one reads 2\)"
+            InputError, match=rf"^{path} was written by {said} lip \(schema {version}, this one reads 3\)"
         ):
             use()
     assert path.read_bytes() == data
@@ -508,26 +527,26 @@ def test_who_publishes_second_leaves_ticket_and_weights_and_is_told_of(
     publish(dense)
     other = train(tiny.model(dense.replace(seed=1)), mask)
     ledger.publish(dense, mask, other, Mask.dense(mask.layers), NOON.replace(hour=11), outputs=True)
-    assert ledger.ticket(dense) == mask
+    assert ledger.next_mask(dense) == mask
     conflict = ledger.conflicts()
     assert conflict == ledger.conflicts([dense.id])
     assert ledger.conflicts([]) == {}
     assert list(conflict) == [dense.id]
     assert {"psnr_last", "loss", "curve_loss"} <= set(conflict[dense.id])
-    assert not {"started", "seconds", "id", "spec", "layer_kept"} & set(conflict[dense.id])
+    assert not {"started", "seconds", "fit", "spec", "layer_kept"} & set(conflict[dense.id])
     ledger.compact()
     assert ledger.conflicts() == conflict
 
 
 def test_tickets_that_differ_are_told_too(ledger: Ledger, publish, dense: Fit, mask: Mask) -> None:
     publish(dense)
-    ledger._tickets.add(dense.id, Mask.dense(mask.layers).to_bytes({"schema": "2"}))
-    assert ledger.conflicts() == {dense.id: ["tickets"]}
+    ledger._next_masks.add(dense.id, Mask.dense(mask.layers).to_bytes({"schema": "3"}))
+    assert ledger.conflicts() == {dense.id: ["next_masks"]}
 
 
 def test_nothing_is_unpickled_on_reading(ledger: Ledger, publish, dense: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     """A results folder may come from anybody; a pickle in it could run anything."""
-    rewound = dense.replace(keeps_weights=True)
+    rewound = dense.replace(saves_weights=True)
     publish(dense, outputs=True)
     publish(rewound)
     ledger.record_sweep("demo", "smoke", [])
@@ -540,7 +559,7 @@ def test_nothing_is_unpickled_on_reading(ledger: Ledger, publish, dense: Fit, mo
         monkeypatch.setattr(pickle, name, refuse)
     monkeypatch.setattr(torch, "load", refuse)
     assert ledger.fits().num_rows == 2
-    assert ledger.ticket(dense)
+    assert ledger.next_mask(dense)
     assert ledger.weights(rewound)
     assert ledger.outputs(dense)
     assert (ledger.sweeps().num_rows, ledger.failures()) == (0, {"abc": "cause"})
@@ -556,9 +575,9 @@ def test_what_is_fetched_is_verified_and_what_is_here_stays(
     publish(fits[3])
     hurt = next((there.root / "fits").rglob(f"{fits[2].id}-*"))
     hurt.write_bytes(hurt.read_bytes()[:-1])
-    tickets = sum(fit.yields_ticket for fit in fits[:3])
+    tickets = sum(fit.has_next_mask for fit in fits[:3])
     assert ledger.fetch(there) == 2 + tickets
-    assert set(ledger.fits(["id"])["id"].to_pylist()) == {fits[0].id, fits[1].id, fits[3].id}
+    assert set(ledger.fits(["fit"])["fit"].to_pylist()) == {fits[0].id, fits[1].id, fits[3].id}
     assert ledger.damaged() == []
     assert ledger.fetch(there) == 0
 
@@ -578,13 +597,13 @@ def test_what_is_folded_there_while_it_is_fetched_is_fetched_all_the_same(
     fits = [dense.replace(seed=seed) for seed in range(300)]  # several in a folder
     for fit in fits:
         publish(fit, there)
-    list_files = there._fits.shelf.files
+    list_files = there._fits.blobs.files
 
     def folded_just_after(group: str) -> list[str]:
         listed = list_files(group)
         other._fits._compact(group)
         return listed
 
-    monkeypatch.setattr(there._fits.shelf, "files", folded_just_after)
+    monkeypatch.setattr(there._fits.blobs, "files", folded_just_after)
     ledger.fetch(there)
-    assert set(ledger.fits(["id"])["id"].to_pylist()) == {fit.id for fit in fits}
+    assert set(ledger.fits(["fit"])["fit"].to_pylist()) == {fit.id for fit in fits}
