@@ -55,7 +55,7 @@ def plan(
     price: Annotated[float | None, typer.Option(min=0, help="of an hour of a CPU or GPU, for the cost")] = None,
 ) -> None:
     """Show what a sweep consists of, what of it is published or shared, and how long the rest will take."""
-    from lip.specs.released import SAID
+    from lip.specs.released import RELEASED_FLAGS
     from sweeps.estimate import estimate
     from sweeps.plan import label
 
@@ -77,7 +77,7 @@ def plan(
     _say_what_is_replaced(made, profile)
     for note in made.sweep.notes:
         _say(f"image {note}")
-    for defect, said in SAID.items():
+    for defect, said in RELEASED_FLAGS.items():
         if any(defect in trajectory.compat for trajectory in made.sweep.trajectories):
             _say(f"as released, {defect}: {said}")
     for layers in {trajectory.whole_layers: None for trajectory in made.sweep.trajectories}:
@@ -131,7 +131,7 @@ def run(
         by_memory = share(made, ledger) if gpus is None else 1
         with connected(Resources(address, slots, cpus, gpus, by_memory, backend), made, ledger) as resources:
             ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
-            _say(f"{made.counts.progress}, {len(made.missing)} to do; results in {ledger.storage.shown()}")
+            _say(f"{made.counts.progress}, {len(made.missing)} to do; results in {ledger.storage}")
             if resources.gpus:
                 _say(f"{resources.gpus:g} of a GPU per trial")
             if address == "local":
@@ -149,7 +149,7 @@ def run(
         made.refresh(ledger)
     else:
         ledger.record_sweep(made.sweep.name, made.sweep.profile, made.points())
-    _say(f"{_title(made)}: {made.counts.progress}, in {ledger.storage.shown()}")
+    _say(f"{_title(made)}: {made.counts.progress}, in {ledger.storage}")
 
 
 @app.command()
@@ -160,7 +160,7 @@ def compact(storage: Storage = None) -> None:
     ledger = Ledger(storage or default_storage())
     ledger.check_writable()
     before, after = ledger.compact()
-    _say(f"{before} files of fits are now {after} in {ledger.storage.shown()}")
+    _say(f"{before} files of fits are now {after} in {ledger.storage}")
     _warn_of_damage(ledger)
 
 
@@ -177,13 +177,13 @@ def fetch(
     there = Ledger(source)
     try:
         if not there.storage.folders():
-            raise InputError(f"there are no results in {there.storage.shown()}; correct the name")
+            raise InputError(f"there are no results in {there.storage}; correct the name")
         copied = ledger.fetch(there)
     except OSError as error:
-        raise InputError(f"storage {there.storage.shown()} cannot be read ({' '.join(str(error).split())})") from error
+        raise InputError(f"storage {there.storage} cannot be read ({' '.join(str(error).split())})") from error
     if not there.storage.folders():
-        raise InputError(f"there are no results in {there.storage.shown()}; name the storage that they were written to")
-    _say(f"{copied} files copied from {there.storage.shown()} to {ledger.storage.shown()}")
+        raise InputError(f"there are no results in {there.storage}; name the storage that they were written to")
+    _say(f"{copied} files copied from {there.storage} to {ledger.storage}")
 
 
 @app.command()
@@ -249,7 +249,7 @@ def show(
     frame = rows(made, ledger)
     if frame.empty:
         raise InputError(
-            f"nothing of {made.sweep.name} is published in {ledger.storage.shown()}; `python -m sweeps run {spec}` does"
+            f"nothing of {made.sweep.name} is published in {ledger.storage}; `python -m sweeps run {spec}` does"
         )
     if csv:
         try:
@@ -281,7 +281,7 @@ def _planned(spec, profile, storage, data, only, verified=False):  # type: ignor
     try:
         made = Plan.make(sweep, ledger, verified)
     except OSError as error:
-        raise InputError(f"storage {ledger.storage.shown()} cannot be read ({' '.join(str(error).split())})") from error
+        raise InputError(f"storage {ledger.storage} cannot be read ({' '.join(str(error).split())})") from error
     gc.freeze()
     gc.enable()
     return made, ledger

@@ -238,7 +238,7 @@ def _check_storage(ledger: Ledger) -> None:
                 said, seen = _first_line(error), False
             if not seen:
                 raise InputError(
-                    f"storage {storage.shown()} is not the same on node {_name_of(node)} as here "
+                    f"storage {storage} is not the same on node {_name_of(node)} as here "
                     f"({said or 'what it writes there is not seen here'}); use a folder that every node mounts, or a "
                     "URL such as s3://bucket/lip"
                 )
@@ -426,7 +426,7 @@ def _trial(
             trained = _publish(fit, pixels, fit.id in outputs, ledger, sign, device, backend)
         except Exception as error:  # say so and leave the slot to others
             memory = isinstance(error, torch.OutOfMemoryError)
-            tune.report({"failed": f"{type(error).__name__} in {fit.mask}: {error}", "out_of_memory": memory})
+            tune.report({"failed": f"{type(error).__name__} in {fit.recipe}: {error}", "out_of_memory": memory})
             return
         row: list[dict[str, Any]] = []
         with suppress(OSError):  # a storage that goes away now does not undo what is published
@@ -470,8 +470,8 @@ def _wait_for(ledger: Ledger, sign: str) -> None:
     began = time.monotonic()
     while not _there(ledger, sign):
         if time.monotonic() - began > PATIENCE:
-            raise InputError(f"storage {ledger.storage.shown()} is not seen on node {platform.node()}")
-        tune.report({"waiting": f"for storage {ledger.storage.shown()} on {platform.node()}"})
+            raise InputError(f"storage {ledger.storage} is not seen on node {platform.node()}")
+        tune.report({"waiting": f"for storage {ledger.storage} on {platform.node()}"})
         time.sleep(min(10.0, 0.5 + 0.2 * (time.monotonic() - began)))
 
 
@@ -482,6 +482,6 @@ def _report_now_and_then(fit: Fit) -> Callable[[int, float], None]:
         nonlocal reported
         if time.monotonic() - reported >= SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()
-            tune.report({"place": str(fit.mask), "step": step, "said": fit.task.said(score)})
+            tune.report({"place": str(fit.recipe), "step": step, "said": fit.task.format_score(score)})
 
     return watch

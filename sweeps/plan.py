@@ -105,7 +105,7 @@ class Plan:
         return {key: sorted(fits, key=lambda fit: users[fit.id] == 1) for key, fits in rest.items() if fits}
 
     def points(self) -> list[dict[str, Any]]:
-        """One row per trajectory and round of the whole sweep, for the ledger (`lip.ledger.schema.POINTS`)."""
+        """One row per trajectory and round of the whole sweep, for the ledger (`lip.ledger.schema.SWEEP_ROWS`)."""
         return [
             {
                 "experiment": experiment,
@@ -118,7 +118,7 @@ class Plan:
                 "seed": trajectory.seed,
                 "rewind": trajectory.rewind,
                 "compat": "+".join(trajectory.compat) or None,
-                "round": fit.mask.round,
+                "round": fit.recipe.round,
                 "fit": fit.id,
             }
             for experiment, trajectory in self.sweep.members
@@ -132,7 +132,7 @@ def needed(trajectory: Trajectory) -> list[Fit]:
 
     def visit(fit: Fit) -> None:
         if fit.id not in order:
-            for source in fit.sources:
+            for source in fit.dependencies:
                 visit(source)
             order[fit.id] = fit
 
@@ -144,7 +144,7 @@ def needed(trajectory: Trajectory) -> list[Fit]:
 def _purpose(fit: Fit) -> str:
     """Say what a fit is for that is no result."""
     rewound, generator, masks = EXTRA
-    return generator if fit.task.kind == "generate" else rewound if fit.keeps_weights else masks
+    return generator if fit.task.kind == "generate" else rewound if fit.saves_weights else masks
 
 
 def _plural(number: int, noun: str) -> str:
@@ -164,7 +164,7 @@ def label(trajectory: Trajectory) -> str:
         parts.insert(1, f"masks of {' '.join(sources)}")
     if trajectory.compat:
         parts.append(
-            "as released" if {*trajectory.compat} >= {*trajectory.task.defects} else " ".join(trajectory.compat)
+            "as released" if {*trajectory.compat} >= {*trajectory.task.released_flags} else " ".join(trajectory.compat)
         )
     if trajectory.rewind:
         parts.append(f"rewind {trajectory.rewind:g} %")

@@ -29,7 +29,7 @@ ALIVE_FOR = 60.0
 FORGOTTEN_AFTER = 86_400.0
 """Seconds after its last sign of life for which a run that was killed leaves that sign behind."""
 SECONDS_BETWEEN_SIGNS = 10.0
-SHOWN = ["sparsity", "seconds", *terminal.OUTCOME]
+SHOWN = ["sparsity", "seconds", *terminal.ROW_COLUMNS]
 """The columns of a row that are shown when it is published."""
 
 
@@ -172,8 +172,8 @@ class Progress:
 
     def _line(self, key: str, fit: Fit, row: dict[str, Any]) -> None:
         self.console.print(
-            f"{self._label(key):<40} {fit.mask!s:<8}  {row['sparsity']:>7.2%} pruned  "
-            f"{row['seconds']:.1f} s  {terminal.outcome(row)}",
+            f"{self._label(key):<40} {fit.recipe!s:<8}  {row['sparsity']:>7.2%} pruned  "
+            f"{row['seconds']:.1f} s  {terminal.format_row(row)}",
             highlight=False,
         )
 

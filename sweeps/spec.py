@@ -167,7 +167,7 @@ def read(
         members=list(members.values()),
         trajectories=list(picked.values()),
         outputs=frozenset(outputs),
-        pixels=library.pixels,
+        pixels=library.inputs,
         notes=library.notes,
         replaced=[f"{key} {', '.join(new)} instead of {', '.join(old)}" for key, (new, old) in replaced.items()],
     )

@@ -32,6 +32,6 @@ def test_what_experiments_share_is_planned_once_and_after_what_it_builds_on(pape
     assert len(plan.fits) < 0.65 * alone
     seen: set[str] = set()
     for key, fit in plan.fits.items():
-        assert {source.id for source in fit.sources} <= seen
+        assert {source.id for source in fit.dependencies} <= seen
         seen.add(key)
     assert {point["fit"] for point in plan.points()} <= seen

@@ -14,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from lip.ledger.ledger import Ledger
-from lip.ledger.schema import FITS, POINTS
+from lip.ledger.schema import FITS, SWEEP_ROWS
 from lip.training.cost import Work, step_work
 from lip.training.model import Model
 from lip.training.run import run_fit
@@ -60,7 +60,7 @@ def test_a_transfer_needs_its_source_tickets_but_not_the_last_source_fit(write: 
     plan = Plan(read(write(grid={"source_image": ["chelsea"], "pruner": ["imp"]})))
     (trajectory,) = plan.sweep.trajectories
     order = needed(trajectory)
-    assert [(fit.picture.name, fit.mask.round) for fit in order] == [
+    assert [(fit.picture.name, fit.recipe.round) for fit in order] == [
         ("astronaut", 0),
         *(pair for k in range(2) for pair in (("chelsea", k), ("astronaut", k + 1))),
     ]
@@ -78,7 +78,7 @@ def test_what_others_wait_for_is_made_before_what_is_ones_own(write: Write) -> N
 
 def test_points_are_what_the_ledger_records(write: Write) -> None:
     plan = Plan(read(write()))
-    assert {"sweep", "profile", *plan.points()[0]} == set(POINTS.names)
+    assert {"sweep", "profile", *plan.points()[0]} == set(SWEEP_ROWS.names)
 
 
 def test_published_fits_are_no_longer_to_do(write: Write, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_published_fits_are_no_longer_to_do(write: Write, tmp_path: Path) -> Non
     run_fit(sweep.trajectories[0].fits[0], sweep.pixels, ledger)
     plan = Plan.make(sweep, ledger)
     assert len(plan.missing) == 2
-    assert {key: [fit.mask.kind for fit in fits] for key, fits in plan.todo().items()} == {
+    assert {key: [fit.recipe.kind for fit in fits] for key, fits in plan.todo().items()} == {
         sweep.trajectories[0].id: ["imp"],
         sweep.trajectories[1].id: ["random"],
     }
@@ -205,7 +205,7 @@ def test_the_share_of_a_gpu_is_what_published_fits_have_needed(write: Write, tmp
     (row,) = ledger.fits().to_pylist()
     for peak, part in ((3000, 0.2), (8000, 0.5), (20_000, 1)):
         row |= {"device": "NVIDIA A10G", "peak_memory_mb": peak, "device_memory_mb": 24_000}
-        ledger._fits.put(row["id"], pa.Table.from_pylist([row], schema=FITS))
+        ledger._fits.put(row["fit"], pa.Table.from_pylist([row], schema=FITS))
         assert share(plan, ledger) == part  # a quarter more, and 600 MiB of CUDA's own
 
 

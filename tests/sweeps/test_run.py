@@ -80,8 +80,8 @@ def test_a_run_publishes_every_fit_and_tells_each_round(undisturbed: Path, spec:
     sweep = read(spec)
     wanted = {fit.id for trajectory in sweep.trajectories for fit in trajectory.fits}
     ledger = Ledger(undisturbed)
-    assert wanted <= set(ledger.fits(["id"])["id"].to_pylist())
-    assert len(ledger.fits(["id"])) == len(wanted) + 1, "and the short dense run that is rewound to"
+    assert wanted <= set(ledger.fits(["fit"])["fit"].to_pylist())
+    assert len(ledger.fits(["fit"])) == len(wanted) + 1, "and the short dense run that is rewound to"
     assert set(ledger.fits(["backend"])["backend"].to_pylist()) == {"numba"}
     assert set(ledger.sweeps()["fit"].to_pylist()) == wanted
     code, output = finish("status", spec, "--storage", str(undisturbed))
@@ -149,8 +149,8 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_undisturbed(
     assert results(tmp_path) == results(undisturbed)
     assert survivors <= {path.name for path in tmp_path.glob("fits/*/*.parquet")}, "nothing published is done again"
     assert not Ledger(tmp_path).damaged()
-    for fit in {fit for trajectory in read(spec).trajectories for fit in trajectory.fits if fit.yields_ticket}:
-        assert Ledger(tmp_path).ticket(fit) == Ledger(undisturbed).ticket(fit)
+    for fit in {fit for trajectory in read(spec).trajectories for fit in trajectory.fits if fit.has_next_mask}:
+        assert Ledger(tmp_path).next_mask(fit) == Ledger(undisturbed).next_mask(fit)
 
 
 def test_ctrl_c_ends_in_good_order(spec: str, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_trial_that_raises_is_listed_with_its_cause_and_the_others_go_on(spec:
     code, output = finish("run", spec, "--storage", str(tmp_path))
     assert code == 0, output
     assert not Ledger(tmp_path).failures(), "a failure that was overcome is forgotten"
-    assert pc.count(Ledger(tmp_path).fits(["id"])["id"]).as_py() == 14
+    assert pc.count(Ledger(tmp_path).fits(["fit"])["fit"]).as_py() == 14
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_grid_is_multiplied_out_in_every_part(write: Write) -> None:
 def test_a_profile_sets_no_rounds_where_levels_are_asked_for(write: Write) -> None:
     levels = {"image": "astronaut", "sparsities": [0.36, 0.5]}
     (trajectory,) = spec.read(write(fixed=levels, grid={"pruner": ["imp"]})).trajectories
-    assert [fit.mask.round for fit in trajectory.fits] == [0, 2, None]
+    assert [fit.recipe.round for fit in trajectory.fits] == [0, 2, None]
 
 
 def test_what_a_file_says_wins_and_its_own_profile_fills_the_rest(write: Write) -> None:
@@ -226,7 +226,7 @@ def test_globs_name_several_images_and_native_sources_are_no_transfer(write: Wri
         Image.effect_noise((48, 48), 30 + index).save(tmp_path / f"{index}.png")
     pattern = str(tmp_path / "*.png")
     sweep = spec.read(write(fixed={"rounds": 1}, grid={"image": [pattern], "source_image": [pattern]}))
-    assert [t.origin is None for t in sweep.trajectories] == [True, False, False, True]
+    assert [t.mask_source is None for t in sweep.trajectories] == [True, False, False, True]
 
 
 def test_masks_may_come_from_several_images_together_and_from_another_task(write: Write) -> None:

@@ -25,7 +25,7 @@ Write = Callable[..., str]
 
 
 def row(fit: Fit, **values: object) -> pa.Table:
-    known = {"id": fit.id, "schema": VERSION, "spec": fit.canonical_text, "sparsity": 0.0, "collapsed": False}
+    known = {"fit": fit.id, "schema": VERSION, "spec": fit.canonical_text, "sparsity": 0.0, "collapsed": False}
     times = {"started": datetime(2026, 1, 2, tzinfo=UTC), "seconds": 1.0}
     return pa.Table.from_pylist([known | times | values], FITS)
 
