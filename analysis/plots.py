@@ -22,9 +22,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from PIL import Image
 
 from analysis.frames import FAULTS
-
-OUTPUTS = {"peak": "oracle peak", "last": "last output", "stop": "ES-WMV stop"}
-"""The reported outputs (`lip.ledger.schema.WHICH`), as they are called on the page. Each has its own panels."""
+from lip.ledger.schema import OUTPUTS
 
 _SETTINGS = {
     **sns.axes_style("ticks"),

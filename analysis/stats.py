@@ -88,7 +88,7 @@ class Verdict:
 
     claim: Claim
     output: str
-    """peak, last or stop (`lip.ledger.schema.WHICH`), or what else was measured: masks, loss, mean."""
+    """peak, last or stop (`lip.ledger.schema.OUTPUTS`), or what else was measured: masks, loss, mean."""
     effect: float
     """Mean effect in the claim's unit; nan without data."""
     low: float

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, caption, gap, lacking, plural, span, verdicts
 from analysis.exhibits.layers import nearest, plain
 from analysis.exhibits.scores import FAULT_COUNTS, PLAIN, minus, published
-from analysis.frames import AXES, FAULTS, Frames
+from analysis.frames import FAULTS, Frames
 from analysis.plots import (
     AXIS_LABELS,
     DENSE,
@@ -25,6 +25,7 @@ from analysis.plots import (
     sparsity_axis,
     styles,
 )
+from lip.ledger.schema import AXES
 
 NAME, TITLE = "classification", "Masks between restoration and classification (Fig. 6)"
 LAYERS_NAME, LAYERS_TITLE = "classifier_layers", "Where tickets of a classifier are pruned (Fig. 7 c, f)"

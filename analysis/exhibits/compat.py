@@ -11,7 +11,7 @@ from analysis.exhibits.sizes import HOURGLASS
 from analysis.frames import Frames
 from analysis.plots import PRUNERS, Style, psnr_panels, styles
 from lip.masks import PRUNED_PER_ROUND, kept_after
-from lip.specs.released import SAID
+from lip.specs.released import RELEASED_FLAGS
 from lip.tasks import Denoise
 
 NAME, TITLE = "compat", "What the released code does to Fig. 3 and Table 2 (beyond the paper)"
@@ -34,7 +34,7 @@ def compat(frames: Frames) -> Exhibit | Absent:
         return absent
     fits = frames.fits[_shown(frames.fits)]
     fits = fits.assign(
-        defect=fits["compat"].map(lambda name: RELEASED if name == "+".join(Denoise.defects) else name or PLAIN)
+        defect=fits["compat"].map(lambda name: RELEASED if name == "+".join(Denoise.released_flags) else name or PLAIN)
     )
     every = scores(fits, "defect")
     every["panel"] = every["pruner"].map({"imp": "IMP", "random": "random"}) + ", " + every["image"]
@@ -45,10 +45,10 @@ def compat(frames: Frames) -> Exhibit | Absent:
         rows = every[(every["pruner"] == pruner) & (every["defect"] == defect) & (every["round"] > 0)]
         judged += verdicts(frames, name, rows, "minus_plain", ["panel", "round"])
     measured = set(fits["defect"])
-    alone = [name for name in Denoise.defects if name in measured]
+    alone = [name for name in Denoise.released_flags if name in measured]
     names = [PLAIN, *alone, *sorted(measured - {PLAIN, *alone})]
     looks = styles(names, {PLAIN: PRUNERS["imp"], RELEASED: Style("#111827", "X")})
-    said = "; ".join(f"{name}: {SAID[name]}" for name in Denoise.defects if name in names)
+    said = "; ".join(f"{name}: {RELEASED_FLAGS[name]}" for name in Denoise.released_flags if name in names)
     return Exhibit(
         NAME,
         TITLE,

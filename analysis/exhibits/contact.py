@@ -21,7 +21,7 @@ def contact(frames: Frames) -> Exhibit | Absent:
     """All photographs, as they were before degradation; those that are not at hand any more are left out and named."""
     if absent := lacking(frames, NAME, TITLE, _photograph, "photograph", SETTINGS):
         return absent
-    columns = ["image", "image_width", "image_height", "pixels"]
+    columns = ["image", "image_width", "image_height", "content_hash"]
     table = frames.fits.loc[_photograph(frames.fits), columns].drop_duplicates().sort_values(columns, ignore_index=True)
     found = [clean(row) for _, row in table.iterrows()]
     table["shown"] = [pixels is not None for pixels in found]
@@ -52,7 +52,7 @@ def clean(row: pd.Series) -> np.ndarray | None:
         for multiple in (32, 8, 4, 2, 1):
             with suppress(InputError):
                 image = images.load(row["image"], size=size, multiple=multiple)
-                if image.id == row["pixels"]:
+                if image.id == row["content_hash"]:
                     return image.pixels
     return None
 

@@ -11,16 +11,17 @@ from matplotlib.figure import Figure
 
 from analysis.claims import CLAIMS
 from analysis.exhibits.scores import averages, blocks, of, published
-from analysis.frames import AXES, FAULTS, LEFT_OUT, Frames
+from analysis.frames import FAULTS, LEFT_OUT, Frames
 from analysis.plots import DEPTH, OUTPUTS, percent
 from analysis.stats import FAILS, HOLDS, UNKNOWN, Verdict, judge
 from lip.errors import InputError
+from lip.ledger.schema import AXES
 
 SETTINGS = [
-    "pixels",
+    "content_hash",
     "sigma",
     "keep",
-    "hole",
+    "inpaint_mask",
     "factor",
     "target",
     "measurements",
@@ -44,9 +45,9 @@ SETTINGS = [
     "jitter",
     "ema",
     "backtrack",
-    "undo",
+    "backtrack_rule",
     "grace",
-    "undo_sigma",
+    "backtrack_sigma",
     "langevin",
     "stop_window",
     "stop_patience",

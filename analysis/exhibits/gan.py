@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from analysis import paper, plots
 from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, beside, caption, gap, labels_of, lacking, verdicts
 from analysis.exhibits.scores import FAULT_COUNTS, minus, of
-from analysis.frames import AXES, FAULTS, Frames
+from analysis.frames import FAULTS, Frames
 from analysis.plots import OUTPUTS, grid, legend, lines, look, sparsity_axis, styles
+from lip.ledger.schema import AXES
 
 NAME, TITLE = "gan", "Tickets of a pre-trained generator (Table 1)"
 TASKS = {"sense": "compressive sensing", "inpaint": "inpainting"}

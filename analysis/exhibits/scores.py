@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.frames import AXES, FAULTS, LEFT_OUT
+from analysis.frames import FAULTS, LEFT_OUT
 from analysis.plots import OUTPUTS
+from lip.ledger.schema import AXES
 from lip.tasks import TASKS
 
 PLAIN = {"round": "float64", **dict.fromkeys(FAULTS, "bool"), "seed": "int64", "kept_parameters": "int64"}
