@@ -50,7 +50,7 @@ class Ledger:
 
     def __init__(self, storage: str | Path) -> None:
         self.storage = Storage(storage)
-        self._fits = RowStore(self.storage, "fits")
+        self.rows = RowStore(self.storage, "fits")
         self._next_masks = BlobStore(self.storage, "next_masks", ".safetensors", _check_mask)
         self._weights = BlobStore(self.storage, "weights", ".safetensors", _check_tensors)
         self._outputs = BlobStore(self.storage, "outputs", ".safetensors", _check_outputs)
@@ -82,7 +82,7 @@ class Ledger:
         computation ever uses an unverified file.
         """
         ids = {fit.id: fit for fit in fits}
-        missing = ids.keys() - self._fits.keys(ids, verified)
+        missing = ids.keys() - self.rows.keys(ids, verified)
         for store, wanted in (
             (self._next_masks, {key for key, fit in ids.items() if fit.has_next_mask}),
             (self._weights, {key for key, fit in ids.items() if fit.has_weights}),
@@ -115,7 +115,7 @@ class Ledger:
             images = {name: to_8_bit(x) for name, x in result.outputs.items()}
             self._outputs.put(fit.id, numpy.save(images, _METADATA))
         table = pa.Table.from_pylist([_row(fit, mask, result, started)], schema=FITS)
-        self._fits.put(fit.id, table)
+        self.rows.put(fit.id, table)
 
     def next_mask(self, fit: Fit) -> Mask:
         """Read the mask cut from a published fit. Raises LookupError when it is missing or damaged."""
@@ -151,11 +151,11 @@ class Ledger:
 
         Columns that a row lacks are null; the fields of the schema carry their `description` as metadata.
         """
-        return self._fits.read(FITS if columns is None else pa.schema([FITS.field(name) for name in columns]), ids)
+        return self.rows.read(FITS if columns is None else pa.schema([FITS.field(name) for name in columns]), ids)
 
     def sample(self, columns: Sequence[str], count: int) -> pa.Table:
         """Read at least this many rows if they exist; a random choice, because ids are hashes."""
-        return self._fits.sample(pa.schema([FITS.field(name) for name in columns]), count)
+        return self.rows.sample(pa.schema([FITS.field(name) for name in columns]), count)
 
     def record_sweep(self, name: str, profile: str, rows: list[dict[str, Any]]) -> None:
         """Record the fits of a sweep, one row per trajectory and round (see `schema.SWEEP_ROWS`)."""
@@ -183,15 +183,15 @@ class Ledger:
 
     def compact(self) -> tuple[int, int]:
         """Fold the files of many rows into few, and return the numbers of files before and after."""
-        return self._fits.compact()
+        return self.rows.compact()
 
     def fetch(self, other: Ledger) -> int:
         """Copy and verify the files that another ledger has and this one lacks; return their number."""
-        return sum(own.fetch(theirs) for own, theirs in zip(self._stores, other._stores, strict=True))
+        return sum(own.fetch(theirs) for own, theirs in zip(self.stores.values(), other.stores.values(), strict=True))
 
     def damaged(self) -> list[str]:
         """List the paths of damaged files, whose fits count as not published."""
-        return [self.storage.display_name(path) for store in self._stores for path in store.damaged()]
+        return [self.storage.display_name(path) for store in self.stores.values() for path in store.damaged()]
 
     def conflicts(self, among: Iterable[str] | None = None) -> dict[str, list[str]]:
         """Find fits, among all or these ids, that were published with different results, and what differs.
@@ -200,16 +200,17 @@ class Ledger:
         that was finished first, and of other files the first by name.
         """
         among = None if among is None else set(among)
-        found = self._fits.conflicts(among)
+        found = self.rows.conflicts(among)
         for store in (self._next_masks, self._weights, self._outputs):
             for key in store.several(among):
                 found.setdefault(key, []).append(store.folder)
         return dict(sorted(found.items()))
 
     @property
-    def _stores(self) -> tuple[BlobStore, ...]:
-        """List the stores, rows last, so that a copied row never lacks its other files."""
-        return self._next_masks, self._weights, self._outputs, self._sweeps, self._failures, self._fits.blobs
+    def stores(self) -> dict[str, BlobStore]:
+        """Return all stores by folder, rows last, so that a copied row never lacks its other files."""
+        stores = self._next_masks, self._weights, self._outputs, self._sweeps, self._failures, self.rows.blobs
+        return {store.folder: store for store in stores}
 
 
 def _row(fit: Fit, mask: Mask, result: TrainingResult, started: datetime) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def test_an_image_without_reference_is_restored_and_never_called_clean(lip: Lip,
     silent = {name for name, value in row.items() if value is None}
     assert {"psnr_peak", "psnr_last_ema", "ssim_stop", "psnr_emv", "step_peak", "curve_psnr_ema"} <= silent
     assert None not in (row["loss"], row["step_stop"], row["step_emv"], row["curve_loss"], row["collapsed"])
-    outputs = Ledger("cat")._outputs.items()
+    outputs = Ledger("cat").stores["outputs"].items()
     assert all(b"peak" not in data for _, data in outputs)
 
 

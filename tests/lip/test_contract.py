@@ -40,11 +40,16 @@ def prior(request: pytest.FixtureRequest) -> Prior:
     return SMALL[request.param]
 
 
-@pytest.fixture(params=PRUNERS)
-def made(request: pytest.FixtureRequest, tiny, prior: Prior, covers: str) -> Trajectory:
-    """Two rounds and, on the way to a level, a third."""
-    options = (("search", 2),) if request.param == "oes" else ()
-    return tiny.trajectory(pruner=request.param, prior=prior, covers=covers, options=options, rewind=40.0, steps=4)
+CASES = [(pruner, "hourglass") for pruner in PRUNERS]
+CASES += [(pruner, prior) for prior in SMALL if prior != "hourglass" for pruner in ("imp", "random")]
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def trajectory(request: pytest.FixtureRequest, tiny, covers: str) -> Trajectory:
+    """Two rounds and, towards a level, a third, of every pruner on the hourglass and of two pruners on every prior."""
+    pruner, prior = request.param
+    options = (("search", 2),) if pruner == "oes" else ()
+    return tiny.trajectory(pruner=pruner, prior=SMALL[prior], covers=covers, options=options, rewind=40.0, steps=4)
 
 
 @pytest.fixture(params=["weights", "all"])
@@ -59,21 +64,23 @@ def mask_of(fit: Fit, tiny, ledger: Ledger) -> tuple[Model, Mask]:
     return model, build_mask(fit, model, ledger)
 
 
-def test_counts_are_exact_rounds_nested_and_seeds_repeatable(made: Trajectory, tiny, ledger: Ledger) -> None:
-    found = [mask_of(fit, tiny, ledger)[1] for fit in made.fits]
+def test_counts_are_exact_rounds_nested_and_seeds_repeatable(trajectory: Trajectory, tiny, ledger: Ledger) -> None:
+    found = [mask_of(fit, tiny, ledger)[1] for fit in trajectory.fits]
     total = found[0].bits.size
     assert [mask.n_kept for mask in found] == [kept_after(total, k) for k in range(3)]
     nested = all((after.bits <= before.bits).all() for before, after in pairwise(found))
-    assert nested or not PRUNERS[made.pruner].nested
-    assert found[-1] == mask_of(made.fits[-1], tiny, ledger)[1]
-    _, fit = made.replace(rounds=0, levels=(LEVEL,), rewind=0.0).fits
+    assert nested or not PRUNERS[trajectory.pruner].nested
+    assert found[-1] == mask_of(trajectory.fits[-1], tiny, ledger)[1]
+    _, fit = trajectory.replace(rounds=0, levels=(LEVEL,), rewind=0.0).fits
     model, mask = mask_of(fit, tiny, ledger)
     assert mask.n_kept == LEVEL.n_kept(total, model.theta.numel()) < kept_after(total, 4)
     assert str(fit.recipe) == "level 0.6"
 
 
-def test_survivors_start_at_the_rewind_point_and_the_pruned_stay_zero(made: Trajectory, tiny, ledger: Ledger) -> None:
-    fit = made.fits[-1]
+def test_survivors_start_at_the_rewind_point_and_the_pruned_stay_zero(
+    trajectory: Trajectory, tiny, ledger: Ledger
+) -> None:
+    fit = trajectory.fits[-1]
     model, mask = mask_of(fit, tiny, ledger)
     start = ledger.weights(fit.start)
     seen: list[torch.Tensor] = []

@@ -262,7 +262,7 @@ def test_no_flipped_bit_and_no_truncation_of_a_fit_is_read(undisturbed: Path, tm
     wrong = 0
     for place in range(len(data)):
         copy.write_bytes(data[:place] + bytes([data[place] ^ 1 << draw.randrange(8)]) + data[place + 1 :])
-        wrong += ledger._fits.shelf.read(str(copy.relative_to(tmp_path))) is not None
+        wrong += ledger.rows.blobs.read(str(copy.relative_to(tmp_path))) is not None
     for length in range(0, len(data), 64):
         copy.write_bytes(data[:length])
         wrong += len(ledger.fits(["fit"])) + bool(ledger.published([], verified=True))

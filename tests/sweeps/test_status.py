@@ -46,8 +46,8 @@ def published(tmp_path: Path, fits: list[Fit]) -> Ledger:
     ledger = Ledger(tmp_path / "results")
     ticket = Mask.dense([Layer("s0", (2, 2, 1, 1))]).to_bytes({"schema": str(VERSION)})
     for place, fit in enumerate(fits):
-        ledger._tickets.put(fit.id, ticket)
-        ledger._fits.put(fit.id, row(fit, psnr_last_ema=float(place)))
+        ledger.stores["next_masks"].put(fit.id, ticket)
+        ledger.rows.put(fit.id, row(fit, psnr_last_ema=float(place)))
     return ledger
 
 
@@ -82,9 +82,9 @@ def test_a_row_under_another_key_is_listed_and_to_do(published: Ledger, spec: st
 
 
 def test_what_nobody_can_parse_ends_no_command(published: Ledger, spec: str, fits: list[Fit]) -> None:
-    hurt = [shelf.add("zz", b"junk") for shelf in published._shelves]
+    hurt = [shelf.add("zz", b"junk") for shelf in published.stores.values()]
     next(published.root.glob(f"fits/*/{fits[0].id}-*")).unlink()
-    hurt.append(published._fits.shelf.add(fits[0].id, b"junk"))
+    hurt.append(published.rows.blobs.add(fits[0].id, b"junk"))
     for command, *arguments in (("status", spec), ("compact",)):
         output = said(command, published, *arguments)
         assert output.count("damaged and ignored: ") == len(hurt)
@@ -95,7 +95,7 @@ def test_what_nobody_can_parse_ends_no_command(published: Ledger, spec: str, fit
 def test_results_that_differ_are_a_conflict_that_folding_keeps(published: Ledger, spec: str, fits: list[Fit]) -> None:
     """The true row is the one finished first; four others have been edited, whatever their hashes."""
     for psnr in (96.0, 97.0, 98.0, 99.0):
-        published._fits.put(fits[1].id, row(fits[1], psnr_last_ema=psnr, seconds=psnr))
+        published.rows.put(fits[1].id, row(fits[1], psnr_last_ema=psnr, seconds=psnr))
     conflict = f"conflict: fit {fits[1].id} was published with differing psnr_last_ema; the first finished is used"
     for _ in range(2):
         for command, *arguments in (("status", spec), ("show", spec), ("compact",)):
@@ -107,7 +107,7 @@ def test_results_that_differ_are_a_conflict_that_folding_keeps(published: Ledger
 def test_a_conflict_of_another_sweep_does_not_disturb_this_one(published: Ledger, spec: str, fits: list[Fit]) -> None:
     other = fits[1].replace(seed=7)
     for psnr in (1.0, 2.0):
-        published._fits.put(other.id, row(other, psnr_last_ema=psnr))
+        published.rows.put(other.id, row(other, psnr_last_ema=psnr))
     assert "conflict" not in said("show", published, spec)
     assert "conflict" in said("status", published, spec)
 
@@ -117,7 +117,7 @@ def test_another_schema_is_said_in_one_sentence_by_every_command(
     published: Ledger, spec: str, fits: list[Fit], version: int, age: str
 ) -> None:
     next(published.root.glob(f"fits/*/{fits[1].id}-*")).unlink()
-    path = published.root / published._fits.shelf.add(fits[1].id, to_parquet(row(fits[1], schema=version)))
+    path = published.root / published.rows.blobs.add(fits[1].id, to_parquet(row(fits[1], schema=version)))
     for command, *arguments in (("status", spec), ("show", spec), ("run", spec), ("compact",)):
         with pytest.raises(InputError) as error:
             said(command, published, *arguments)

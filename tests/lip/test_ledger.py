@@ -369,7 +369,7 @@ def fill(ledger: Ledger, publish: Callable[..., None], fit: Fit, key: str = "dem
 
 
 def shelf_of(ledger: Ledger, folder: str) -> BlobStore:
-    return next(shelf for shelf in ledger._stores if shelf.folder == folder)
+    return ledger.stores[folder]
 
 
 def file_of(ledger: Ledger, folder: str, fit: Fit) -> Path:
@@ -453,7 +453,7 @@ def test_tensors_that_are_no_mask_are_no_ticket(ledger: Ledger, publish, dense: 
 
     publish(dense)
     only(ledger.root / "next_masks").unlink()
-    ledger._next_masks.add(dense.id, save({"x": np.zeros(3)}, {"schema": str(VERSION)}))
+    ledger.stores["next_masks"].add(dense.id, save({"x": np.zeros(3)}, {"schema": str(VERSION)}))
     assert ledger.damaged() == [str(only(ledger.root / "next_masks"))]
     assert dense not in ledger
     with pytest.raises(LookupError, match="missing or damaged"):
@@ -540,7 +540,7 @@ def test_who_publishes_second_leaves_ticket_and_weights_and_is_told_of(
 
 def test_tickets_that_differ_are_told_too(ledger: Ledger, publish, dense: Fit, mask: Mask) -> None:
     publish(dense)
-    ledger._next_masks.add(dense.id, Mask.dense(mask.layers).to_bytes({"schema": "3"}))
+    ledger.stores["next_masks"].add(dense.id, Mask.dense(mask.layers).to_bytes({"schema": "3"}))
     assert ledger.conflicts() == {dense.id: ["next_masks"]}
 
 
@@ -597,13 +597,13 @@ def test_what_is_folded_there_while_it_is_fetched_is_fetched_all_the_same(
     fits = [dense.replace(seed=seed) for seed in range(300)]  # several in a folder
     for fit in fits:
         publish(fit, there)
-    list_files = there._fits.blobs.files
+    list_files = there.rows.blobs.files
 
     def folded_just_after(group: str) -> list[str]:
         listed = list_files(group)
-        other._fits._compact(group)
+        other.rows._compact(group)
         return listed
 
-    monkeypatch.setattr(there._fits.blobs, "files", folded_just_after)
+    monkeypatch.setattr(there.rows.blobs, "files", folded_just_after)
     ledger.fetch(there)
     assert set(ledger.fits(["fit"])["fit"].to_pylist()) == {fit.id for fit in fits}
