@@ -24,7 +24,7 @@ _PROOF = pa.schema([FITS.field(name) for name in ("fit", "schema", "spec", "star
 """Columns that are always read: they verify a row, and order several rows of one fit."""
 
 DESCRIBED_FROM = 100
-"""RowStore from which on a pack describes its columns, which takes 30 kB."""
+"""RowStore from which on a pack describes its columns, which takes 20 kB."""
 
 
 class RowStore:

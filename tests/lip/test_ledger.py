@@ -28,7 +28,7 @@ from lip.training import environment
 from lip.training.record import RestorationResult
 from lip.training.restore import train
 
-SHELVES = ("fits", "next_masks", "weights", "outputs", "sweeps", "failures")
+FOLDERS = ("fits", "next_masks", "weights", "outputs", "sweeps", "failures")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
@@ -352,7 +352,7 @@ def test_damage_is_listed_wherever_it_is(ledger: Ledger, publish, dense: Fit) ->
     ledger.record_sweep("demo", "smoke", [])
     ledger.record_failure("abc", "cause")
     paths = {path for path in ledger.root.rglob("*") if path.is_file()}
-    assert {path.relative_to(ledger.root).parts[0] for path in paths} == set(SHELVES)
+    assert {path.relative_to(ledger.root).parts[0] for path in paths} == set(FOLDERS)
     for path in paths:
         path.write_bytes(b"damaged")
     assert set(ledger.damaged()) == set(map(str, paths))
@@ -361,19 +361,15 @@ def test_damage_is_listed_wherever_it_is(ledger: Ledger, publish, dense: Fit) ->
 
 
 def fill(ledger: Ledger, publish: Callable[..., None], fit: Fit, key: str = "demo") -> None:
-    """One file on every shelf, but two rows."""
+    """One file on every store, but two rows."""
     publish(fit, ledger, outputs=True)
     publish(fit.replace(saves_weights=True), ledger)
     ledger.record_sweep(key, "smoke", [point(round=0, fit=fit.id)])
     ledger.record_failure(key, "cause")
 
 
-def shelf_of(ledger: Ledger, folder: str) -> BlobStore:
-    return ledger.stores[folder]
-
-
 def file_of(ledger: Ledger, folder: str, fit: Fit) -> Path:
-    """The file on a shelf, that of the fit where there are two."""
+    """The file on a store, that of the fit where there are two."""
     paths = [path for path in (ledger.root / folder).rglob("*") if path.is_file()]
     return next((path for path in paths if path.name.startswith(fit.id)), paths[0])
 
@@ -386,7 +382,7 @@ READERS: dict[str, Callable[[Ledger, Fit], object]] = {
     "sweeps": lambda ledger, fit: ledger.sweeps().num_rows,
     "failures": lambda ledger, fit: ledger.failures(),
 }
-"""What reads each shelf: it gives nothing, or raises LookupError, where the file is damaged."""
+"""What reads each store: it gives nothing, or raises LookupError, where the file is damaged."""
 
 
 def safetensors(header: bytes) -> bytes:
@@ -410,7 +406,7 @@ UNREADABLE = {
 """No file of its kind, or one with something else in it."""
 
 
-@pytest.mark.parametrize("folder", SHELVES)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_what_cannot_belong_to_its_key_is_damaged_and_made_again(
     ledger: Ledger, publish, dense: Fit, tmp_path: Path, folder: str
 ) -> None:
@@ -419,10 +415,10 @@ def test_what_cannot_belong_to_its_key_is_damaged_and_made_again(
     fill(ledger, publish, dense)
     fill(there, publish, dense.replace(seed=1), "other")
     foreign = file_of(there, folder, dense.replace(seed=1))
-    shelf = shelf_of(ledger, folder)
+    store = ledger.stores[folder]
 
     def swap(path: Path) -> Path:
-        copy = path.with_name(shelf.key(str(path)) + foreign.name[-17 - len(shelf.suffix) :])
+        copy = path.with_name(store.key(str(path)) + foreign.name[-17 - len(store.suffix) :])
         copy.write_bytes(foreign.read_bytes())
         return copy
 
@@ -431,9 +427,9 @@ def test_what_cannot_belong_to_its_key_is_damaged_and_made_again(
         return path
 
     def write(data: bytes) -> Callable[[Path], Path]:
-        return lambda path: ledger.root / shelf.add(shelf.key(str(path)), data)
+        return lambda path: ledger.root / store.add(store.key(str(path)), data)
 
-    for break_it in (swap, make_folder, *map(write, [b"", b"junk", *UNREADABLE[shelf.suffix]])):
+    for break_it in (swap, make_folder, *map(write, [b"", b"junk", *UNREADABLE[store.suffix]])):
         path = file_of(ledger, folder, dense)
         path.unlink()
         hurt = break_it(path)
@@ -476,16 +472,16 @@ def relabelled(path: Path, version: int) -> bytes:
     return to_parquet(table.replace_schema_metadata({"schema": str(version)}))
 
 
-@pytest.mark.parametrize("folder", SHELVES)
+@pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize(("version", "said"), [(99, "a newer"), (1, "an older")])
 def test_what_another_version_wrote_is_said_in_one_sentence_and_stays(
     ledger: Ledger, publish, dense: Fit, tmp_path: Path, folder: str, version: int, said: str
 ) -> None:
     fill(ledger, publish, dense)
     path = file_of(ledger, folder, dense)
-    shelf, data = shelf_of(ledger, folder), relabelled(path, version)
+    store, data = ledger.stores[folder], relabelled(path, version)
     path.unlink()
-    path = ledger.root / shelf.add(shelf.key(str(path)), data)
+    path = ledger.root / store.add(store.key(str(path)), data)
     fits = [dense, dense.replace(saves_weights=True)]
     uses: list[Callable[[], object]] = [
         lambda: READERS[folder](ledger, dense),
@@ -502,7 +498,7 @@ def test_what_another_version_wrote_is_said_in_one_sentence_and_stays(
     assert path.read_bytes() == data
 
 
-@pytest.mark.parametrize("folder", SHELVES)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_a_ledger_of_the_first_schema_is_refused_by_all_that_read_it(
     ledger: Ledger, publish, dense: Fit, folder: str
 ) -> None:
@@ -511,7 +507,7 @@ def test_a_ledger_of_the_first_schema_is_refused_by_all_that_read_it(
     path = file_of(ledger, folder, dense)
     data = relabelled(path, 1).replace(b'"schema": "1"', b'"format": "1"').replace(b', "schema": 1', b"")
     path.unlink()
-    suffix = shelf_of(ledger, folder).suffix
+    suffix = ledger.stores[folder].suffix
     key, digest = path.name[: -17 - len(suffix)], hashlib.sha256(data).hexdigest()[:16]
     path = path.with_name(f"{key}-{digest}{suffix}")
     path.write_bytes(data)
