@@ -97,6 +97,6 @@ def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     fit = parse_trajectory(values, library, "test").fits[2]
     model = build_model(fit, library.inputs)
     mask = fit.recipe.build(model, None)
-    sizes = model.theta.detach()[model.prunable].abs()
+    sizes = model.theta.detach()[model.is_prunable].abs()
     assert sizes[torch.tensor(mask.bits)].max() <= sizes[~torch.tensor(mask.bits)].min()
     assert fit.recipe.round == 2
