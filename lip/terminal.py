@@ -52,7 +52,7 @@ def format_row(row: Mapping[str, Any]) -> str:
         text = f"no clean image; ES-WMV stop at step {row['step_stop_ema']}"
     else:
         text = "PSNR of the averaged output: " + "  ".join(
-            f"{label} {row[f'psnr_{output}_ema']:5.2f}" for output, label in OUTPUTS.items()
+            f"{OUTPUTS[output]} {row[f'psnr_{output}_ema']:5.2f}" for output in ("last", "stop", "peak")
         )
         text += " dB"
     if row["empty_layers"]:

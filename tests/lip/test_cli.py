@@ -74,7 +74,7 @@ def test_fit_writes_the_clean_the_degraded_and_each_rounds_image(lip: Lip, tiny,
     dense = tiny.fit(steps=4, task=Denoise(sigma=50))
     (psnr,) = ledger.fits(["psnr_last_ema"], ids=[dense.id])["psnr_last_ema"].to_pylist()
     said = capsys.readouterr().out
-    assert f"round 0     0.00% pruned  PSNR of the averaged output: last {psnr:5.2f}" in said
+    assert f"round 0     0.00% pruned  PSNR of the averaged output: last output {psnr:5.2f}" in said
     assert "round 2    36.00% pruned" in said
     assert str(ledger.root) in said
 
