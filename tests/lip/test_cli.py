@@ -143,7 +143,7 @@ BAD = [
     (["cat.png", "--size", "33"], "error: fit: size 33 is not a multiple of 4"),
     (["cat.png", "--scales", "5"], "error: fit: image cat.png is 32x32 pixels, the net needs at least 64x64"),
     (["cat.png", "--out", "cat.png/below"], "below cannot be written (Not a directory); choose another folder\n"),
-    (["cat.png", "--out", "."], "could replace cat.png there; name another folder\n"),
+    (["cat.png", "--out", "."], "could replace cat.png; name another folder\n"),
     (["cat.png", "--device", "quantum"], "error: --device quantum cannot be used here"),
     (["cat.png", "--backend", "nunba"], "error: there is no backend 'nunba'; did you mean 'numba'?"),
     (["missing.png"], "error: fit: no file matches 'missing.png'"),
