@@ -76,7 +76,7 @@ def test_counts_are_those_of_the_published_networks() -> None:
     assert kept == [15_075_994, 12_060_795, 9_648_636, 7_718_909, 6_175_127, 4_940_102]
     assert sum(p.numel() for p in Pggan().networks(3)["critic"].parameters()) == 23_052_353
     assert Generate().counts(Dcgan(), colour, "weights") == (869_888, 870_851)
-    names = [name for name, _ in Pggan().networks(3)["generator"].final_weights()]  # type: ignore[operator]
+    names = [name for name, _ in Pggan().networks(3)["generator"].prunable_parameters()]  # type: ignore[operator]
     assert (names[0], names[-1], len(names)) == ("base", "to_colours.6", 20)
 
 
@@ -156,7 +156,7 @@ def test_published_weights_keep_their_values_under_our_names(tmp_path: Path, mon
     for name, network in {"generator": net, "averaged": net, "critic": critic}.items():
         loaded = checkpoint.part(checkpoint.unpacked(found.data), name)
         assert all(torch.equal(loaded[key], value) for key, value in network.state_dict().items())
-    with pytest.raises(InputError, match=r"of another architecture: generator\.\S+ is \S+ there, \S+ in pggan; give"):
+    with pytest.raises(InputError, match=r"has another architecture: generator\.\S+ is \S+ in it, \S+ in pggan; give"):
         checkpoint.check(found, Pggan(size=16, width=4).networks(3), "pggan")
     with pytest.raises(InputError, match="missing in dcgan"):
         checkpoint.check(found, Dcgan(size=16, width=8).networks(3), "dcgan")
@@ -204,13 +204,13 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
     for name, tensor in tensors.items():
         torch.save({"weight": tensor}, tmp_path / f"{name}.pt")
     sentences = {
-        "next_target": "is not a whole checkpoint of PyTorch; give an undamaged one",
-        "text": "is not a whole checkpoint of PyTorch; give an undamaged one",
-        "pickle": "is not a whole checkpoint of PyTorch; give an undamaged one",
-        "list": "holds no weights by name; give a checkpoint of a generator",
+        "cut": "is not a complete checkpoint of PyTorch; give an undamaged one",
+        "text": "is not a complete checkpoint of PyTorch; give an undamaged one",
+        "pickle": "is not a complete checkpoint of PyTorch; give an undamaged one",
+        "list": "does not hold named weights; give a checkpoint of a generator",
         "number": "epoch is not a tensor; give a checkpoint of a generator",
         "none": "there is no checkpoint .*; give a file, or celebahq-256",
-        **dict.fromkeys(tensors, "weight is no dense tensor of finite numbers; give a checkpoint of a generator"),
+        **dict.fromkeys(tensors, "weight is not a dense tensor of finite numbers; give a checkpoint of a generator"),
     }
     for name, sentence in sentences.items():
         with pytest.raises(InputError, match=sentence):
@@ -525,11 +525,11 @@ def test_an_album_tells_crops_of_one_face_apart() -> None:
 
 
 def test_other_priors_generate_no_faces_and_have_no_checkpoint(library: InputLibrary) -> None:
-    with pytest.raises(InputError, match="prior: hourglass is no generator of faces; use prior: dcgan or pggan"):
+    with pytest.raises(InputError, match="prior: hourglass does not generate faces; use prior: dcgan or pggan"):
         parse_trajectory({"task": "generate", "data": "lfw"}, library, "demo.yaml")
     with pytest.raises(InputError, match="checkpoint: hourglass is trained from scratch; remove it"):
         parse_trajectory({"image": "astronaut", "checkpoint": "face.pt"}, library, "demo.yaml")
-    with pytest.raises(InputError, match="estimator: only generators have a tournament of codes; use least_squares"):
+    with pytest.raises(InputError, match="estimator: median_of_means needs a generator; use least_squares"):
         parse_trajectory({"image": "astronaut", "task": "sense", "size": 64}, library, "demo.yaml")
-    with pytest.raises(InputError, match="one of a generator's faces; say which those are, with source_data"):
+    with pytest.raises(InputError, match="is a face held out from a generator; name the faces with source_data"):
         parse_trajectory({"image": "held-out/0"}, library, "demo.yaml")

@@ -46,7 +46,7 @@ BAD = {
     "no part": ({"parts": []}, "parts is empty"),
     "unknown block of a part": ({"parts": [{"fix": {}}]}, r"there is no key 'parts\.0\.fix'"),
     "levels and rounds": ({"fixed": {"image": "astronaut", "rounds": 2, "sparsities": [0.5]}}, "remove one of the two"),
-    "sparsity in percent": ({"fixed": {"image": "astronaut", "sparsities": [50]}}, "50 is no fraction"),
+    "sparsity in percent": ({"fixed": {"image": "astronaut", "sparsities": [50]}}, "50 is not a fraction"),
     "more parameters than there are": (
         {"fixed": {"image": "astronaut", "parameters": [10**9]}},
         r"parameters: no ticket of hourglass has 1,000,000,000; use [\d,]+ to [\d,]+$",
