@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lip.errors import InputError
+from lip.ledger import tables
 from lip.ledger.filesystem import Storage
 from lip.ledger.schema import FITS, VERSION
 from lip.ledger.tables import RowStore, to_parquet
@@ -98,6 +99,32 @@ def test_readers_see_packs_and_single_rows_and_folding_again_takes_both(rows: Ro
     assert rows.read(pa.schema([FITS.field("seconds")]), [NAMES["aa1"]]).to_pydict() == {"seconds": [1.0]}
     assert read(rows) == values
     assert rows.compact() == (3, 3), "nothing is left to do"
+
+
+def test_the_file_of_a_row_has_neither_null_columns_nor_descriptions(rows: RowStore) -> None:
+    put(rows, NAMES["aa1"], 1)
+    (path,) = files(rows)
+    schema = pq.read_schema(path)
+    assert set(schema.names) == {"fit", "schema", "spec", "backtracks", "started", "seconds"}
+    assert not any(b"description" in (field.metadata or {}) for field in schema)
+
+
+@pytest.mark.parametrize("described_from", [2, 3])
+def test_a_pack_of_many_rows_describes_its_columns(
+    rows: RowStore, monkeypatch: pytest.MonkeyPatch, described_from: int
+) -> None:
+    monkeypatch.setattr(tables, "DESCRIBED_FROM", described_from)
+    put(rows, NAMES["aa1"], 1)
+    put(rows, NAMES["aa2"], 2)
+    rows.compact()
+    (path,) = files(rows)
+    description = (pq.read_schema(path).field("backtracks").metadata or {}).get(b"description")
+    assert description == (b"steps undone" if described_from == 2 else None)
+
+
+def test_rows_that_are_read_describe_their_columns(rows: RowStore) -> None:
+    put(rows, NAMES["aa1"], 1)
+    assert rows.read(SCHEMA).schema.field("backtracks").metadata == {b"description": b"steps undone"}
 
 
 def test_columns_that_this_version_does_not_know_are_kept(rows: RowStore) -> None:
