@@ -60,6 +60,6 @@ def test_a_whole_run_averages_the_published_steps() -> None:
     taken = []
     for step in range(20_000):
         record._average(output, never, 0.35)
-        if int(record.averaged) > len(taken):
+        if int(record.n_averaged) > len(taken):
             taken.append(step)
     assert [taken[0], taken[-1], len(taken)] == golden("sgld")["published_samples"].tolist()
