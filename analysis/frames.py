@@ -15,11 +15,8 @@ import pyarrow.compute as pc
 from lip.errors import InputError, nearest
 from lip.ledger.ledger import Ledger, default_storage
 from lip.ledger.schema import COLUMNS as SCHEMA
-from lip.ledger.schema import FITS, POINTS
+from lip.ledger.schema import FITS, SWEEP_COLUMNS, SWEEP_ROWS
 from lip.paths import local
-
-AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
-"""Axes of a sweep. Rows of whole rounds that agree in all of them are one point."""
 
 FAULTS = ("collapsed", "stalled", "diverged")
 """Columns that mark a fit which did not train as meant. EXCLUDED ones are left out of differences and verdicts."""
@@ -27,15 +24,6 @@ EXCLUDED = ("stalled", "diverged")
 
 _NESTED = [column.name for column in FITS if pa.types.is_list(column.type)]
 _FLAT = [column.name for column in FITS if column.name not in _NESTED]
-_NAMES = {
-    "id": "fit",
-    "pruner": "mask_kind",
-    "source": "mask_fit",
-    "source_image": "mask_image",
-    "source_task": "mask_task",
-}
-"""New names of a row's own columns, since the axes of a sweep use the plain ones."""
-
 _IN_OLDER_ROWS = {"precision": "float32", **dict.fromkeys(EXCLUDED, False)}
 """What a null of these columns means."""
 
@@ -47,26 +35,18 @@ _TYPES = {pa.string(): "str", pa.float64(): "float64", pa.float32(): "float32"} 
 }
 
 _ON_THE_AXES = {
-    "experiment": ("str", "the sweep itself, or the one among those it includes"),
-    "trajectory": ("str", "id of the trajectory"),
-    "image": ("str", "name of the image that is restored"),
-    "source_image": ("str", "the image whose IMP masks are used: its own unless it is a transfer"),
-    "task": ("str", "restoration task"),
-    "source_task": ("str", "the task whose IMP masks are used: its own unless it is a transfer"),
-    "pruner": ("str", "of the trajectory: imp at round 0 of an IMP trajectory too"),
-    "seed": ("Int64", "draws theta_0, z, observation, jitter and random masks"),
-    "rewind": ("float64", "percentage of the dense run's steps that weights are rewound to"),
-    "compat": ("str", "what is done as the released code does, joined by +; empty for nothing"),
-    "round": ("Int64", "how often 20 % of the remaining weights were removed; <NA> at a level between two rounds"),
+    name: (_TYPES[kind], meaning)
+    for name, (kind, meaning) in SWEEP_COLUMNS.items()
+    if name not in ("sweep", "profile", "fit")
 }
 
 COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
     "fits": {
         **_ON_THE_AXES,
         **{
-            _NAMES.get(name, name): (_TYPES[kind], meaning)
+            name: (_TYPES[kind], meaning)
             for name, (kind, meaning) in SCHEMA.items()
-            if name in _FLAT and _NAMES.get(name, name) not in _ON_THE_AXES
+            if name in _FLAT and name not in _ON_THE_AXES
         },
     },
     "curves": {
@@ -180,12 +160,12 @@ class Frames:
         return frame.assign(layer=frame.groupby("row").cumcount(), sparsity=sparsity)
 
     def _long(self, prefix: str) -> pd.DataFrame:
-        nested = self.nested.filter(pc.is_in(self.nested["id"], pa.array(self.fits["fit"].unique(), pa.string())))
+        nested = self.nested.filter(pc.is_in(self.nested["fit"], pa.array(self.fits["fit"].unique(), pa.string())))
         names = [name for name in nested.column_names if name.startswith(prefix)]
         lists = {name.removeprefix(prefix): nested[name].combine_chunks() for name in names}
         first = next(iter(lists.values()))
         columns = {name: _flattened(column, like=first) for name, column in lists.items()}
-        long = _typed(pa.table({"fit": nested["id"].take(pc.list_parent_indices(first)), **columns}))
+        long = _typed(pa.table({"fit": nested["fit"].take(pc.list_parent_indices(first)), **columns}))
         axes = [name for name in _ON_THE_AXES if name in self.fits] if self.sweep else ["mask_kind", "seed", "round"]
         rows = self.fits[["fit", *axes]].rename_axis("row").reset_index()
         return rows.merge(long, on="fit", how="inner")
@@ -233,8 +213,8 @@ def load(storage: str | Path | None = None, sweep: str | None = None, profile: s
         if profile is not None:
             raise InputError(f"profile {profile!r} alone selects nothing; name its sweep too")
         table = ledger.fits()
-        empty = _typed(POINTS.empty_table()).assign(published=pd.Series(dtype="bool"))
-        return Frames(_flat(table), empty, None, None, folder, table.select(["id", *_NESTED]))
+        empty = _typed(SWEEP_ROWS.empty_table()).assign(published=pd.Series(dtype="bool"))
+        return Frames(_flat(table), empty, None, None, folder, table.select(["fit", *_NESTED]))
     file = sweep if sweep.endswith((".yaml", ".yml")) else ""
     sweep = Path(sweep).stem if file else sweep
     recorded_points = _typed(ledger.sweeps())
@@ -249,11 +229,11 @@ def load(storage: str | Path | None = None, sweep: str | None = None, profile: s
     rows = _flat(table).drop(columns=["image", "task", "seed", "round"])
     points["published"] = points["fit"].isin(rows["fit"])
     fits = points.drop(columns=["sweep", "profile", "published"]).merge(rows, on="fit", how="inner")
-    return Frames(fits[list(COLUMNS["fits"])], points, sweep, profile, folder, table.select(["id", *_NESTED]), file)
+    return Frames(fits[list(COLUMNS["fits"])], points, sweep, profile, folder, table.select(["fit", *_NESTED]), file)
 
 
 def _flat(table: pa.Table) -> pd.DataFrame:
-    return _typed(table.select(_FLAT)).rename(columns=_NAMES).fillna(_IN_OLDER_ROWS)
+    return _typed(table.select(_FLAT)).fillna(_IN_OLDER_ROWS)
 
 
 def _typed(table: pa.Table) -> pd.DataFrame:

@@ -17,7 +17,8 @@ from PIL import Image
 
 from analysis.frames import FAULTS
 from analysis.style import DASHED, DENSE_COLOR, PRUNER_STYLES, Style, style_context
-from analysis.text import OUTPUTS, percent, plural, shorten
+from analysis.text import percent, plural, shorten
+from lip.ledger.schema import OUTPUTS
 
 MAX_PIXELS = 256
 """Longest side of a picture in a sheet; larger ones are reduced to keep the page small."""

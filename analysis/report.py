@@ -18,10 +18,11 @@ from analysis import style
 from analysis.exhibits import EXHIBITS, Exhibit, MissingExhibit
 from analysis.frames import FAULTS, Frames
 from analysis.stats import FAILS, FALSE_DISCOVERIES, HOLDS, UNKNOWN, Claim, Verdict, adjusted
-from analysis.text import OUTPUTS, distinct_values, plural
+from analysis.text import distinct_values, plural
 from lip.errors import InputError
 from lip.ledger.filesystem import write_whole
 from lip.ledger.ledger import Ledger
+from lip.ledger.schema import AXES, OUTPUTS
 
 MARKS = {HOLDS: "✓", FAILS: "✗", UNKNOWN: "?"}
 
@@ -129,7 +130,7 @@ def claims_table(parts: Iterable[Section]) -> pd.DataFrame:
 
 def fits_table(frames: Frames) -> pd.DataFrame:
     """Return every planned fit once: axes, results, and whether it is published, missing or failed."""
-    axes = ["experiment", "image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
+    axes = ["experiment", *AXES]
     planned = frames.points.drop_duplicates("fit")[["fit", "trajectory", *axes, "published"]]
     results = [
         "sparsity",
@@ -189,7 +190,7 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame, tables: dict[
         holding=sum(verdict.verdict == HOLDS for verdict in verdicts),
         share=f"{100 * FALSE_DISCOVERIES:g} %",
         Exhibit=Exhibit,
-        damaged=[path.removeprefix(f"{ledger.storage.shown()}/") for path in ledger.damaged()],
+        damaged=[path.removeprefix(f"{ledger.storage}/") for path in ledger.damaged()],
         conflicts=ledger.conflicts(frames.fits["fit"].unique()),
         provenance=provenance(frames),
         printed=printed,
@@ -210,7 +211,7 @@ def provenance(frames: Frames) -> dict[str, str]:
     fits = frames.fits.drop_duplicates("fit")
     if fits.empty:
         return {"results": frames.progress}
-    pictures = fits[["image", "image_width", "image_height", "pixels"]].drop_duplicates().sort_values("image")
+    pictures = fits[["image", "image_width", "image_height", "content_hash"]].drop_duplicates().sort_values("image")
     rows = pictures.itertuples(index=False)
     facts = {
         "results": frames.progress,

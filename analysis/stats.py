@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, t
 
-from analysis.text import OUTPUTS, plural
+from analysis.text import plural
+from lip.ledger.schema import OUTPUTS
 
 MATCHING_TOLERANCE_DB = 0.1
 """A ticket matches when its seed mean is at most this much below the dense prior's. The paper names no tolerance."""
@@ -104,7 +105,7 @@ class Verdict:
 
     claim: Claim
     output: str
-    """peak, last or stop (`lip.ledger.schema.WHICH`), or what else was measured: masks, loss, mean."""
+    """peak, last or stop (`lip.ledger.schema.OUTPUTS`), or what else was measured: masks, loss, mean."""
     effect: float
     """Mean effect in the claim's unit; nan without data."""
     low: float

@@ -8,9 +8,6 @@ import pandas as pd
 
 from lip.masks import PRUNED_PER_ROUND
 
-OUTPUTS = {"peak": "oracle peak", "last": "last output", "stop": "ES-WMV stop"}
-"""Titles of the reported outputs (`lip.ledger.schema.WHICH`). Every figure shows each in panels of its own."""
-
 PRUNER_LABELS = {
     "imp": "IMP",
     "random": "random",

@@ -1,8 +1,8 @@
-"""Time a training step by sparsity: a loop as the paper's code has it, a plain one, and ours.
+"""Time a training step by sparsity: a loop like the released one, a plain one, and ours.
 
-The reference loop is our own re-creation of the work that the released code does beside training: two PSNRs by
-scikit-image and a copy of all parameters at every step. The plain loop does nothing but train. Both train the dense
-network and set its pruned weights to zero.
+The released loop is our own re-creation of the work of the released code: beside training, two PSNRs by scikit-image
+and a copy of all parameters at every step. The plain loop only trains. Both train the dense network and set its pruned
+weights to zero.
 """
 
 from __future__ import annotations
@@ -24,59 +24,59 @@ from lip.specs.request import parse_trajectory
 from lip.training.restore import Restoration, train
 from lip.training.run import run_fit
 
-LOOPS = ("reference", "plain", "ours")
+LOOPS = ("released", "plain", "ours")
 ROUNDS = (0, 5, 10, 15)
-"""The rounds that are timed, of a trajectory of 17; what lies between is interpolated."""
+"""The rounds that are timed, of a trajectory of 17; the others are interpolated."""
 MASK_SIZE = 64
-"""The masks are those that IMP finds at so many pixels, whatever the size that is timed."""
+"""The image size in pixels at which IMP finds the masks, whatever the timed size."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """The mask of one round: seconds a step of each loop, once per turn, all loops within a turn side by side."""
+    """The mask of one round, and the seconds per step of each loop, once per turn, all loops in turn."""
 
     round: int
     sparsity: float
-    products: int
-    """Multiplications of a step, forward and backward, by kept weights, where none is saved by doubling afterwards."""
+    multiplications: int
+    """Multiplications by kept weights in a step, forward and backward, without the savings of late upsampling."""
     seconds: dict[str, list[float]]
 
 
-def gain(there: list[float], ours: list[float]) -> float:
-    """Return how many times faster ours is: the median over turns, for a machine's speed wanders."""
-    return median(a / b for a, b in zip(there, ours, strict=True))
+def gain(theirs: list[float], ours: list[float]) -> float:
+    """Return the speed-up as the median over turns, because a machine's speed varies."""
+    return median(a / b for a, b in zip(theirs, ours, strict=True))
 
 
 def timings(
     size: int, width: int, steps: int, turns: int, imp_steps: int, ledger: Ledger, backend: str
 ) -> Iterator[Timing]:
-    """Time the loops on one thread, in turns. The masks come from the ledger, and are put there if need be."""
+    """Time the loops on one thread, in turns, with masks from the ledger or computed into it."""
     torch.set_num_threads(1)
     library, net = InputLibrary(), {"image": "astronaut", "width": width}
     imp = parse_trajectory({**net, "size": MASK_SIZE, "steps": imp_steps, "rounds": max(ROUNDS)}, library, "bench")
     fit = parse_trajectory({**net, "size": size, "steps": steps}, library, "bench").fits[0]
     loops: dict[str, Callable[[Restoration, Mask], float]] = {
-        "reference": reference,
+        "released": released,
         "plain": plain,
         "ours": lambda model, mask: ours(model, mask, backend),
     }
     for k in ROUNDS:
-        model = Restoration(fit, library.pixels)
+        model = Restoration(fit, library.inputs)
         mask = Mask.dense(model.layers)
         if k:
             source = imp.fits[k - 1]
-            run_fit(source, library.pixels, ledger, backend=backend)
-            mask = ledger.ticket(source)
+            run_fit(source, library.inputs, ledger, backend=backend)
+            mask = ledger.next_mask(source)
         seconds: dict[str, list[float]] = {name: [] for name in loops}
         for _ in range(1 + turns):
             for name, loop in loops.items():
-                seconds[name].append(loop(Restoration(fit, library.pixels), mask))
+                seconds[name].append(loop(Restoration(fit, library.inputs), mask))
         warm = {name: values[1:] for name, values in seconds.items()}
-        yield Timing(k, mask.sparsity, products(model, mask), warm)
+        yield Timing(k, mask.sparsity, multiplications(model, mask), warm)
 
 
 def ours(model: Restoration, mask: Mask, backend: str) -> float:
-    """Seconds a step of our loop; as in the others the first does not count, which lays out what all others find."""
+    """Return the seconds per step of our loop, without the first step, which allocates memory."""
     seen: list[tuple[int, float]] = []
     train(model, mask, watch=lambda step, _: seen.append((step, time.perf_counter())), backend=backend)
     (first, began), (last, ended) = seen[0], seen[-1]
@@ -84,9 +84,9 @@ def ours(model: Restoration, mask: Mask, backend: str) -> float:
 
 
 def plain(model: Restoration, mask: Mask, watch: Callable[[Tensor], None] | None = None) -> float:
-    """Seconds a step of the plain loop; `watch` is shown every output."""
+    """Return the seconds per step of the plain loop; `watch` is called with every output."""
     parameters = list(model.net.parameters())
-    parts = model.spread(mask).split([p.numel() for p in parameters])
+    parts = model.expand_mask(mask).split([p.numel() for p in parameters])
     adam = torch.optim.Adam(parameters, lr=model.schedule.lr)
     jitter = model.stream("jitter")
     for step in range(model.schedule.steps):
@@ -103,8 +103,8 @@ def plain(model: Restoration, mask: Mask, watch: Callable[[Tensor], None] | None
     return (time.perf_counter() - started) / step
 
 
-def reference(model: Restoration, mask: Mask) -> float:
-    """Seconds a step of the reference loop."""
+def released(model: Restoration, mask: Mask) -> float:
+    """Return the seconds per step of the released loop."""
     from skimage.metrics import peak_signal_noise_ratio
 
     noisy, clean = model.observation[0].numpy(), model.clean[0].numpy()
@@ -118,15 +118,15 @@ def reference(model: Restoration, mask: Mask) -> float:
     return plain(model, mask, watch)
 
 
-def products(model: Restoration, mask: Mask) -> int:
-    """See `Timing`: each kept weight once per output pixel, forward and in the gradients of weights and of inputs."""
+def multiplications(model: Restoration, mask: Mask) -> int:
+    """Count each kept weight once per output pixel, forward and in the gradients of weights and inputs."""
     pixels = output_pixels(model.net, model.code)
     in_order = [pixels[module] for module in model.net.modules() if module in pixels]
-    return 3 * sum(kept * n for kept, n in zip(mask.kept_per_layer, in_order, strict=True))
+    return 3 * sum(n_kept * n for n_kept, n in zip(mask.kept_per_layer, in_order, strict=True))
 
 
 def peak() -> float:
-    """Multiplications a second of the library's matrix product, the best of many."""
+    """Return the multiplications per second of the library's matrix product, the best of many."""
     a, b = torch.rand(2, 1024, 1024)
     best = float("inf")
     for _ in range(30):
@@ -137,6 +137,6 @@ def peak() -> float:
 
 
 def trajectory(timed: list[Timing], loop: str) -> list[float]:
-    """Seconds that one step of every round of a trajectory takes, once per turn."""
+    """Return the seconds of one step of every round of a trajectory, once per turn."""
     turns = zip(*(timing.seconds[loop] for timing in timed), strict=True)
     return [float(np.interp(range(17), [timing.round for timing in timed], seconds).sum()) for seconds in turns]

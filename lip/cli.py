@@ -1,4 +1,4 @@
-"""The command line `python -m lip`: one trajectory without Ray, a prior for one image, and what a step costs here."""
+"""The command line `python -m lip`: fit one trajectory without Ray, time a step, search a prior."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Width = Annotated[int | None, typer.Option(help="channels of the network; defaul
 Data = Annotated[Path | None, typer.Option(help="folder with the standard image sets")]
 More = Annotated[
     list[str] | None,
-    typer.Option("--set", help="any other key of a sweep file, as task=inpaint or mask=text; may be repeated"),
+    typer.Option("--set", help="any other key of a sweep file, as task=inpaint or inpaint_mask=text; may be repeated"),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")]
@@ -67,7 +67,7 @@ def fit(
         float | None, typer.Option(help="percentage of the dense run's steps to rewind to; default: 0")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="default: 0")] = None,
-    size: Annotated[int | None, typer.Option(help="cut and scale the image to so many pixels square")] = None,
+    size: Annotated[int | None, typer.Option(help="cut and scale the image to this many pixels square")] = None,
     steps: Annotated[
         int | None, typer.Option(help="training steps; default: those of the task, 3000 to denoise")
     ] = None,
@@ -79,10 +79,10 @@ def fit(
     threads: Threads = None,
     backend: Annotated[str, typer.Option(help=BACKEND)] = "auto",
 ) -> None:
-    """Degrade IMAGE, restore it with the dense prior and with each round's ticket, and save what comes out.
+    """Degrade IMAGE, restore it with the dense prior and with each round's ticket, and save the results.
 
-    Writes the clean and the degraded image and, per round, the averaged output of the last step: none of it chosen
-    by looking at the clean image. The same command again computes only what is missing.
+    Writes the clean and the degraded image and, per round, the averaged output of the last step, which is not chosen
+    by looking at the clean image. Run the same command again to compute only what is missing.
     """
     from lip.data.library import InputLibrary
     from lip.ledger.ledger import Ledger
@@ -103,29 +103,29 @@ def fit(
     values = settings(more or [], "--set", {key: value for key, value in given.items() if value is not None})
     is_dense = not values.keys() & {"rounds", "sparsities", "parameters"}
     library = InputLibrary(data)
-    chosen = parse_trajectory(values | {"rounds": 0} if is_dense else values, library, "fit")
+    trajectory = parse_trajectory(values | {"rounds": 0} if is_dense else values, library, "fit")
     if is_dense and (idle := [key for key in ("pruner", "rewind") if values.get(key)]):
         raise InputError(f"{idle[0]}: without rounds nothing is pruned; add them, for example --rounds 16")
     ledger = Ledger(_out(out, image))
     if (file := Path(expand(image))).is_file() and file.resolve().parent == ledger.root.resolve():
-        raise InputError(f"--out: what is written to {ledger.root} could replace {image} there; name another folder")
+        raise InputError(f"--out: files written to {ledger.root} could replace {image}; name another folder")
     _check_device(device)
-    _check_memory(chosen.fits, device)
-    require(chosen.schedule, device)
+    _check_memory(trajectory.fits, device)
+    require(trajectory.schedule, device)
     used = choose(backend, device)
     ledger.check_writable()
     for note in library.notes:
         terminal.say(console, f"image {note}")
     terminal.say(console, f"backend {used.name}: {used.why}")
-    _run(chosen, library.pixels, ledger, device, threads or default_threads(), used.name)
+    _run(trajectory, library.inputs, ledger, device, threads or default_threads(), used.name)
 
 
 @app.command()
 def bench(
     size: Annotated[int, typer.Option(help="pixels square")] = 64,
     width: Annotated[int, typer.Option(help="channels of the hourglass")] = 64,
-    steps: Annotated[int, typer.Option(min=2, help="steps that are timed at once, but for the first")] = 20,
-    turns: Annotated[int, typer.Option(min=1, help="how often each loop is timed, in turns")] = 5,
+    steps: Annotated[int, typer.Option(min=2, help="steps that are timed at once, without the first")] = 20,
+    turns: Annotated[int, typer.Option(min=1, help="times that each loop is timed, in turns")] = 5,
     masks: Annotated[int, typer.Option(min=1, help="steps of each fit of the IMP run that the masks come from")] = 100,
     storage: Annotated[
         str | None,
@@ -135,7 +135,7 @@ def bench(
 ) -> None:
     """Time a training step on one CPU thread: the released code's work, a plain loop and ours, by sparsity.
 
-    The masks are real ones, of IMP on the astronaut at 64 pixels. Times are medians over turns.
+    The masks are those of IMP on the astronaut at 64 pixels. Times are medians over turns.
     """
     from statistics import median
 
@@ -148,33 +148,33 @@ def bench(
     ledger.check_writable()
     used = choose(backend, "cpu")
     terminal.say(console, f"backend {used.name}: {used.why}")
-    table = Table("sparsity", *LOOPS, "× reference", "× plain", "of peak")
+    table = Table("sparsity", *LOOPS, "× released", "× plain", "of peak")
     table.title = (
         f"ms a step at {size} px, width {width}, n = {turns} turns of {steps} steps; IMP of {masks} steps a fit"
     )
     work = timings(size, width, steps, turns, masks, ledger, used.name)
     best = peak()
     timed = list(track(work, "timing", total=len(ROUNDS), console=Console(stderr=True)))
-    best = max(best, peak())  # a machine's speed wanders
+    best = max(best, peak())  # a machine's speed varies
     for timing in timed:
         seconds = timing.seconds
         table.add_row(
             f"{timing.sparsity:.1%}",
             *(f"{1000 * median(seconds[loop]):.1f}" for loop in LOOPS),
-            *(f"{gain(seconds[loop], seconds['ours']):.2f}" for loop in ("reference", "plain")),
-            f"{timing.products / median(seconds['ours']) / best:.0%}",
+            *(f"{gain(seconds[loop], seconds['ours']):.2f}" for loop in ("released", "plain")),
+            f"{timing.multiplications / median(seconds['ours']) / best:.0%}",
         )
     whole = {loop: trajectory(timed, loop) for loop in LOOPS}
     table.add_section()
     table.add_row(
         "17 rounds",
         *(f"{3000 * median(whole[loop]) / 3600:.2f} h" for loop in LOOPS),
-        *(f"{gain(whole[loop], whole['ours']):.2f}" for loop in ("reference", "plain")),
+        *(f"{gain(whole[loop], whole['ours']):.2f}" for loop in ("released", "plain")),
     )
     console.print(table)
     console.print(
-        f"of peak: multiplications by kept weights, were none saved by doubling maps afterwards, of {best / 1e9:.0f} "
-        "billion a second in a matrix product; 17 rounds: 3,000 steps each, projected",
+        f"of peak: useful multiplications per second, of {best / 1e9:.0f} billion in a matrix product; 17 rounds: "
+        "3,000 steps each, projected",
         highlight=False,
     )
 
@@ -187,7 +187,7 @@ def search_prior(
     fits: Annotated[int, typer.Option(min=1, help="how many of them to fit; published: 15")] = 5,
     metric: Annotated[str, typer.Option(help="psd or histogram: how spectra are compared")] = "psd",
     seed: int = 0,
-    size: Annotated[int, typer.Option(help="cut and scale the image to so many pixels square")] = 64,
+    size: Annotated[int, typer.Option(help="cut and scale the image to this many pixels square")] = 64,
     steps: Annotated[int, typer.Option(help="training steps of each fit; published: 1200, 9500, 4500 by task")] = 1200,
     width: Width = None,
     scales: Annotated[int, typer.Option(min=1, max=8, help="scales of the networks; published: 5")] = 5,
@@ -198,9 +198,9 @@ def search_prior(
 ) -> None:
     """Search a prior for IMAGE among the networks of NAS-DIP, without looking at the clean image (ISNAS-DIP).
 
-    Draws networks, ranks them untrained by how much their spectrum is that of the degraded image, fits the best few at
-    a small size, and chooses the one whose output is closest to the mean of theirs. The same command again fits only
-    what is missing.
+    Draws networks, ranks them untrained by the distance of their spectrum from that of the degraded image, fits the
+    best few at a small size, and chooses the one whose output is closest to their mean. Run the same command again to
+    fit only what is missing.
     """
     import torch
 
@@ -211,13 +211,13 @@ def search_prior(
 
     given = settings(more or [], "--set", {} if width is None else {"width": width})
     for key in given:
-        if key == "net" or (key in Request.model_fields and key not in ("task", "mask", "schedule")):
-            raise InputError(f"--set {key}: a search is of dense fits, with options of its own; remove it")
-    any_net = f"0 {'/'.join(['0' * scales] * scales)}"  # says how many scales there are; each candidate has its own
+        if key == "net" or (key in Request.model_fields and key not in ("task", "inpaint_mask", "schedule")):
+            raise InputError(f"--set {key}: a search uses dense fits and its own options; remove it")
+    any_net = f"0 {'/'.join(['0' * scales] * scales)}"  # gives the number of scales; each candidate has its own links
     values = {"image": image, "prior": "nas", "net": any_net, "seed": seed, "size": size, "steps": steps} | given
     library = InputLibrary(data)
     model = parse_trajectory(values, library, "search").fits[0]
-    check(model, library.pixels, candidates, fits, metric)
+    check(model, library.inputs, candidates, fits, metric)
     ledger = Ledger(_out(out, image))
     _check_device(device)
     _check_memory([model], device)
@@ -227,7 +227,7 @@ def search_prior(
         bar = bars.add_task("untrained nets", total=candidates, psnr="")
         best = search(
             model,
-            library.pixels,
+            library.inputs,
             ledger,
             candidates,
             fits,
@@ -236,7 +236,9 @@ def search_prior(
             scored=lambda: bars.advance(bar),
             watch=_watch(bars, lambda fit: nas(fit).net),
         )
-    _tell(best, [image, "--seed", str(seed), *(["--width", str(width)] if width else []), *_sets(more or [])])
+    _print_candidates(
+        best, [image, "--seed", str(seed), *(["--width", str(width)] if width else []), *_sets(more or [])]
+    )
 
 
 def _out(out: Path | None, image: str) -> Path:
@@ -247,11 +249,11 @@ def _sets(pairs: list[str]) -> list[str]:
     return [part for pair in pairs for part in ("--set", pair)]
 
 
-def _tell(best: list[Candidate], arguments: list[str]) -> None:
-    """The networks that were fitted as a table, and how to restore with the one that is chosen."""
-    from lip.training.search import chosen, nas
+def _print_candidates(best: list[Candidate], arguments: list[str]) -> None:
+    """Print the fitted networks as a table, and the command that restores with the chosen one."""
+    from lip.training.search import choose_best, nas
 
-    winner = chosen(best)
+    winner = choose_best(best)
     table = Table("net", "score", "dB to the mean", "")
     for candidate in best:
         mark = "chosen" if candidate is winner else ""
@@ -259,8 +261,8 @@ def _tell(best: list[Candidate], arguments: list[str]) -> None:
     console.print(table)
     net = nas(winner.fit).net
     line = shlex.join([*arguments, *_sets(["prior=nas", f"net={net}"])])
-    for said in (f"in a sweep file: prior: nas, net: {net}", f"to restore: python -m lip fit {line}"):
-        terminal.say(console, said)
+    for hint in (f"in a sweep file: prior: nas, net: {net}", f"to restore: python -m lip fit {line}"):
+        terminal.say(console, hint)
 
 
 def _check_device(device: str) -> None:
@@ -280,7 +282,7 @@ def _check_memory(fits: Iterable[Fit], device: str) -> None:
 
 
 def _run(
-    chosen: Trajectory, pixels: dict[str, np.ndarray], ledger: Ledger, device: str, threads: int, backend: str
+    trajectory: Trajectory, inputs: dict[str, np.ndarray], ledger: Ledger, device: str, threads: int, backend: str
 ) -> None:
     import torch
     from PIL import Image
@@ -291,33 +293,33 @@ def _run(
         Image.fromarray(image.squeeze()).save(ledger.root / f"{name}.png")
 
     torch.set_num_threads(threads)
-    for name, image in _given(chosen, pixels).items():
+    for name, image in _input_images(trajectory, inputs).items():
         save(name, image)
     with _progress() as bars:
-        watch = _watch(bars, lambda fit: f"{fit.mask}" + ", to rewind to" * fit.keeps_weights)
-        for fit in chosen.fits:
-            run_fit(fit, pixels, ledger, device, watch, outputs=True, backend=backend)
-            name = str(fit.mask).replace(" ", "-") if fit.mask.round is None else f"round-{fit.mask.round:02}"
+        watch = _watch(bars, lambda fit: f"{fit.recipe}" + ", to rewind to" * fit.saves_weights)
+        for fit in trajectory.fits:
+            run_fit(fit, inputs, ledger, device, watch, outputs=True, backend=backend)
+            name = str(fit.recipe).replace(" ", "-") if fit.recipe.round is None else f"round-{fit.recipe.round:02}"
             if "last_ema" in (restored := ledger.outputs(fit)):
                 save(name, restored["last_ema"])
-            _say(ledger, fit)
+            _print_row(ledger, fit)
     terminal.say(console, f"images and ledger in {ledger.root}")
 
 
-def _given(chosen: Trajectory, pixels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The clean and the degraded image, where there are such. Nothing else stays: an observation may be gigabytes."""
+def _input_images(trajectory: Trajectory, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the clean and the degraded image if there are any; the rest may be gigabytes."""
     from lip.ledger.ledger import to_8_bit
     from lip.training.restore import Restoration
     from lip.training.run import build_model
 
-    model = build_model(chosen.fits[0], pixels)
-    given: dict[str, np.ndarray] = {}
+    model = build_model(trajectory.fits[0], inputs)
+    found: dict[str, np.ndarray] = {}
     if isinstance(model, Restoration):
-        if model.task.has_reference:
-            given["clean"] = pixels[chosen.picture.pixels]
-        if model.observation.dim() == 4:  # measurements are no image
-            given["degraded"] = to_8_bit(model.observation[0].nan_to_num(0).numpy())
-    return given
+        if model.task.has_clean_image:
+            found["clean"] = inputs[trajectory.picture.content_hash]
+        if model.observation.dim() == 4:  # measurements are not an image
+            found["degraded"] = to_8_bit(model.observation[0].nan_to_num(0).numpy())
+    return found
 
 
 def _progress() -> Progress:
@@ -325,18 +327,18 @@ def _progress() -> Progress:
 
 
 def _watch(bars: Progress, name: Callable[[Fit], str]) -> Callable[[Fit], Watch]:
-    """A bar for every fit that begins."""
+    """Show a bar for every fit that begins."""
 
     def watch(fit: Fit) -> Watch:
         bar: Any = bars.add_task(name(fit), total=fit.schedule.steps, psnr="")
-        return lambda step, score: bars.update(bar, completed=step, psnr=fit.task.said(score))
+        return lambda step, score: bars.update(bar, completed=step, psnr=fit.task.format_score(score))
 
     return watch
 
 
-def _say(ledger: Ledger, fit: Fit) -> None:
-    (row,) = ledger.fits(["sparsity", *terminal.OUTCOME], [fit.id]).to_pylist()
-    console.print(f"{fit.mask!s:<8}  {row['sparsity']:>7.2%} pruned  {terminal.outcome(row)}", highlight=False)
+def _print_row(ledger: Ledger, fit: Fit) -> None:
+    (row,) = ledger.fits(["sparsity", *terminal.ROW_COLUMNS], [fit.id]).to_pylist()
+    console.print(f"{fit.recipe!s:<8}  {row['sparsity']:>7.2%} pruned  {terminal.format_row(row)}", highlight=False)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The one exception a user is meant to read."""
+"""The exception that users read."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 class InputError(Exception):
-    """Input that cannot be used, said in one sentence: what (file and key), why, and the remedy.
+    """Input that cannot be used, in one sentence: file and key, reason, remedy.
 
-    Command lines print the sentence and exit with status 2; nothing has been started or changed by then.
+    Command lines print the sentence and exit with status 2, before any work has started.
     """
 
 
 def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
-    """The remedy for an unknown name: the closest known one, else all of them."""
+    """Suggest a remedy for an unknown name: the closest known one, else all of them."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.65)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
 @contextmanager
 def location(where: str) -> Iterator[None]:
-    """Put a file, or a key of it, before the sentence of an InputError raised within."""
+    """Prefix an InputError raised within with a file or a key."""
     try:
         yield
     except InputError as error:
@@ -34,9 +34,9 @@ def location(where: str) -> Iterator[None]:
 
 
 def explained(error: ValidationError, keys: list[str]) -> InputError:
-    """The first complaint of pydantic as a sentence for users; `keys` are those that would have been known."""
+    """Explain pydantic's first complaint in a sentence for users; `keys` are the known ones."""
     first = error.errors()[0]
-    # Of a union's branch, "list[str]", or of a key instead of its value, "[key]", pydantic says more than helps.
+    # Omit the parts of pydantic's locations that name a union's branch ("list[str]") or a key instead of its value.
     key = ".".join(str(part) for part in first["loc"] if part != "str" and "[" not in str(part))
     if first["type"] == "extra_forbidden":
         return InputError(f"there is no key {key!r}; {nearest(key, keys)}")

@@ -1,4 +1,4 @@
-"""Masks: which of a prior's prunable weights are kept, as a checked type with exact counts."""
+"""Masks: the prunable weights of a prior that are kept, with exact counts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Literal
 import numpy as np
 
 Covers = Literal["weights", "all"]
-"""What a mask covers: the weights of the convolutions, or all parameters, biases and batch norm too."""
+"""What a mask covers: the weights of the convolutions, or all parameters with biases and batch norm."""
 
 PRUNED_PER_ROUND = 0.2
 """Fraction of the remaining weights that one round of IMP removes (Alg. 1 of the paper)."""
 
 
 def kept_after(total: int, rounds: int) -> int:
-    """Weights kept of `total` after some rounds, each removing 20 % of the remaining, rounded to nearest."""
+    """Count the weights kept of `total` after rounds that each remove 20 % of the rest, to nearest."""
     for _ in range(rounds):
         total -= round(PRUNED_PER_ROUND * total)
     return total
@@ -27,7 +27,7 @@ def kept_after(total: int, rounds: int) -> int:
 
 @dataclass(frozen=True)
 class Layer:
-    """One prunable weight tensor, as `name` ("s0 stride") and `shape` (out, in, height, width)."""
+    """One prunable weight tensor: `name` ("s0 stride") and `shape` (out, in, height, width)."""
 
     name: str
     shape: tuple[int, ...]
@@ -44,9 +44,9 @@ def first_convolutions(layers: Iterable[Layer]) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Mask:
-    """Kept (True) or pruned (False) for every prunable weight of a prior, its layers flattened in module order.
+    """One bit per prunable weight, True if it is kept, layers flattened in module order.
 
-    Raises ValueError when the bits are not one boolean per weight of the layers.
+    Raises ValueError unless there is one boolean per weight of the layers.
     """
 
     layers: tuple[Layer, ...]
@@ -62,54 +62,56 @@ class Mask:
 
     @classmethod
     def dense(cls, layers: Iterable[Layer]) -> Mask:
-        """The mask that keeps everything."""
+        """Return the mask that keeps everything."""
         layers = tuple(layers)
         return cls(layers, np.ones(sum(layer.size for layer in layers), np.bool_))
 
     @classmethod
-    def keep_largest(cls, layers: Sequence[Layer], scores: np.ndarray, kept: int) -> Mask:
-        """Keep exactly `kept` weights, those of largest score over all layers together; ties go to the earlier one.
+    def keep_largest(cls, layers: Sequence[Layer], scores: np.ndarray, n_kept: int) -> Mask:
+        """Keep exactly the `n_kept` weights of largest score over all layers together.
 
-        Raises ValueError when a score is not a number: a ranking of those would be arbitrary.
+        Of equal scores the earlier weight is kept. Raises ValueError when a score is NaN, which has no rank.
         """
         if np.isnan(scores).any():
-            raise ValueError("the weights cannot be ranked: some scores are not a number")
+            raise ValueError("the weights cannot be ranked: some scores are NaN")
         bits = np.zeros(scores.shape, np.bool_)
-        if kept:
-            least = np.partition(scores, scores.size - kept)[scores.size - kept]
+        if n_kept:
+            least = np.partition(scores, scores.size - n_kept)[scores.size - n_kept]
             bits = scores > least
             ties = np.flatnonzero(scores == least)
-            bits[ties[: kept - np.count_nonzero(bits)]] = True
+            bits[ties[: n_kept - np.count_nonzero(bits)]] = True
         return cls(tuple(layers), bits)
 
     def unmasked_first(self) -> Mask:
-        """This mask with the two convolutions that see the code z whole, as the released code leaves them."""
+        """Return this mask without pruning the two convolutions that see the code z, as the released code."""
         return Mask(self.layers, self.bits | first_convolutions(self.layers))
 
     def onto(self, layers: Sequence[Layer]) -> Mask:
-        """This mask on a network that shares layers with its own: those it does not share are kept whole.
+        """Transfer this mask to another network; layers that are not shared are not pruned.
 
-        Raises ValueError when there is none.
+        Raises ValueError when no layer is shared.
         """
         if layers == self.layers:
             return self
         ends = np.cumsum([layer.size for layer in self.layers])[:-1]
         own = dict(zip(self.layers, np.split(self.bits, ends), strict=True))
         if own.keys().isdisjoint(layers):
-            raise ValueError(f"a mask of {len(self.layers)} layers cut for another network does not fit this one")
+            raise ValueError(f"a mask of {len(self.layers)} layers for another network does not fit this one")
         return Mask(tuple(layers), np.concatenate([own.get(x, np.ones(x.size, np.bool_)) for x in layers]))
 
     @cached_property
-    def kept(self) -> int:
+    def n_kept(self) -> int:
+        """Count the kept weights."""
         return int(np.count_nonzero(self.bits))
 
     @property
     def sparsity(self) -> float:
-        """Fraction of the prunable weights that is pruned, 0 to 1."""
-        return 1 - self.kept / self.bits.size
+        """Return the fraction of the prunable weights that is pruned, 0 to 1."""
+        return 1 - self.n_kept / self.bits.size
 
     @cached_property
     def kept_per_layer(self) -> list[int]:
+        """Count the kept weights of every layer."""
         ends = np.cumsum([layer.size for layer in self.layers])
         return [int(np.count_nonzero(part)) for part in np.split(self.bits, ends[:-1])]
 
@@ -119,10 +121,10 @@ class Mask:
     __hash__ = None  # type: ignore[assignment]  # equal masks are rare; nobody should key by a megabyte
 
     def to_bytes(self, metadata: Mapping[str, str] = {}) -> bytes:
-        """The mask as a safetensors file: packed bits, with the layers they belong to as JSON, and metadata.
+        """Write the mask as a safetensors file: packed bits, layers as JSON, and metadata.
 
-        The layers are a tensor, because several entries of metadata are written in a random order: equal masks would be
-        files of different content.
+        The layers are a tensor, because several entries of metadata are written in random order, and equal masks must
+        be equal files.
         """
         from safetensors.numpy import save
 
@@ -131,7 +133,7 @@ class Mask:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Mask:
-        """The inverse of `to_bytes`. Raises ValueError when the data are not a mask."""
+        """Read what `to_bytes` wrote. Raises ValueError when the data are not a mask."""
         from safetensors import SafetensorError, deserialize
 
         try:

@@ -1,4 +1,4 @@
-"""What the three command lines share: how they end, and how text reaches a terminal or a spreadsheet."""
+"""Share between the command lines how they end, and how text reaches a terminal or a spreadsheet."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from typer import Typer
 
 MEMORY = re.compile("out of memory|(?:can't|not enough|cannot) (?:allocate )?memory", re.IGNORECASE)
-"""What PyTorch says when there is none left."""
+"""The words of PyTorch when no memory is left."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that move the cursor, colour, break or turn round what follows, or that no encoding has."""
 FORMULA = re.compile(r"[=@]|[+-](?!(?:[0-9.,]+(?:e[+-]?[0-9]+)?)?$)", re.IGNORECASE)
-"""How a cell begins that spreadsheets take for a formula; signed numbers and a lone sign are none."""
+"""The beginning of a cell that spreadsheets take for a formula. A signed number or a lone sign is not one."""
 
-OUTPUTS = {"last": "last", "stop": "early stop", "peak": "oracle peak"}
-OUTCOME = [
-    *(f"psnr_{output}_ema" for output in OUTPUTS),
+ROW_COLUMNS = [
+    "psnr_peak_ema",
+    "psnr_last_ema",
+    "psnr_stop_ema",
     "step_stop_ema",
     "loss",
     "accuracy_last",
@@ -35,7 +36,7 @@ OUTCOME = [
     "stalled",
     "diverged",
 ]
-"""The columns of a row that `outcome` reads."""
+"""The columns of a row that `format_row` reads."""
 
 
 def plain(text: object) -> str:
@@ -71,23 +72,25 @@ def say(console: Console, text: object) -> None:
     console.print(plain(text), highlight=False, markup=False)
 
 
-def outcome(row: Mapping[str, Any]) -> str:
-    """Describe how a fit came out, as rich markup; `row` has the columns OUTCOME."""
+def format_row(row: Mapping[str, Any]) -> str:
+    """Format the result of a fit as rich markup; `row` has the columns ROW_COLUMNS."""
+    from lip.ledger.schema import OUTPUTS
+
     if row["accuracy_last"] is not None:
-        said = f"accuracy: last {row['accuracy_last']:.1%}  oracle peak {row['accuracy_peak']:.1%}"
+        text = f"accuracy: last {row['accuracy_last']:.1%}  oracle peak {row['accuracy_peak']:.1%}"
     elif row["step_stop_ema"] is None:
-        said = f"the critic's distance: {row['loss']:.2f}"
+        text = f"the critic's distance: {row['loss']:.2f}"
     elif row["psnr_last_ema"] is None:
-        said = f"no reference; early stop at step {row['step_stop_ema']}"
+        text = f"no clean image; ES-WMV stop at step {row['step_stop_ema']}"
     else:
-        said = "PSNR of the averaged output: " + "  ".join(
-            f"{name} {row[f'psnr_{output}_ema']:5.2f}" for output, name in OUTPUTS.items()
+        text = "PSNR of the averaged output: " + "  ".join(
+            f"{OUTPUTS[output]} {row[f'psnr_{output}_ema']:5.2f}" for output in ("last", "stop", "peak")
         )
-        said += " dB"
+        text += " dB"
     if row["empty_layers"]:
-        said += f"  [yellow]empty layers: {row['empty_layers']}[/]"
+        text += f"  [yellow]empty layers: {row['empty_layers']}[/]"
     failed = [name for name in ("collapsed", "stalled", "diverged") if row[name]]
-    return said + "".join(f"  [red]{name}[/]" for name in failed)
+    return text + "".join(f"  [red]{name}[/]" for name in failed)
 
 
 def end_on_sigterm() -> None:

@@ -74,7 +74,7 @@ def plan(
     price: Annotated[float | None, typer.Option(min=0, help="price per CPU-hour or GPU-hour, for the cost")] = None,
 ) -> None:
     """List the trajectories of a sweep, and estimate the missing fits. Trains nothing."""
-    from lip.specs.released import SAID
+    from lip.specs.released import RELEASED_FLAGS
     from sweeps.estimate import estimate
 
     plan, ledger = _planned(spec, profile, storage, data, only)
@@ -83,7 +83,7 @@ def plan(
     _show_replaced(plan, profile)
     for note in plan.sweep.notes:
         _print(f"image {note}")
-    for name, description in SAID.items():
+    for name, description in RELEASED_FLAGS.items():
         if any(name in trajectory.compat for trajectory in plan.sweep.trajectories):
             _print(f"as released, {name}: {description}")
     for layers in {trajectory.whole_layers: None for trajectory in plan.sweep.trajectories}:
@@ -183,7 +183,7 @@ def run(
         _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend)
     else:
         ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
-    _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage.shown()}")
+    _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage}")
 
 
 def _run_missing(
@@ -199,7 +199,7 @@ def _run_missing(
     by_memory = share(plan, ledger) if gpus is None else 1
     with connected(Resources(address, slots, cpus, gpus, by_memory, backend), plan, ledger) as (resources, dashboard):
         ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
-        _print(f"{plan.counts.progress}, {len(plan.missing)} to do; results in {ledger.storage.shown()}")
+        _print(f"{plan.counts.progress}, {len(plan.missing)} to do; results in {ledger.storage}")
         if resources.gpus:
             _print(f"{resources.gpus:g} of a GPU per trial")
         if address == "local":
@@ -225,7 +225,7 @@ def compact(storage: Storage = None) -> None:
     ledger = Ledger(storage or default_storage())
     ledger.check_writable()
     before, after = ledger.compact()
-    _print(f"{before} files of fits are now {after} in {ledger.storage.shown()}")
+    _print(f"{before} files of fits are now {after} in {ledger.storage}")
     _warn_of_damage(ledger.damaged())
     _warn_of_conflicts(ledger)
 
@@ -241,14 +241,14 @@ def fetch(
     ledger = Ledger(storage or default_storage())
     ledger.check_writable()
     other = Ledger(source)
-    name = other.storage.shown()
+    name = str(other.storage)
     try:
         if not other.storage.folders():
             raise InputError(f"there are no results in {name}; correct the name")
         copied = ledger.fetch(other)
     except OSError as error:
         raise InputError(f"storage {name} cannot be read ({' '.join(str(error).split())})") from error
-    _print(f"{copied} files copied from {name} to {ledger.storage.shown()}")
+    _print(f"{copied} files copied from {name} to {ledger.storage}")
 
 
 @app.command()
@@ -316,8 +316,7 @@ def show(
     frame = rows(plan, ledger)
     if frame.empty:
         raise InputError(
-            f"no result of {plan.sweep.name} is published in {ledger.storage.shown()}; "
-            f"run `python -m sweeps run {spec}` first"
+            f"no result of {plan.sweep.name} is published in {ledger.storage}; run `python -m sweeps run {spec}` first"
         )
     if csv:
         file = local(csv, "--csv")
@@ -357,7 +356,7 @@ def _planned(
             plan = Plan.make(sweep, ledger, verified)
         except OSError as error:
             reason = " ".join(str(error).split())
-            raise InputError(f"storage {ledger.storage.shown()} cannot be read ({reason})") from error
+            raise InputError(f"storage {ledger.storage} cannot be read ({reason})") from error
     return plan, ledger
 
 

@@ -189,7 +189,7 @@ def _check_storage(ledger: Ledger) -> None:
         for node, reply, task in zip(nodes, replies, tasks, strict=True):
             if fault := _storage_fault(task, ledger, probe, reply):
                 raise InputError(
-                    f"storage {storage.shown()} is not the same on node {_name_of(node)} as here ({fault}); use a "
+                    f"storage {storage} is not the same on node {_name_of(node)} as here ({fault}); use a "
                     "folder that every node mounts, or a URL such as s3://bucket/lip"
                 )
     finally:

@@ -95,7 +95,7 @@ def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None) 
     example: dict[Size, Fit] = {}
     for fit in plan.missing.values():
         size = _size_of(fit)
-        steps[size, _density(fit), _search(fit.mask)] += fit.schedule.steps
+        steps[size, _density(fit), _search(fit.recipe)] += fit.schedule.steps
         example[size] = fit
     work = {size: step_work(fit) for size, fit in example.items()}
     speeds = {size: _speed(measured[size], work[size]) for size in work}
@@ -146,14 +146,14 @@ def _share(plan: Plan, measured: Mapping[Size, list[dict[str, Any]]]) -> float:
 
 
 def _measured(plan: Plan, ledger: Ledger) -> dict[Size, list[dict[str, Any]]]:
-    columns = ["id", "spec", *SIZE_COLUMNS, "host", "device", "backend", "sparsity", "steps", "seconds", "cpu_seconds"]
+    columns = ["fit", "spec", *SIZE_COLUMNS, "host", "device", "backend", "sparsity", "steps", "seconds", "cpu_seconds"]
     columns += ["peak_memory_mb", "device_memory_mb"]
     chosen: dict[Size, list[str]] = defaultdict(list)
     for key in plan.published:
         if len(ids := chosen[_size_of(plan.fits[key])]) < OF_THIS_SWEEP:
             ids.append(key)
     own = ledger.fits(columns, [key for ids in chosen.values() for key in ids])
-    rows = {row["id"]: row for row in (own.to_pylist() + ledger.sample(columns, OF_THE_LEDGER).to_pylist())}
+    rows = {row["fit"]: row for row in (own.to_pylist() + ledger.sample(columns, OF_THE_LEDGER).to_pylist())}
     measured: dict[Size, list[dict[str, Any]]] = defaultdict(list)
     for row in rows.values():
         if row["device"] == "cpu" and row["cpu_seconds"] is None:
@@ -177,25 +177,25 @@ def _size(prior: Any, columns: Mapping[str, Any]) -> Size:
 
 def _density(fit: Fit) -> float:
     """Return the fraction of prunable weights that a fit's mask keeps."""
-    place = fit.mask.place
+    place = fit.recipe.target
     if isinstance(place, int):
         return (1 - PRUNED_PER_ROUND) ** place
     if place.sparsity is not None:
         return 1 - place.sparsity
     total, parameters = fit.task.counts(fit.prior, fit.picture, fit.covers)
-    return place.kept(total, parameters) / total
+    return place.n_kept(total, parameters) / total
 
 
 def _search(recipe: Recipe) -> int:
     """Count the steps of a mask's search per step of the fit."""
     if isinstance(recipe, Shuffled):
-        return _search(recipe.of)
+        return _search(recipe.template)
     return recipe.search if isinstance(recipe, Oes) else 0
 
 
 def _backend(fit: Fit) -> str:
     """Return the backend that a fit uses on a CPU by default."""
-    restored = fit.task.key == "image" and fit.prior.trains
+    restored = fit.task.key == "image" and fit.prior.trains_weights
     return "numba" if restored and find_spec("numba") else "dense"
 
 

@@ -18,11 +18,11 @@ from pydantic import BaseModel
 
 from lip.priors import GENERATORS, PRIORS
 from lip.pruners import PRUNERS
-from lip.specs.request import MADE_HERE, Request
+from lip.specs.request import INTERNAL_FIELDS, Request
 from lip.specs.schedule import Adversarial, Schedule, Sgd
 from lip.tasks import TASKS
 
-HIDDEN = {*MADE_HERE, "checkpoint"}
+HIDDEN = {*INTERNAL_FIELDS, "checkpoint", "inpaint_mask"}
 """Fields of specs that are not keys of their own."""
 NAMES: dict[str, Iterable[str]] = {
     "task": TASKS,
@@ -63,7 +63,7 @@ def groups() -> Iterator[Group]:
     for name, pruner in PRUNERS.items():
         fields = [field for field in _keys(pruner) if field.name in pruner.options]
         known = {field.name for field in fields}
-        fields += [_argument(pruner.at, option) for option in pruner.options if option not in known]
+        fields += [_argument(pruner.for_target, option) for option in pruner.options if option not in known]
         yield Group(f"pruner: {name}", _about(pruner), fields)
     for title, schedule in (("restoration", Schedule), ("classify", Sgd), ("generators", Adversarial)):
         fields = [field for field in _keys(schedule) if field.name not in HIDDEN]

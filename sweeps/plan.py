@@ -117,7 +117,7 @@ class Plan:
         return {key: sorted(fits, key=lambda fit: users[fit.id] == 1) for key, fits in rest.items() if fits}
 
     def points(self) -> list[dict[str, Any]]:
-        """Return a row per trajectory and round of the whole sweep (`lip.ledger.schema.POINTS`)."""
+        """Return a row per trajectory and round of the whole sweep (`lip.ledger.schema.SWEEP_ROWS`)."""
         return [
             {
                 "experiment": experiment,
@@ -130,7 +130,7 @@ class Plan:
                 "seed": trajectory.seed,
                 "rewind": trajectory.rewind,
                 "compat": "+".join(trajectory.compat) or None,
-                "round": fit.mask.round,
+                "round": fit.recipe.round,
                 "fit": fit.id,
             }
             for experiment, trajectory in self.sweep.entries
@@ -144,7 +144,7 @@ def with_dependencies(trajectory: Trajectory) -> list[Fit]:
 
     def visit(fit: Fit) -> None:
         if fit.id not in order:
-            for source in fit.sources:
+            for source in fit.dependencies:
                 visit(source)
             order[fit.id] = fit
 
@@ -158,7 +158,7 @@ def _purpose(fit: Fit) -> str:
     to_rewind_to, of_generators, to_take_masks_from = EXTRA
     if fit.task.kind == "generate":
         return of_generators
-    return to_rewind_to if fit.keeps_weights else to_take_masks_from
+    return to_rewind_to if fit.saves_weights else to_take_masks_from
 
 
 def _plural(number: int, noun: str) -> str:
@@ -178,7 +178,7 @@ def label(trajectory: Trajectory) -> str:
         parts.insert(1, f"masks of {' '.join(sources)}")
     if trajectory.compat:
         parts.append(
-            "as released" if {*trajectory.compat} >= {*trajectory.task.defects} else " ".join(trajectory.compat)
+            "as released" if {*trajectory.compat} >= {*trajectory.task.released_flags} else " ".join(trajectory.compat)
         )
     if trajectory.rewind:
         parts.append(f"rewind {trajectory.rewind:g} %")

@@ -88,8 +88,8 @@ class Progress:
 
     def _show_row(self, key: str, fit: str, row: Mapping[str, Any]) -> None:
         self._console.print(
-            f"{self._label(key):<40} {self._fits[fit].mask!s:<8}  {row['sparsity']:>7.2%} pruned  "
-            f"{row['seconds']:.1f} s  {terminal.outcome(row)}",
+            f"{self._label(key):<40} {self._fits[fit].recipe!s:<8}  {row['sparsity']:>7.2%} pruned  "
+            f"{row['seconds']:.1f} s  {terminal.format_row(row)}",
             highlight=False,
         )
 

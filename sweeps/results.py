@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from lip.ledger.ledger import Ledger
+from lip.ledger.schema import AXES
 from sweeps.plan import Plan
 
-AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
 RESULTS = ["sparsity", "psnr_peak_ema", "psnr_last_ema", "psnr_stop_ema", "psnr_emv", "ssim_last_ema"]
 RESULTS += ["mse_peak", "mse_last", "accuracy_last", "accuracy_peak", "collapsed", "stalled", "diverged"]
 
@@ -21,7 +21,7 @@ def rows(plan: Plan, ledger: Ledger) -> pd.DataFrame:
     fits = ledger.fits(ids=plan.published).to_pandas()
     fits = fits[[name for name in fits if not str(name).startswith(("curve_", "layer_"))]]
     fits = fits.drop(columns=[name for name in AXES if name in fits])
-    return points.merge(fits, left_on="fit", right_on="id").drop(columns="id")
+    return points.merge(fits, on="fit")
 
 
 def axes(frame: pd.DataFrame) -> pd.DataFrame:

@@ -179,7 +179,7 @@ def read(
         entries=list(entries.values()),
         trajectories=list(selected.values()),
         outputs=frozenset(outputs),
-        pixels=library.pixels,
+        pixels=library.inputs,
         notes=library.notes,
         replaced=[f"{key} {', '.join(new)} instead of {', '.join(old)}" for key, (new, old) in replaced.items()],
     )

@@ -57,7 +57,7 @@ def as_json(plan: Plan, ledger: Ledger, found: list[TrajectoryStatus]) -> dict[s
     return {
         "sweep": plan.sweep.name,
         "profile": plan.sweep.profile,
-        "storage": ledger.storage.shown(),
+        "storage": str(ledger.storage),
         "results": plan.counts.results,
         "published_results": plan.counts.published_results,
         "fits": plan.counts.fits,

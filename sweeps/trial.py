@@ -34,7 +34,7 @@ from sweeps.lease import leased
 SECONDS_BETWEEN_REPORTS = 1.0
 PATIENCE = 600.0
 """Seconds that a trial waits for a storage that has gone away before it fails."""
-SHOWN = ["sparsity", "seconds", *terminal.OUTCOME]
+SHOWN = ["sparsity", "seconds", *terminal.ROW_COLUMNS]
 """The columns of a row that are shown when it is published."""
 
 
@@ -100,7 +100,7 @@ def _failure(fit: Fit, error: Exception) -> dict[str, Any]:
     import torch
 
     memory = isinstance(error, torch.OutOfMemoryError)
-    return {"failed": f"{type(error).__name__} in {fit.mask}: {error}", "out_of_memory": memory}
+    return {"failed": f"{type(error).__name__} in {fit.recipe}: {error}", "out_of_memory": memory}
 
 
 def _publish(
@@ -133,8 +133,8 @@ def _wait_for_storage(ledger: Ledger, run: str) -> None:
     began = time.monotonic()
     while not _storage_visible(ledger, run):
         if time.monotonic() - began > PATIENCE:
-            raise InputError(f"storage {ledger.storage.shown()} is not visible on node {platform.node()}")
-        tune.report({"waiting": f"for storage {ledger.storage.shown()} on {platform.node()}"})
+            raise InputError(f"storage {ledger.storage} is not visible on node {platform.node()}")
+        tune.report({"waiting": f"for storage {ledger.storage} on {platform.node()}"})
         time.sleep(min(10.0, 0.5 + 0.2 * (time.monotonic() - began)))
 
 
@@ -146,6 +146,6 @@ def _report_steps(fit: Fit) -> Callable[[int, float], None]:
         nonlocal reported
         if time.monotonic() - reported >= SECONDS_BETWEEN_REPORTS:
             reported = time.monotonic()
-            tune.report({"mask": str(fit.mask), "step": step, "score": fit.task.said(score)})
+            tune.report({"mask": str(fit.recipe), "step": step, "score": fit.task.format_score(score)})
 
     return watch

@@ -95,8 +95,8 @@ def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     library = InputLibrary()
     values = {"image": "camera", "size": 16, "scales": 2, "width": 4, "pruner": "smallest", "rounds": 2}
     fit = parse_trajectory(values, library, "test").fits[2]
-    model = build_model(fit, library.pixels)
-    mask = fit.mask.build(model, None)
-    sizes = model.theta.detach()[model.prunable].abs()
+    model = build_model(fit, library.inputs)
+    mask = fit.recipe.build(model, None)
+    sizes = model.theta.detach()[model.is_prunable].abs()
     assert sizes[torch.tensor(mask.bits)].max() <= sizes[~torch.tensor(mask.bits)].min()
-    assert fit.mask.round == 2
+    assert fit.recipe.round == 2

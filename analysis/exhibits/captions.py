@@ -8,7 +8,8 @@ import pandas as pd
 from analysis.exhibits.scores import published_psnr, reports_average
 from analysis.frames import EXCLUDED, FAULTS, Frames
 from analysis.panels import PSNR_AXIS_DB
-from analysis.text import OUTPUTS, distinct_values, plural
+from analysis.text import distinct_values, plural
+from lip.ledger.schema import OUTPUTS
 
 
 def basis(frames: Frames, fits: pd.DataFrame) -> str:

@@ -12,11 +12,12 @@ from analysis.exhibits.exhibit import Contents, Custom
 from analysis.exhibits.layers import layer_table, plain_layers, rounds_note
 from analysis.exhibits.rows import Rows, as_in_paper, from_theta_0, own_image, own_task, pruned
 from analysis.exhibits.scores import FAULT_COUNTS, PLAIN, difference, published_psnr
-from analysis.frames import AXES, FAULTS, Frames
+from analysis.frames import FAULTS, Frames
 from analysis.panels import AXIS_LABELS, dense_line, draw_lines, layer_panels, legend, panel_grid, sparsity_axis
 from analysis.stats import NEGATIVE, Claim, Region
 from analysis.style import BROWN, PRUNER_STYLES, PURPLE, assign_styles, style_context
-from analysis.text import OUTPUTS, shorten
+from analysis.text import shorten
+from lip.ledger.schema import AXES, OUTPUTS
 
 OWN, RANDOM, OTHER, SHUFFLED = "own tickets", "random", "tickets of the other", "shuffled"
 STYLES = {OWN: PRUNER_STYLES["imp"], RANDOM: PRUNER_STYLES["random"], OTHER: PURPLE, SHUFFLED: BROWN}

@@ -12,7 +12,7 @@ from analysis.exhibits.sizes import HOURGLASS
 from analysis.stats import HARM, POSITIVE, Claim
 from analysis.style import PRUNER_STYLES, Style
 from lip.masks import PRUNED_PER_ROUND, kept_after
-from lip.specs.released import SAID
+from lip.specs.released import RELEASED_FLAGS
 from lip.tasks import Denoise
 
 PLAIN, RELEASED = "as the paper says", "as released"
@@ -27,7 +27,7 @@ def _shown(rows: pd.DataFrame) -> pd.Series:
 
 def _name_defects(scores: pd.DataFrame) -> pd.DataFrame:
     return scores.assign(
-        defect=scores["compat"].replace({"": PLAIN, "+".join(Denoise.defects): RELEASED}),
+        defect=scores["compat"].replace({"": PLAIN, "+".join(Denoise.released_flags): RELEASED}),
         panel=scores["pruner"].map({"imp": "IMP", "random": "random"}) + ", " + scores["image"],
     )
 
@@ -38,12 +38,14 @@ def _with_defect(pruner: str, defect: str) -> Rows:
 
 def _labels(scores: pd.DataFrame) -> dict[str, str]:
     measured = set(scores["defect"])
-    single = [name for name in Denoise.defects if name in measured]
+    single = [name for name in Denoise.released_flags if name in measured]
     return {name: name for name in (PLAIN, *single, *sorted(measured - {PLAIN, *single}))}
 
 
 def _about(fits: pd.DataFrame) -> str:
-    meanings = "; ".join(f"{name}: {SAID[name]}" for name in Denoise.defects if name in set(fits["compat"]))
+    meanings = "; ".join(
+        f"{name}: {RELEASED_FLAGS[name]}" for name in Denoise.released_flags if name in set(fits["compat"])
+    )
     return (
         "PSNR over the sparsity that is asked for, with one thing at a time done as in the released code, and all of"
         f" them together. {meanings}. The table has the sparsity that results."

@@ -23,7 +23,7 @@ def _photographs(rows: pd.DataFrame) -> pd.Series:
 
 def _make(frames: Frames) -> Contents:
     """Show all photographs before degradation, and name those whose file is gone."""
-    columns = ["image", "image_width", "image_height", "pixels"]
+    columns = ["image", "image_width", "image_height", "content_hash"]
     photographs = frames.fits.loc[_photographs(frames.fits), columns]
     table = photographs.drop_duplicates().sort_values(columns, ignore_index=True)
     found = [clean_image(row) for _, row in table.iterrows()]
@@ -53,7 +53,7 @@ def clean_image(row: pd.Series) -> np.ndarray | None:
         for multiple in (32, 8, 4, 2, 1):
             with suppress(InputError):
                 image = images.load(row["image"], size=size, multiple=multiple)
-                if image.id == row["pixels"]:
+                if image.id == row["content_hash"]:
                     return image.pixels
     return None
 

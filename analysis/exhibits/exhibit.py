@@ -12,16 +12,17 @@ from matplotlib.figure import Figure
 from analysis.exhibits.captions import basis
 from analysis.exhibits.rows import Rows
 from analysis.exhibits.verdicts import verdicts_on
-from analysis.frames import AXES, Frames
+from analysis.frames import Frames
 from analysis.stats import FAILS, HOLDS, UNKNOWN, Claim, Verdict
 from analysis.text import plural
 from lip.errors import InputError
+from lip.ledger.schema import AXES
 
 SETTINGS = [
-    "pixels",
+    "content_hash",
     "sigma",
     "keep",
-    "hole",
+    "inpaint_mask",
     "factor",
     "target",
     "measurements",
@@ -45,9 +46,9 @@ SETTINGS = [
     "jitter",
     "ema",
     "backtrack",
-    "undo",
+    "backtrack_rule",
     "grace",
-    "undo_sigma",
+    "backtrack_sigma",
     "langevin",
     "stop_window",
     "stop_patience",

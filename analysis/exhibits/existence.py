@@ -12,7 +12,8 @@ from analysis.exhibits.comparison import MINUS_DENSE, Comparison, Difference
 from analysis.exhibits.rows import Rows, from_theta_0, imp, native, native_imp, pruned
 from analysis.exhibits.scores import select_output
 from analysis.stats import MATCHING, POSITIVE, Claim
-from analysis.text import OUTPUTS, percent, plural, sparsity_range
+from analysis.text import percent, plural, sparsity_range
+from lip.ledger.schema import OUTPUTS
 
 
 def reach(differences: pd.Series) -> int:

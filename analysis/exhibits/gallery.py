@@ -12,7 +12,7 @@ from analysis.exhibits.rows import restoring_imp
 from analysis.exhibits.scores import published_psnr, reports_average, task_and_image
 from analysis.frames import Frames
 from analysis.panels import Tile, picture_sheet
-from analysis.text import OUTPUTS
+from lip.ledger.schema import OUTPUTS
 
 SHOWN = ("peak", "last")
 

@@ -10,11 +10,12 @@ from analysis.exhibits.captions import versus_paper
 from analysis.exhibits.exhibit import Contents, Custom
 from analysis.exhibits.rows import Rows, as_in_paper, pruned
 from analysis.exhibits.scores import FAULT_COUNTS, difference, select_output
-from analysis.frames import AXES, FAULTS, Frames
+from analysis.frames import FAULTS, Frames
 from analysis.panels import AXIS_LABELS, dense_line, draw_lines, legend, panel_grid, sparsity_axis
 from analysis.stats import Claim, Region
 from analysis.style import assign_styles, style_context
-from analysis.text import OUTPUTS, percent, pruner_labels
+from analysis.text import percent, pruner_labels
+from lip.ledger.schema import AXES, OUTPUTS
 
 SAME_ERROR = 10.0
 """A mean squared error up to this many percent above the dense generator's counts as equal: the paper's tickets stay

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.frames import AXES, EXCLUDED, FAULTS
-from analysis.text import OUTPUTS
+from analysis.frames import EXCLUDED, FAULTS
+from lip.ledger.schema import AXES, OUTPUTS
 from lip.tasks import TASKS
 
 PLAIN = {"round": "float64", **dict.fromkeys(FAULTS, "bool"), "seed": "int64", "kept_parameters": "int64"}

@@ -14,7 +14,8 @@ from analysis.exhibits.rows import from_theta_0, native, native_imp, pruned
 from analysis.frames import Frames
 from analysis.panels import Tile, picture_sheet
 from analysis.stats import POSITIVE, Claim
-from analysis.text import OUTPUTS, PRUNER_LABELS
+from analysis.text import PRUNER_LABELS
+from lip.ledger.schema import OUTPUTS
 
 LUMA = np.array([0.299, 0.587, 0.114])
 ORDER = ("dense", "imp", "random", "snip")

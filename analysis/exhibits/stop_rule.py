@@ -13,7 +13,8 @@ from analysis.exhibits.scores import difference, scores_of, select_output, task_
 from analysis.frames import Frames
 from analysis.panels import stop_panels
 from analysis.stats import MATCHING, Claim
-from analysis.text import OUTPUTS, distinct_values
+from analysis.text import distinct_values
+from lip.ledger.schema import OUTPUTS
 
 PATIENCE = 3
 """Rises in a row after which pruning stops; the paper says two or three."""

@@ -9,7 +9,8 @@ import pandas as pd
 from analysis.exhibits.scores import paired_effects, select_output
 from analysis.frames import EXCLUDED, Frames
 from analysis.stats import HOLDS, UNKNOWN, Claim, Verdict, judge, p_value
-from analysis.text import OUTPUTS, percent, plural, sparsity_range
+from analysis.text import percent, plural, sparsity_range
+from lip.ledger.schema import OUTPUTS
 
 
 def verdicts_on(frames: Frames, claim: Claim, effects: pd.DataFrame) -> list[Verdict]:

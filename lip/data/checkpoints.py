@@ -1,6 +1,6 @@
-"""Published weights of generators, read without running anything that stands in them.
+"""Published weights of generators, read without running any code in them.
 
-Names in a checkpoint of ours begin with `generator.`, `averaged.` (the moving average of a generator over its training)
+Names in our checkpoints begin with `generator.`, `averaged.` (the moving average of a generator over its training)
 or `critic.`; the last two may be missing.
 """
 
@@ -43,14 +43,14 @@ RENAMED = {
     r"\.fromRGBLayers\b": ".from_colours",
     r"^generator_deconv\b": "generator.blocks",  # github.com/fletchersarip93/face-generator
 }
-"""Published names as ours."""
+"""Our names for published ones."""
 
 
 Value = TypeVar("Value")
 
 
 class _Inert:
-    """Stands for the settings in a checkpoint of the zoo: a class without methods, of which nothing is read."""
+    """Replace the settings object in a checkpoint of the zoo by a class without methods, of which nothing is read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +64,7 @@ class Checkpoint:
 
     @classmethod
     def of(cls, name: str, weights: Mapping[str, Tensor]) -> Checkpoint:
+        """Pack weights."""
         from safetensors.torch import save
 
         shapes = {key: tuple(value.shape) for key, value in weights.items()}
@@ -71,24 +72,24 @@ class Checkpoint:
 
     @cached_property
     def id(self) -> str:
-        """16 hex digits over names and values, whatever file they came from."""
+        """Return 16 hex digits over names and values, independent of the file."""
         return hashlib.sha256(self.data.data).hexdigest()[:16]
 
 
 def unpacked(data: np.ndarray) -> dict[str, Tensor]:
-    """The weights of `Checkpoint.data` by name."""
+    """Unpack the weights of `Checkpoint.data` by name."""
     from safetensors.torch import load
 
     return load(data.tobytes())
 
 
 def part(weights: Mapping[str, Value], name: str) -> dict[str, Value]:
-    """Select one network's weights from a checkpoint, under the names it has there; may be empty."""
+    """Select one network's weights from a checkpoint; may be empty."""
     return {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(f"{name}.")}
 
 
 def read(name: str) -> Checkpoint:
-    """A checkpoint of PyTorch: a file, or one of PUBLISHED, which is downloaded once and checked.
+    """Read a checkpoint of PyTorch: a file, or one of PUBLISHED, which is downloaded once and checked.
 
     Raises InputError when it cannot be read or downloaded, and when it holds anything but plain values and tensors.
     """
@@ -101,14 +102,17 @@ def read(name: str) -> Checkpoint:
 
 
 def check(checkpoint: Checkpoint, networks: dict[str, nn.Module], kind: str) -> None:
-    """Raises InputError unless what the checkpoint holds are the weights of these networks, the generator at least."""
+    """Check that a checkpoint holds the weights of these networks, at least of the generator.
+
+    Raises InputError.
+    """
     for name, network in networks.items():
         theirs = part(checkpoint.shapes, name)
         ours = {key: tuple(value.shape) for key, value in network.state_dict().items()}
         if theirs != ours and (theirs or name == "generator"):
             first = min(key for key in theirs.keys() | ours.keys() if theirs.get(key) != ours.get(key))
             raise InputError(
-                f"{checkpoint.name} is of another architecture: {name}.{first} is {_shape(theirs.get(first))} there, "
+                f"{checkpoint.name} has another architecture: {name}.{first} is {_shape(theirs.get(first))} in it, "
                 f"{_shape(ours.get(first))} in {kind}; give a checkpoint of {kind}, or another prior, size or width"
             )
 
@@ -122,21 +126,21 @@ def _loaded(path: Path) -> object:
 
     try:
         with torch.serialization.safe_globals([(_Inert, "models.utils.config.BaseConfig")]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of PyTorch, about what it then refuses
+            warnings.simplefilter("ignore")  # PyTorch warns before it refuses
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file ends in anything from EOFError to RuntimeError
+    except Exception as error:  # a damaged file may raise anything from EOFError to RuntimeError
         if found := re.search(r"GLOBAL (\w+(?:\.\w+)*)", str(error)):
             raise InputError(
                 f"{path} holds pickled code ({found[1]}), which is never run; give a checkpoint of tensors only"
             ) from error
-        raise InputError(f"{path} is not a whole checkpoint of PyTorch; give an undamaged one") from error
+        raise InputError(f"{path} is not a complete checkpoint of PyTorch; give an undamaged one") from error
 
 
 def _named(content: object, name: str) -> dict[str, Tensor]:
     import torch
 
     if not isinstance(content, dict):
-        raise InputError(f"{name} holds no weights by name; give a checkpoint of a generator")
+        raise InputError(f"{name} does not hold named weights; give a checkpoint of a generator")
     flat = {
         f"{ours}.{key}": value
         for theirs, ours in ZOO.items()
@@ -148,15 +152,15 @@ def _named(content: object, name: str) -> dict[str, Tensor]:
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             raise InputError(f"{name}: {key} is not a tensor; give a checkpoint of a generator")
         if not _plain(value):
-            raise InputError(f"{name}: {key} is no dense tensor of finite numbers; give a checkpoint of a generator")
+            raise InputError(f"{name}: {key} is not a dense tensor of finite numbers; give a checkpoint of a generator")
         for theirs, ours in RENAMED.items():
             key = re.sub(theirs, ours, key)
-        found[key] = value.contiguous().clone()  # networks of one file may share them
+        found[key] = value.contiguous().clone()  # networks in one file may share them
     return found
 
 
 def _plain(value: Tensor) -> bool:
-    """Tell whether every value has a place of its own in the file: a few bytes can claim terabytes."""
+    """Tell whether every value is stored and finite: a few bytes can claim terabytes."""
     import torch
 
     numbers = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64)
@@ -181,7 +185,7 @@ def _download(url: str, digest: str, target: Path) -> None:
     remedy = "try again, or download it yourself and give the file"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Checked beside its place and then moved in, so that other processes see the right file or none.
+        # Checked before it is moved into place, so that other processes see the right file or none.
         with tempfile.TemporaryDirectory(dir=target.parent) as beside:
             fetched = Path(beside, target.name)
             pooch.HTTPDownloader()(url, str(fetched), None)

@@ -1,4 +1,4 @@
-"""Pictures in classes, by name: an embedded set, CIFAR-10, or the user's own folders.
+"""Data sets by name: an embedded one, CIFAR-10, or the user's own folders.
 
     faces             200 grey pictures, half of them faces; embedded in scikit-image, needs no network
     digits            1,797 handwritten digits, of scikit-learn if it is installed
@@ -6,8 +6,8 @@
     pets/             the user's folder, with one folder of PNG or JPEG files per class
     twenty.txt        the user's list of such class folders, one a line, as seen from the list
 
-What is tested on is fixed by content: in every class, the fifth of the pictures whose pixels have the smallest hashes
-(CIFAR-10 has a test set of its own). Equal pictures of a class count once, so none is on both sides.
+Test pictures are chosen by content: in every class, the fifth of the pictures with the smallest hashes (CIFAR-10 has
+its own test set). Equal pictures of a class count once, so that none is in both parts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CIFAR_SIDE = 32
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set, ready to be learned: its records (`lip.specs.picture.DataSet`), and what was done to its pictures."""
+    """A prepared data set: records (`lip.specs.picture.DataSet`), and notes on what was done to its pictures."""
 
     name: str
     records: np.ndarray
@@ -52,14 +52,15 @@ class Data:
         self.records.setflags(write=False)
 
     @cached_property
-    def reference(self) -> DataSet:
+    def spec(self) -> DataSet:
+        """Describe it as a spec."""
         digest = hashlib.sha256(repr(self.records.dtype.descr).encode())
         digest.update(self.records.view(np.uint8).data)
         height, width, channels = self.records["image"].shape[1:]
         tested = int(self.records["test"].sum())
         return DataSet(
             name=self.name,
-            pixels=digest.hexdigest()[:16],
+            content_hash=digest.hexdigest()[:16],
             height=height,
             width=width,
             channels=channels,
@@ -70,10 +71,10 @@ class Data:
 
 
 def load(name: str, size: int, data: Path | None = None) -> Data:
-    """All pictures of a data set, cut to a square in the middle and scaled to size x size.
+    """Load all pictures of a data set, cut to a centred square and scaled to size x size.
 
     They are reduced by Lanczos-3 and, as in the released code, enlarged by repeating pixels. `data` is the folder of
-    the standard sets. Raises InputError when there is no such set, or something in it cannot be used.
+    the standard sets. Raises InputError when the set does not exist or a part of it cannot be used.
     """
     if name in EMBEDDED:
         return _of_classes(name, EMBEDDED[name](), size)
@@ -85,8 +86,8 @@ def load(name: str, size: int, data: Path | None = None) -> Data:
     if path.is_file() and path.suffix == ".txt":
         return _of_classes(name, _read(_listed(path), name), size)
     if os.path.dirname(name) or path.suffix or path.is_file():
-        raise InputError(f"data {name} is no folder of class folders and no list of them (.txt); correct the path")
-    raise InputError(f"no data set is called {name!r}; {nearest(name, [*EMBEDDED, 'cifar10'])}")
+        raise InputError(f"data {name} is not a folder of class folders or a list of them (.txt); correct the path")
+    raise InputError(f"there is no data set {name!r}; {nearest(name, [*EMBEDDED, 'cifar10'])}")
 
 
 Classes = dict[str, Iterable[np.ndarray]]
@@ -131,7 +132,7 @@ def _read(folders: Sequence[Path], name: str) -> Classes:
     classes: Classes = {}
     for folder in folders:
         if folder.name in classes:
-            raise InputError(f"data {name}: two folders are called {folder.name}; a class has one")
+            raise InputError(f"data {name}: two folders have the name {folder.name}; rename one")
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
         classes[folder.name] = (decode(path)[0] for path in files)
     return classes
@@ -139,23 +140,23 @@ def _read(folders: Sequence[Path], name: str) -> Classes:
 
 def _of_classes(name: str, classes: Classes, size: int) -> Data:
     if len(classes) < 2:
-        raise InputError(f"data {name} has {len(classes)} class folders; two are the least that can be told apart")
+        raise InputError(f"data {name} has {len(classes)} class folders; give at least two")
     scaled: list[np.ndarray] = []
     labels: list[int] = []
     test: list[bool] = []
     notes = []
     for label, (key, pictures) in enumerate(classes.items()):
         count, distinct = 0, {}
-        for count, picture in enumerate(pictures, 1):  # noqa: B007  # how many there were
+        for count, picture in enumerate(pictures, 1):  # noqa: B007  # counts them
             digest = hashlib.sha256(repr(picture.shape).encode() + picture.tobytes()).digest()
             distinct[digest] = _square(picture, size)
         if len(distinct) < 2:
             raise InputError(
-                f"data {name}: class {key} has {len(distinct)} different PNG or JPEG pictures; give two at least, "
+                f"data {name}: class {key} has {len(distinct)} different PNG or JPEG pictures; give at least two, "
                 "one to train on and one to test on"
             )
         if len(distinct) < count:
-            notes.append(f"{count - len(distinct)} of class {key} left out, which are there already")
+            notes.append(f"{count - len(distinct)} duplicates of class {key} left out")
         tested = max(1, round(TEST_SHARE * len(distinct)))
         scaled += [distinct[digest] for digest in sorted(distinct)]
         labels += [label] * len(distinct)
@@ -163,7 +164,7 @@ def _of_classes(name: str, classes: Classes, size: int) -> Data:
     if any(picture.shape[2] == 3 for picture in scaled):
         scaled = [np.broadcast_to(picture, (size, size, 3)) for picture in scaled]
     records = _records(scaled, labels, test)
-    return Data(name, records, tuple(classes), (_said(records, len(classes)), *notes))
+    return Data(name, records, tuple(classes), (_summary(records, len(classes)), *notes))
 
 
 def _records(scaled: Sequence[np.ndarray], labels: Sequence[int], test: Sequence[bool]) -> np.ndarray:
@@ -186,7 +187,7 @@ def _square(picture: np.ndarray, size: int) -> np.ndarray:
     return np.atleast_3d(np.asarray(PIL.ImageOps.fit(image, (size, size), method=method)))
 
 
-def _said(records: np.ndarray, classes: int) -> str:
+def _summary(records: np.ndarray, classes: int) -> str:
     tested = int(records["test"].sum())
     size = records["image"].shape[1]
     return f"{classes} classes, {len(records) - tested} pictures to train on and {tested} to test on, {size}x{size}"
@@ -205,25 +206,25 @@ def _cifar10(size: int, data: Path | None) -> Data:
                 scaled = [_square(picture, size) for picture in pictures]
                 parts.append(_records(scaled, rows[:, 0].tolist(), [member == CIFAR_TEST] * len(rows)))
     except (tarfile.TarError, KeyError, ValueError) as error:
-        raise InputError(f"{archive} is not the binary version of CIFAR-10 ({error}); remove it") from error
+        raise InputError(f"{archive} is not the binary version of CIFAR-10 ({error}); delete it") from error
     records = np.concatenate(parts)
-    return Data("cifar10", records, CIFAR_CLASSES, (_said(records, len(CIFAR_CLASSES)),))
+    return Data("cifar10", records, CIFAR_CLASSES, (_summary(records, len(CIFAR_CLASSES)),))
 
 
 def _cifar_archive(data: Path | None) -> Path:
-    """The archive, from the data folder or else downloaded once; its checksum is that of the original."""
+    """Find the archive in the data folder, or download it once, and verify its checksum."""
     if given := data_folder(data):
         path = given / CIFAR_ARCHIVE
         if not path.is_file():
             raise InputError(
-                f"data folder {given} has no {CIFAR_ARCHIVE}; put it there ({CIFAR_URL}), or give no data folder, and "
-                "it is downloaded"
+                f"data folder {given} has no {CIFAR_ARCHIVE}; put it there ({CIFAR_URL}), or give no data folder "
+                "to download it"
             )
     else:
         path = _downloaded()
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != CIFAR_SHA256:
-            raise InputError(f"{path} is not the original archive (its SHA-256 is another); replace it by {CIFAR_URL}")
+            raise InputError(f"{path} is not the original archive (its SHA-256 differs); replace it by {CIFAR_URL}")
     return path
 
 
@@ -239,7 +240,7 @@ def _downloaded() -> Path:
                 pooch.os_cache("lottery-image-priors"),
             )
         )
-    except (OSError, ValueError) as error:  # ValueError: something else came
+    except (OSError, ValueError) as error:  # ValueError: the checksum differs
         raise InputError(
             f"could not download {CIFAR_URL} ({error}); give --data DIR or set LIP_DATA to a folder with "
             f"{CIFAR_ARCHIVE}, or use an embedded set (faces)"

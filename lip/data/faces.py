@@ -1,4 +1,4 @@
-"""A folder of faces, split once and for all by content: some to tune a generator on, the others to be recovered."""
+"""A folder of faces, split by content: some to tune a generator on, the others to recover."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """Faces of one size, uint8 (n, height, width, channels), those for tuning and those held out."""
+    """Faces of one size, uint8 (n, height, width, channels), for tuning and held out."""
 
     name: str
     tuning: np.ndarray
@@ -30,20 +30,20 @@ class Faces:
 
     @cached_property
     def id(self) -> str:
-        """16 hex digits over the pixels of the faces for tuning."""
+        """Return 16 hex digits over the pixels of the faces for tuning."""
         return hashlib.sha256(repr(self.tuning.shape).encode() + self.tuning.tobytes()).hexdigest()[:16]
 
 
 def load(name: str, size: int, share: float, crop: float = 1.0) -> Faces:
-    """The faces of a folder and all below it, or the embedded ones; cut to the centre square and resized (Lanczos).
+    """Load the faces below a folder, or the embedded ones, cut to the centre square and resized (Lanczos).
 
-    With `crop` the square is smaller than the shorter side by that factor, as faces were cut for some generators.
+    With `crop` the square's side is this share of the shorter side, as faces were cut for some generators.
 
-    A face belongs to the `share` for tuning or is held out by the hash of its content, so that neither names nor other
-    files move it; both parts are in order of that hash, and the same content counts once.
+    The hash of a face's content decides whether it belongs to the `share` for tuning or is held out, so that neither
+    names nor other files matter; both parts are in order of that hash, and equal content counts once.
 
-    Raises InputError when there is no such folder, it holds no image or one that cannot be decoded, and when one of
-    the two parts is left empty.
+    Raises InputError when the folder does not exist, holds no image or one that cannot be decoded, or when one of the
+    two parts is empty.
     """
     found = _embedded() if name == EMBEDDED else _folder(Path(expand(name)))
     pixels = {key: resize(_centre(image, crop), size) for key, image in sorted(found.items())}

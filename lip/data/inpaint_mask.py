@@ -43,7 +43,7 @@ def load(
 
     Raises InputError when it cannot be read as a mask, is of another size, or hides everything or nothing.
     """
-    with location("mask"):
+    with location("inpaint_mask"):
         if name in EMBEDDED:
             raise InputError(f"{name} is a photograph; give the file of a mask, or text")
         known, notes = _known(find_file(name, data))

@@ -93,7 +93,7 @@ def _fuse_sequences(net: Network) -> None:
         stages = [child for child in sequence.named_children() if not isinstance(child[1], nn.Identity)]
         if stages and all(isinstance(module, Stage) for _, module in stages):
             setattr(parent, name, FusedStages(OrderedDict(stages)))
-    for path in net.paths():
+    for path in net.fusable_sequences():
         for first, then in pairwise(path):
             if isinstance(first, Stage | FusedStages) and isinstance(then, Stage | FusedStages):
                 join(first, then)

@@ -36,7 +36,7 @@ class UpsampledUp(nn.Module):
         """Return the first module that sees the small map."""
         return self.up
 
-    def way(self) -> tuple[nn.Module, ...]:
+    def after_join(self) -> tuple[nn.Module, ...]:
         return self.up, self.mix
 
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:

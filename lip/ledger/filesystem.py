@@ -1,4 +1,4 @@
-"""The home of a ledger: a folder, or a bucket of an object store, behind one small interface."""
+"""The storage of a ledger, a folder or a bucket of an object store, behind one small interface."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from lip.errors import InputError
 from lip.paths import expand, is_url, without_secrets
 
 GIVE_UP_AFTER = 60
-"""Seconds for which an operation of Google's store is tried again; others give up by themselves."""
+"""Seconds for which an operation on Google's store is retried; other stores give up by themselves."""
 
 
 class Storage:
-    """Files by path relative to a folder or URL, each of them whole or not there.
+    """Files by path relative to a folder or URL, each complete or missing.
 
-    `url` is a path, or what pyarrow or fsspec knows: s3://bucket/lip, gs://bucket/lip, ... A file of a folder gets
-    there by temporary name, flush and rename; an object of a store by one put, which is all or nothing. Raises
-    InputError when the scheme is unknown or its library is missing, and every method OSError when nothing answers.
+    `url` is a path, or a URL of pyarrow or fsspec: s3://bucket/lip, gs://bucket/lip, ... A file in a folder is written
+    under a temporary name, flushed and renamed; an object of a store is written by one put, which is all or nothing.
+    Raises InputError when the scheme is unknown or its library is missing. Every method raises OSError when the storage
+    does not answer.
     """
 
     def __init__(self, url: str | Path) -> None:
@@ -35,43 +36,46 @@ class Storage:
         self.url = str(url) if is_url(url) else str(Path(expand(url)).absolute())
         self._fs, self._root = _filesystem(self.url)
         self._local = isinstance(self._fs, LocalFileSystem)
-        self._seen = False
+        self._seen = False  # whether the folder has existed: if it vanishes, a disk may have been unmounted
 
-    def shown(self, path: str = "") -> str:
-        """A file's path or URL for people to read: without options and secrets."""
+    def display_name(self, path: str = "") -> str:
+        """Return a file's path or URL for people to read, without options and secrets."""
         place = self.url if self._local else without_secrets(self.url)
         return f"{place.rstrip('/')}/{path}" if path else place
 
+    def __str__(self) -> str:
+        return self.display_name()
+
     @property
     def folder(self) -> Path:
-        """The folder on this machine. Raises InputError where it is none."""
+        """Return the folder on this machine. Raises InputError for an object store."""
         if not self._local:
-            raise InputError(f"storage {self.shown()} is no folder of this machine; name a folder")
+            raise InputError(f"storage {self} is not a folder of this machine; name a folder")
         return Path(self._root)
 
     def write(self, path: str, data: bytes) -> None:
-        """Put a file in place. Raises OSError when nothing could be written.
+        """Write a file, all or nothing. Raises OSError.
 
-        A folder that has been there and is gone is not made anew: below it there may be a disk that is not mounted.
+        A folder that has existed and vanished is not created again: its disk may be unmounted.
         """
         if not self._local:
-            with _answering(), self._fs.open_output_stream(self._at(path)) as file:
+            with _as_oserror(), self._fs.open_output_stream(self._path(path)) as file:
                 file.write(data)
         elif self._seen and not self.folder.is_dir():
-            raise FileNotFoundError(f"storage {self.shown()} is gone")
+            raise FileNotFoundError(f"storage {self} is gone")
         else:
             write_whole(self.folder / path, data)
         self._seen = True
 
     def read(self, path: str) -> bytes:
-        """The content of a file. Raises FileNotFoundError when there is none."""
-        with _answering(), self._fs.open_input_stream(self._at(path)) as file:
+        """Read a file. Raises FileNotFoundError when it is missing."""
+        with _as_oserror(), self._fs.open_input_stream(self._path(path)) as file:
             data: bytes = file.readall()
         self._seen = True
         return data
 
     def names(self, folder: str = "") -> list[str]:
-        """The names of the files in a folder, sorted; none where there is no such folder."""
+        """List the names of the files in a folder, sorted; none when the folder is missing."""
         return self._list(folder, {FileType.File})
 
     def modified(self) -> dict[str, float]:
@@ -79,54 +83,54 @@ class Storage:
 
         In seconds of the storage's clock; NaN where the storage does not tell.
         """
-        with _answering():
-            found = self._fs.get_file_info(FileSelector(self._at(""), allow_not_found=True))
+        with _as_oserror():
+            found = self._fs.get_file_info(FileSelector(self._path(""), allow_not_found=True))
         files = [info for info in found if info.type == FileType.File]
         return {info.base_name: info.mtime.timestamp() if info.mtime else nan for info in files}
 
     def folders(self, folder: str = "") -> list[str]:
-        """The names of the folders in a folder, sorted."""
+        """List the names of the folders in a folder, sorted."""
         return self._list(folder, {FileType.Directory})
 
-    def strange(self, folder: str) -> list[str]:
-        """The names of what is no plain file in a folder, such as folders and pipes, sorted."""
+    def not_files(self, folder: str) -> list[str]:
+        """List the names of entries that are not plain files, such as folders and pipes, sorted."""
         return self._list(folder, {FileType.Directory, FileType.Unknown})
 
     def remove(self, path: str) -> None:
-        """Delete a file; nothing happens when it is not there."""
-        with suppress(FileNotFoundError), _answering():
-            self._fs.delete_file(self._at(path))
+        """Delete a file; do nothing when it is missing."""
+        with suppress(FileNotFoundError), _as_oserror():
+            self._fs.delete_file(self._path(path))
 
     def check_writable(self) -> None:
-        """Write, read and remove a file. Raises InputError when that cannot be done."""
+        """Check that a file can be written, read and deleted. Raises InputError."""
         probe = f".probe-{uuid.uuid4().hex}"
         try:
             if self._local:
                 self.folder.mkdir(parents=True, exist_ok=True)
             self.write(probe, probe.encode())
             if self.read(probe) != probe.encode():
-                raise OSError("it gives back something else than was written")
+                raise OSError("it returns other data than were written")
             self.remove(probe)
         except OSError as error:
             reason = error.strerror or " ".join(str(error).split())
-            other = "folder" if self._local else "place"
-            raise InputError(f"storage {self.shown()} cannot be written ({reason}); choose another {other}") from error
+            other = "folder" if self._local else "storage"
+            raise InputError(f"storage {self} cannot be written ({reason}); choose another {other}") from error
 
-    def _at(self, path: str) -> str:
+    def _path(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root
 
     def _list(self, folder: str, kinds: set[FileType]) -> list[str]:
         try:
-            with _answering():
-                found = self._fs.get_file_info(FileSelector(self._at(folder), allow_not_found=True))
+            with _as_oserror():
+                found = self._fs.get_file_info(FileSelector(self._path(folder), allow_not_found=True))
         except NotADirectoryError:
             return []
         return sorted(info.base_name for info in found if info.type in kinds)
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
-    """Raise what libraries of object stores raise, each in its own way, as OSError."""
+def _as_oserror() -> Iterator[None]:
+    """Raise the various exceptions of object stores' libraries as OSError."""
     try:
         yield
     except OSError:
@@ -138,7 +142,7 @@ def _answering() -> Iterator[None]:
 def _filesystem(url: str) -> tuple[FileSystem, str]:
     scheme = url.split("://")[0]
     shown = without_secrets(url)
-    if scheme in ("gs", "gcs") and "retry_limit_seconds" not in url:  # it would go on for a quarter of an hour
+    if scheme in ("gs", "gcs") and "retry_limit_seconds" not in url:  # the default is a quarter of an hour
         url += f"{'&' if '?' in url else '?'}retry_limit_seconds={GIVE_UP_AFTER}"
     try:
         try:
@@ -160,7 +164,7 @@ def _filesystem(url: str) -> tuple[FileSystem, str]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put a file in place all or nothing, so that it survives a power cut; makes its folder."""
+    """Write a file all or nothing, so that it survives a power cut, and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}")
     try:
@@ -168,7 +172,7 @@ def write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if path.is_dir():  # which nothing can replace; whoever made it finds it beside
+        if path.is_dir():  # a folder cannot be replaced, so it is moved aside
             path.rename(path.with_name(f".{uuid.uuid4().hex}"))
         os.replace(temporary, path)
     finally:

@@ -1,16 +1,15 @@
 """The ledger: finished fits as verified Parquet rows, with the masks and weights that other fits build on.
 
-    <storage>/fits/      one row per fit, with its curve and its layers
-    <storage>/tickets/   the mask that IMP cuts from a trained fit, as packed bits
-    <storage>/weights/   trained weights that others are rewound to, as safetensors
-    <storage>/outputs/   restored images, where asked for
-    <storage>/sweeps/    which fits a sweep consists of
-    <storage>/failures/  why a trajectory could not be finished
+    <storage>/fits/        one row per fit, with its curve and its layers
+    <storage>/next_masks/  the mask that IMP cuts from a trained fit, as packed bits
+    <storage>/weights/     trained weights that others are rewound to, as safetensors
+    <storage>/outputs/     restored images, where asked for
+    <storage>/sweeps/      the fits that a sweep consists of
+    <storage>/failures/    why a trajectory could not be finished
 
-The ledger is the truth: what is to be run is what is planned less what is published here. A fit's row is written
-last, so a fit that is there is there with all that belongs to it. Many rows can be folded into few files (`compact`).
-Every file says the version of the schema that wrote it; what is not of ours is refused (InputError), by every reader.
-Importing this needs neither torch nor ray.
+The ledger is the truth: a run computes what is planned and not published here. A fit's row is written last, so a
+published fit is complete. Many rows can be folded into few files (`compact`). Every file records the version of the
+schema that wrote it, and every reader refuses other versions (InputError). Importing this needs neither torch nor ray.
 """
 
 from __future__ import annotations
@@ -29,214 +28,215 @@ import pyarrow.parquet as pq
 
 from lip.ledger.blobs import BlobStore
 from lip.ledger.filesystem import Storage
-from lip.ledger.schema import COLUMNS, FITS, POINTS, VERSION, require_version
-from lip.ledger.tables import Rows, check_types, filled, to_parquet
+from lip.ledger.schema import COLUMNS, FITS, SWEEP_ROWS, VERSION, require_version
+from lip.ledger.tables import RowStore, check_types, to_parquet, with_columns_of
 from lip.masks import PRUNED_PER_ROUND, Mask
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lip.specs.fit import Fit
-    from lip.specs.target import Place
+    from lip.specs.target import Target
     from lip.training.result import TrainingResult
 
 
 def default_storage() -> str:
-    """The results folder or URL when none is given: LIP_STORAGE, else ./results."""
+    """Return the results folder or URL if none is given: LIP_STORAGE, else ./results."""
     return os.environ.get("LIP_STORAGE") or "results"
 
 
 class Ledger:
-    """The results: a folder, or a URL of an object store. Every method sees what any process has published so far."""
+    """The results in a folder, or at a URL of an object store, as published by any process so far."""
 
     def __init__(self, storage: str | Path) -> None:
         self.storage = Storage(storage)
-        self._fits = Rows(self.storage, "fits")
-        self._tickets = BlobStore(self.storage, "tickets", ".safetensors", _check_ticket)
+        self.rows = RowStore(self.storage, "fits")
+        self._next_masks = BlobStore(self.storage, "next_masks", ".safetensors", _check_mask)
         self._weights = BlobStore(self.storage, "weights", ".safetensors", _check_tensors)
         self._outputs = BlobStore(self.storage, "outputs", ".safetensors", _check_outputs)
-        self._sweeps = BlobStore(self.storage, "sweeps", ".parquet", _points)
-        self._failures = BlobStore(self.storage, "failures", ".json", _cause)
+        self._sweeps = BlobStore(self.storage, "sweeps", ".parquet", _sweep_rows, appends=False)
+        self._failures = BlobStore(self.storage, "failures", ".json", _cause, appends=False)
 
     @property
     def url(self) -> str:
-        """Return where the results are, as `Ledger` takes it: an absolute path or a URL."""
+        """Return the absolute path or URL of the results, which `Ledger` takes."""
         return self.storage.url
 
     @property
     def root(self) -> Path:
-        """The folder of the results. Raises InputError when they are in an object store."""
+        """Return the folder of the results. Raises InputError when they are in an object store."""
         return self.storage.folder
 
     def check_writable(self) -> None:
-        """Raises InputError when nothing can be written here."""
+        """Check that files can be written. Raises InputError."""
         self.storage.check_writable()
 
     def __contains__(self, fit: Fit) -> bool:
-        """Tell whether a fit is published whole and undamaged, with the ticket or weights that it owes to others."""
+        """Tell whether a fit is published complete and undamaged, with the mask or weights that others need."""
         return fit.id in self.published([fit], verified=True)
 
     def published(self, fits: Iterable[Fit], verified: bool, outputs: Iterable[str] = ()) -> frozenset[str]:
-        """The ids of those fits that are published whole; with their restored images, if they are among `outputs`.
+        """Return the ids of those fits that are published complete, including their images if among `outputs`.
 
-        By the names of their files alone this takes a listing; verified, every file is read, and what is damaged is
-        missing. Nothing is ever computed from a file that was not verified.
+        Unverified, this only lists file names; verified, every file is read, and damaged ones count as missing. No
+        computation ever uses an unverified file.
         """
         ids = {fit.id: fit for fit in fits}
-        lacking = ids.keys() - self._fits.keys(ids, verified)
-        tickets = {key for key, fit in ids.items() if fit.yields_ticket}
-        weights = {key for key, fit in ids.items() if fit.yields_weights}
-        lacking |= tickets - self._tickets.keys(tickets, verified)
-        lacking |= weights - self._weights.keys(weights, verified)
-        shown = ids.keys() & outputs
-        lacking |= shown - self._outputs.keys(shown, verified)
-        return frozenset(ids.keys() - lacking)
+        missing = ids.keys() - self.rows.keys(ids, verified)
+        for store, wanted in (
+            (self._next_masks, {key for key, fit in ids.items() if fit.has_next_mask}),
+            (self._weights, {key for key, fit in ids.items() if fit.has_weights}),
+            (self._outputs, ids.keys() & outputs),
+        ):
+            missing |= wanted - store.keys(wanted, verified)
+        return frozenset(ids.keys() - missing)
 
     def publish(
         self,
         fit: Fit,
         mask: Mask,
-        trained: TrainingResult,
-        ticket: Mask | None,
+        result: TrainingResult,
+        next_mask: Mask | None,
         started: datetime,
         outputs: bool = False,
     ) -> None:
-        """Write a finished fit, its row last. Raises OSError when the disk refuses; nothing is half there then.
+        """Write a finished fit, its row last, so that a failure leaves no half of it. Raises OSError.
 
-        Where another has published it meanwhile, its ticket and weights stay, for others may build on them already.
+        If another process has published it meanwhile, that mask and those weights stay, because others may use them.
         """
         from safetensors import numpy, torch
 
         first = fit not in self
-        if first and ticket is not None:
-            self._tickets.put(fit.id, ticket.to_bytes(_METADATA))
-        if first and fit.yields_weights:
-            self._weights.put(fit.id, torch.save(trained.weights, _METADATA))
+        if first and next_mask is not None:
+            self._next_masks.put(fit.id, next_mask.to_bytes(_METADATA))
+        if first and fit.has_weights:
+            self._weights.put(fit.id, torch.save(result.weights, _METADATA))
         if outputs:
-            images = {name: to_8_bit(x) for name, x in trained.outputs.items()}
+            images = {name: to_8_bit(x) for name, x in result.outputs.items()}
             self._outputs.put(fit.id, numpy.save(images, _METADATA))
-        table = pa.Table.from_pylist([_row(fit, mask, trained, started)], schema=FITS)
-        self._fits.put(fit.id, table)
+        table = pa.Table.from_pylist([_row(fit, mask, result, started)], schema=FITS)
+        self.rows.put(fit.id, table)
 
-    def ticket(self, fit: Fit) -> Mask:
-        """The mask cut from a published fit. Raises LookupError when it is missing or damaged."""
-        return Mask.from_bytes(_found(self._tickets.get(fit.id), fit, "ticket"))
+    def next_mask(self, fit: Fit) -> Mask:
+        """Read the mask cut from a published fit. Raises LookupError when it is missing or damaged."""
+        return Mask.from_bytes(_found(self._next_masks.get(fit.id), fit, "next mask"))
 
     def weights(self, fit: Fit) -> dict[str, Tensor]:
-        """The trained weights of a published fit. Raises LookupError when they are missing or damaged."""
+        """Read the trained weights of a published fit. Raises LookupError when they are missing or damaged."""
         from safetensors.torch import load
 
         return load(_found(self._weights.get(fit.id), fit, "weights"))
 
     def has_outputs(self, fit: Fit) -> bool:
-        """Tell whether the restored images of a fit are kept."""
+        """Tell whether the restored images of a fit are stored."""
         return self._outputs.get(fit.id) is not None
 
     def outputs(self, fit: Fit) -> dict[str, np.ndarray]:
-        """The restored images of a fit by name ("last_ema"), uint8 (height, width, channels).
+        """Read the restored images of a fit by name ("last_ema"), uint8 (height, width, channels).
 
-        Raises LookupError when they were not kept or are damaged.
+        Raises LookupError when they are missing or damaged.
         """
         _found(self._outputs.get(fit.id), fit, "outputs")
         return self.images(fit.id)
 
     def images(self, fit: str) -> dict[str, np.ndarray]:
-        """The same by the id of a fit; none when they were not kept or are damaged."""
+        """Read the restored images of a fit by its id; none when they are missing or damaged."""
         from safetensors.numpy import load
 
         data = self._outputs.get(fit)
         return {} if data is None else load(data)
 
     def fits(self, columns: Sequence[str] | None = None, ids: Iterable[str] | None = None) -> pa.Table:
-        """The rows of all published fits, or of those with the given ids, in order of their ids.
+        """Read the rows of all published fits, or of these ids, in order of ids.
 
-        Columns that an older row lacks are null in it.
+        Columns that a row lacks are null; the fields of the schema carry their `description` as metadata.
         """
-        return self._fits.read(FITS if columns is None else pa.schema([FITS.field(name) for name in columns]), ids)
+        return self.rows.read(FITS if columns is None else pa.schema([FITS.field(name) for name in columns]), ids)
 
     def sample(self, columns: Sequence[str], count: int) -> pa.Table:
-        """At least so many rows, if there are as many: a random choice, since ids are hashes."""
-        return self._fits.sample(pa.schema([FITS.field(name) for name in columns]), count)
+        """Read at least this many rows if they exist; a random choice, because ids are hashes."""
+        return self.rows.sample(pa.schema([FITS.field(name) for name in columns]), count)
 
-    def record_sweep(self, name: str, profile: str, points: list[dict[str, Any]]) -> None:
-        """Write down which fits a sweep consists of, one point per trajectory and round (see `schema.POINTS`)."""
-        rows = [{"sweep": name, "profile": profile, **point} for point in points]
-        table = pa.Table.from_pylist(rows, schema=POINTS).replace_schema_metadata(_METADATA)
-        self._sweeps.put(f"{name}.{profile}", to_parquet(table))
+    def record_sweep(self, name: str, profile: str, rows: list[dict[str, Any]]) -> None:
+        """Record the fits of a sweep, one row per trajectory and round (see `schema.SWEEP_ROWS`)."""
+        named = [{"sweep": name, "profile": profile, **row} for row in rows]
+        table = pa.Table.from_pylist(named, schema=SWEEP_ROWS).replace_schema_metadata(_METADATA)
+        self._sweeps.put(f"{name}.{profile}", to_parquet(table, described=True))
 
     def sweeps(self) -> pa.Table:
-        """The points of all sweeps recorded here."""
-        return pa.concat_tables([POINTS.empty_table(), *(_points("", data) for _, data in self._sweeps.items())])
+        """Read the rows of all recorded sweeps."""
+        return pa.concat_tables(
+            [SWEEP_ROWS.empty_table(), *(_sweep_rows("", data) for _, data in self._sweeps.items())]
+        )
 
     def record_failure(self, trajectory: str, cause: str) -> None:
-        """Write down why a trajectory (by id) could not be finished."""
+        """Record why a trajectory (by id) could not be finished."""
         self._failures.put(trajectory, json.dumps({"cause": cause, "when": time.time(), "schema": VERSION}).encode())
 
     def clear_failure(self, trajectory: str) -> None:
-        """Forget the failure of a trajectory that has been finished after all."""
+        """Delete the failure of a trajectory that has been finished after all."""
         self._failures.remove(trajectory)
 
     def failures(self) -> dict[str, str]:
-        """Why trajectories could not be finished, by their id."""
+        """Read why trajectories could not be finished, by their id."""
         return {key: _cause("", data) for key, data in self._failures.items()}
 
     def compact(self) -> tuple[int, int]:
-        """Fold the files of many rows into few; returns how many there were, and how many are left."""
-        return self._fits.compact()
+        """Fold the files of many rows into few, and return the numbers of files before and after."""
+        return self.rows.compact()
 
     def fetch(self, other: Ledger) -> int:
-        """Copy here what another ledger has more, verified; returns how many files that was. Rows come last."""
-        return sum(
-            own.follow(its) if own in (self._sweeps, self._failures) else own.fetch(its)
-            for own, its in zip(self._shelves, other._shelves, strict=True)
-        )
+        """Copy and verify the files that another ledger has and this one lacks; return their number."""
+        return sum(own.fetch(theirs) for own, theirs in zip(self.stores.values(), other.stores.values(), strict=True))
 
     def damaged(self) -> list[str]:
-        """Paths of what is no whole and readable file of the key in its name; its fits count as not published."""
-        return [self.storage.shown(path) for shelf in self._shelves for path in shelf.damaged()]
+        """List the paths of damaged files, whose fits count as not published."""
+        return [self.storage.display_name(path) for store in self.stores.values() for path in store.damaged()]
 
     def conflicts(self, among: Iterable[str] | None = None) -> dict[str, list[str]]:
-        """The fits, of all or of these ids, that were published with differing results, and what differs.
+        """Find fits, among all or these ids, that were published with different results, and what differs.
 
-        That is columns of their rows, or "tickets", "weights", "outputs". All are kept. The row of the fit that was
-        finished first is the one that is read, and of other files the first by name.
+        Those are columns of their rows, or "next_masks", "weights", "outputs". Nothing is deleted. Readers see the row
+        that was finished first, and of other files the first by name.
         """
         among = None if among is None else set(among)
-        found = self._fits.conflicts(among)
-        for shelf in (self._tickets, self._weights, self._outputs):
-            for key in shelf.several(among):
-                found.setdefault(key, []).append(shelf.folder)
+        found = self.rows.conflicts(among)
+        for store in (self._next_masks, self._weights, self._outputs):
+            for key in store.several(among):
+                found.setdefault(key, []).append(store.folder)
         return dict(sorted(found.items()))
 
     @property
-    def _shelves(self) -> tuple[BlobStore, ...]:
-        return self._tickets, self._weights, self._outputs, self._sweeps, self._failures, self._fits.shelf
+    def stores(self) -> dict[str, BlobStore]:
+        """Return all stores by folder, rows last, so that a copied row never lacks its other files."""
+        stores = self._next_masks, self._weights, self._outputs, self._sweeps, self._failures, self.rows.blobs
+        return {store.folder: store for store in stores}
 
 
-def _row(fit: Fit, mask: Mask, trained: TrainingResult, started: datetime) -> dict[str, Any]:
+def _row(fit: Fit, mask: Mask, result: TrainingResult, started: datetime) -> dict[str, Any]:
     from lip.specs.picture import joined
     from lip.training import environment
 
-    source, start = fit.mask_source, fit.start
-    total = mask.bits.size
-    flat = {
+    source, start = fit.source_fit, fit.start
+    n_prunable = mask.bits.size
+    row = {
         **fit.picture.columns(),
-        **fit.task.model_dump(exclude={"hole"}),
+        **fit.task.model_dump(exclude={"inpaint_mask"}),
         **fit.prior.model_dump(),
         **fit.schedule.columns(),
-        "id": fit.id,
+        "fit": fit.id,
         "schema": VERSION,
         "spec": fit.canonical_text,
         "image": joined(fit.pictures),
         "task": fit.task.kind,
-        "hole": " ".join(picture.name for picture in fit.task.pictures) or None,
+        "inpaint_mask": " ".join(picture.name for picture in fit.task.pictures) or None,
         "prior": fit.prior.kind,
         "seed": fit.seed,
-        "pruner": fit.mask.kind,
-        "round": fit.mask.round,
-        "source": source and source.id,
-        "source_image": source and joined(source.pictures),
-        "source_task": source and source.task.kind,
+        "mask_kind": fit.recipe.kind,
+        "round": fit.recipe.round,
+        "mask_fit": source and source.id,
+        "mask_image": source and joined(source.pictures),
+        "mask_task": source and source.task.kind,
         "codes": fit.codes,
         "covers": fit.covers,
         "theta_seed": fit.theta_seed,
@@ -244,37 +244,37 @@ def _row(fit: Fit, mask: Mask, trained: TrainingResult, started: datetime) -> di
         "noise_seed": fit.noise_seed,
         "start": start and start.id,
         "start_steps": start.schedule.steps if start else 0,
-        "sparsity_asked": _asked(fit.mask.place),
+        "sparsity_asked": _asked(fit.recipe.target),
         "sparsity": mask.sparsity,
-        "prunable": total,
-        "kept": mask.kept,
-        "parameters": trained.parameters,
-        "kept_parameters": trained.parameters - total + mask.kept,
+        "n_prunable": n_prunable,
+        "n_kept": mask.n_kept,
+        "parameters": result.parameters,
+        "kept_parameters": result.parameters - n_prunable + mask.n_kept,
         "empty_layers": mask.kept_per_layer.count(0),
-        **trained.columns(),
-        "loss": trained.loss,
-        "collapsed": trained.collapsed,
-        "diverged": trained.diverged,
+        **result.columns(),
+        "loss": result.loss,
+        "collapsed": result.collapsed,
+        "diverged": result.diverged,
         "started": started,
-        "seconds": trained.seconds,
-        "cpu_seconds": trained.cpu_seconds,
-        "steps_per_second": fit.schedule.steps / trained.seconds,
-        **environment.columns(trained.device, trained.backend),
+        "seconds": result.seconds,
+        "cpu_seconds": result.cpu_seconds,
+        "steps_per_second": fit.schedule.steps / result.seconds,
+        **environment.columns(result.device, result.backend),
         "layer_name": [layer.name for layer in mask.layers],
         "layer_size": [layer.size for layer in mask.layers],
         "layer_kept": mask.kept_per_layer,
     }
-    if unknown := flat.keys() - COLUMNS.keys():
+    if unknown := row.keys() - COLUMNS.keys():
         raise KeyError(f"lip.ledger.schema.COLUMNS lacks {sorted(unknown)}")
-    return flat
+    return row
 
 
-def _asked(place: Place) -> float | None:
-    return 1 - (1 - PRUNED_PER_ROUND) ** place if isinstance(place, int) else place.sparsity
+def _asked(target: Target) -> float | None:
+    return 1 - (1 - PRUNED_PER_ROUND) ** target if isinstance(target, int) else target.sparsity
 
 
 def to_8_bit(image: np.ndarray) -> np.ndarray:
-    """A (channels, height, width) image in [0, 1] as uint8 (height, width, channels)."""
+    """Convert an image (channels, height, width) in [0, 1] to uint8 (height, width, channels)."""
     return np.ascontiguousarray(np.rint(image.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0))
 
 
@@ -289,7 +289,7 @@ def _check_tensors(path: str, data: bytes) -> None:
     deserialize(data)
 
 
-def _check_ticket(path: str, data: bytes) -> None:
+def _check_mask(path: str, data: bytes) -> None:
     _check_tensors(path, data)
     Mask.from_bytes(data)
 
@@ -301,11 +301,11 @@ def _check_outputs(path: str, data: bytes) -> None:
     load(data)
 
 
-def _points(path: str, data: bytes) -> pa.Table:
+def _sweep_rows(path: str, data: bytes) -> pa.Table:
     table = pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
     require_version(int((table.schema.metadata or {}).get(b"schema", 1)), path)
-    check_types(table.schema, POINTS)
-    return filled(table, POINTS)
+    check_types(table.schema, dict(zip(SWEEP_ROWS.names, SWEEP_ROWS.types, strict=True)))
+    return with_columns_of(table, SWEEP_ROWS)
 
 
 def _cause(path: str, data: bytes) -> str:
@@ -316,5 +316,5 @@ def _cause(path: str, data: bytes) -> str:
 
 def _found(data: bytes | None, fit: Fit, what: str) -> bytes:
     if data is None:
-        raise LookupError(f"the {what} of fit {fit.id} ({fit.picture.name}, {fit.mask}) is missing or damaged")
+        raise LookupError(f"the {what} of fit {fit.id} ({fit.picture.name}, {fit.recipe}) is missing or damaged")
     return data

@@ -1,4 +1,4 @@
-"""The rows of fits, in Parquet: each in a file of its own, or many in a pack."""
+"""The rows of fits in Parquet, each in its own file, or many in a pack."""
 
 from __future__ import annotations
 
@@ -13,160 +13,165 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lip.ledger.blobs import LOOKS, BlobStore, each, group_of
+from lip.ledger.blobs import READ_ATTEMPTS, BlobStore, group_of, map_groups
 from lip.ledger.filesystem import Storage
 from lip.ledger.schema import FITS, RESULTS, require_version
 from lip.specs.spec import id_of
 
 _PACK = ".pack"
-_ID = pa.schema([FITS.field("id")])
-_PROOF = pa.schema([FITS.field(name) for name in ("id", "schema", "spec", "started", "seconds")])
-"""Columns that are read with any others: they prove a row, and put several of one fit in order."""
+_ID = pa.schema([FITS.field("fit")])
+_PROOF = pa.schema([FITS.field(name) for name in ("fit", "schema", "spec", "started", "seconds")])
+"""Columns that are always read: they verify a row, and order several rows of one fit."""
+
+DESCRIBED_FROM = 100
+"""RowStore from which on a pack describes its columns, which takes 20 kB."""
 
 
-class Rows:
+class RowStore:
     """The rows of fits by id.
 
-    A row is published as a file of its own. `compact` folds the files of a folder into a pack, a file under the key
-    `<folder>.pack`. Readers see both. A row is believed if its id is the hash of its spec and belongs into its file;
-    a file with another row, or with a column of another type, is damaged.
+    A row is published in its own file, without the columns that are null in it. `compact` folds the files of a folder
+    into a pack, a file with the key `<folder>.pack`. Readers see both. A row is valid if its id is the hash of its spec
+    and belongs into its file; a file with another row, or with a column of another type, is damaged.
 
-    Of several rows of one fit the one that was finished first counts. Where they differ in `schema.RESULTS`, all of
-    them are kept and `conflicts` tells.
+    Of several rows of one fit, readers see the one that was finished first. If they differ in `schema.RESULTS`, all of
+    them are stored and `conflicts` finds them.
     """
 
     def __init__(self, storage: Storage, folder: str) -> None:
-        self.shelf = BlobStore(storage, folder, ".parquet", partial(self._parse, schema=_PROOF))
+        self.blobs = BlobStore(storage, folder, ".parquet", partial(self._parse, schema=_PROOF))
 
     def put(self, key: str, row: pa.Table) -> None:
-        """Publish a row, in place of what is damaged or has the same results, and beside what has others."""
-        before = self.shelf.versions(key)
-        path = self.shelf.add(key, to_parquet(row))
+        """Publish a row, replacing damaged rows and equal results, and beside different results."""
+        before = self.blobs.versions(key)
+        path = self.blobs.add(key, to_parquet(_lean(row)))
         for old in before:
             with suppress(FileNotFoundError):
-                there = self.shelf.parsed(old, partial(self._parse, schema=FITS))
-                if old != path and (there is None or _results(there) == _results(row)):
-                    self.shelf.storage.remove(old)
+                older = self.blobs.parsed(old, partial(self._parse, schema=FITS))
+                if old != path and (older is None or _results(older) == _results(row)):
+                    self.blobs.storage.remove(old)
 
     def keys(self, among: Iterable[str], verified: bool) -> set[str]:
-        """Find these rows. Packs are always read and verified, files of one row only if that is asked."""
+        """Find these rows. Packs are always read and verified, files of one row only if `verified`."""
         wanted = set(among)
-        alone = self.shelf.keys(wanted, verified)
-        return alone.union(self.read(_ID, wanted - alone)["id"].to_pylist())
+        loose = self.blobs.keys(wanted, verified)
+        return loose.union(self.read(_ID, wanted - loose)["fit"].to_pylist())
 
     def read(self, schema: pa.Schema, among: Iterable[str] | None = None) -> pa.Table:
-        """Some columns of the rows of all fits, or of those with the given ids, in order of their ids.
+        """Read some columns of the rows of all fits, or of these ids, in order of ids.
 
-        Columns that an older row lacks are null in it. What is damaged is not there.
+        Columns that a row lacks are null. Damaged files are skipped.
         """
         wanted = self._wanted(among)
-        tables = each(lambda group: self._read(group, wanted[group], schema), wanted)
+        tables = map_groups(lambda group: self._read(group, wanted[group], schema), wanted)
         return pa.concat_tables([schema.empty_table(), *tables])
 
     def sample(self, schema: pa.Schema, count: int) -> pa.Table:
-        """The columns of a schema of at least so many rows, if there are as many, from as few folders as it takes."""
+        """Read at least this many rows if they exist, from as few folders as possible."""
         tables = [schema.empty_table()]
-        for group in self.shelf.groups():
+        for group in self.blobs.groups():
             if sum(map(len, tables)) < count:
                 tables.append(self._read(group, None, schema))
         return pa.concat_tables(tables)
 
     def conflicts(self, among: Iterable[str] | None = None) -> dict[str, list[str]]:
-        """The fits, of all or of these, whose rows differ in their results, and the columns in which they do."""
+        """Find fits, among all or these, whose rows differ in results, and the columns that differ."""
         wanted = self._wanted(among)
         found: dict[str, list[str]] = {}
-        for part in each(lambda group: self._conflicts(group, wanted[group]), wanted):
+        for part in map_groups(lambda group: self._conflicts(group, wanted[group]), wanted):
             found |= part
         return found
 
     def compact(self) -> tuple[int, int]:
-        """Fold the files of every folder into one. Returns how many files there were, and how many are left.
+        """Fold the files of every folder into one, and return the numbers of files before and after.
 
-        Others may read, publish and compact meanwhile: a file is deleted when all of its rows have been read back from
-        the pack, and never a file that was not read. What is damaged is left as it is; rows in conflict are all kept.
+        Others may read, publish and compact meanwhile: a file is deleted only if it was read and all of its rows have
+        been read back from the pack. Damaged files stay; rows in conflict are all stored.
         """
-        counts = each(self._compact, self.shelf.groups())
+        counts = map_groups(self._compact, self.blobs.groups())
         return sum(before for before, _ in counts), sum(after for _, after in counts)
 
     def _wanted(self, among: Iterable[str] | None) -> Mapping[str, set[str] | None]:
-        """The ids that are looked for in each folder; None: all."""
+        """Group the wanted ids by folder; None: all."""
         if among is None:
-            return dict.fromkeys(self.shelf.groups())
+            return dict.fromkeys(self.blobs.groups())
         wanted: dict[str, set[str]] = defaultdict(set)
         for key in among:
             wanted[group_of(key)].add(key)
         return {group: wanted[group] for group in sorted(wanted)}
 
     def _files(self, group: str) -> list[str]:
-        """The files of a group, packs last."""
-        return sorted(self.shelf.files(group), key=self._is_pack)
+        """List the files of a group, packs last."""
+        return sorted(self.blobs.files(group), key=self._is_pack)
 
     def _is_pack(self, path: str) -> bool:
-        return self.shelf.key(path).endswith(_PACK)
+        return self.blobs.key(path).endswith(_PACK)
 
     def _read(self, group: str, wanted: set[str] | None, schema: pa.Schema) -> pa.Table:
         table = self._copies(group, wanted, schema)
-        ids = table["id"].to_pylist()
-        return _taken(table, [i for i, key in enumerate(ids) if i == 0 or key != ids[i - 1]]).select(schema.names)
+        ids = table["fit"].to_pylist()
+        return _take_rows(table, [i for i, key in enumerate(ids) if i == 0 or key != ids[i - 1]]).select(schema.names)
 
     def _copies(self, group: str, wanted: set[str] | None, columns: pa.Schema) -> pa.Table:
-        """All rows, also several of one fit, in order of their ids and then of when they were finished."""
-        for _ in range(LOOKS):
-            table, lost = self._look(group, wanted, columns)
-            if not lost:
+        """Read all rows, also several of one fit, in order of ids and then of when they were finished."""
+        for _ in range(READ_ATTEMPTS):
+            table, vanished = self._read_once(group, wanted, columns)
+            if not vanished:
                 return table
-        raise FileNotFoundError(f"{self.shelf.storage.shown(self.shelf.folder)}: files vanish as they are read")
+        raise FileNotFoundError(
+            f"{self.blobs.storage.display_name(self.blobs.folder)}: files vanish while they are read"
+        )
 
-    def _look(self, group: str, wanted: set[str] | None, columns: pa.Schema) -> tuple[pa.Table, set[str]]:
-        """The rows, and the keys of files that vanished after they were listed and whose rows are in no listed pack."""
+    def _read_once(self, group: str, wanted: set[str] | None, columns: pa.Schema) -> tuple[pa.Table, set[str]]:
+        """Return the rows, and the ids that vanished during reading and are in no listed pack."""
         schema = pa.unify_schemas([_PROOF, columns])
         tables = [schema.empty_table()]
         gone: set[str] = set()
         for path in self._files(group):
-            if wanted is not None and not (self._is_pack(path) or self.shelf.key(path) in wanted):
+            if wanted is not None and not (self._is_pack(path) or self.blobs.key(path) in wanted):
                 continue
             try:
-                table = self.shelf.parsed(path, partial(self._parse, schema=schema))
+                table = self.blobs.parsed(path, partial(self._parse, schema=schema))
             except FileNotFoundError:
-                gone.add(self.shelf.key(path))
+                gone.add(self.blobs.key(path))
                 continue
             if table is not None:
-                ids = table["id"].to_pylist()
-                tables.append(_taken(table, [i for i, key in enumerate(ids) if wanted is None or key in wanted]))
+                ids = table["fit"].to_pylist()
+                tables.append(_take_rows(table, [i for i, key in enumerate(ids) if wanted is None or key in wanted]))
         table = _in_order(pa.concat_tables(tables))
-        return table, gone.difference(table["id"].to_pylist())
+        return table, gone.difference(table["fit"].to_pylist())
 
     def _parse(self, path: str, data: bytes, schema: pa.Schema) -> pa.Table:
-        """Columns of the rows of a file, those of _PROOF among them. Raises as `BlobStore.check` does."""
+        """Read and verify columns of a file, including _PROOF. Raises as `BlobStore.check` does."""
         file = pq.ParquetFile(pa.BufferReader(data))
         own = file.schema_arrow
-        wanted = set(schema.names)  # of a schema it is a list, made anew at every look
+        wanted = set(schema.names)  # `names` makes a new list at every access
         table = file.read(columns=[name for name in own.names if name in wanted], use_threads=False)
         for version in set(table["schema"].to_pylist()):
             require_version(version, path)
-        check_types(own, FITS)
-        ids, key = table["id"].to_pylist(), self.shelf.key(path)
+        check_types(own, _TYPES)
+        ids, key = table["fit"].to_pylist(), self.blobs.key(path)
         for own_id, spec in zip(ids, table["spec"].to_pylist(), strict=True):
             if own_id != id_of(spec) or key not in (own_id, group_of(own_id) + _PACK):
                 raise ValueError(f"{path} holds a row of another fit")
         if not ids:
             raise ValueError(f"{path} holds no row")
-        return filled(table, schema)
+        return with_columns_of(table, schema)
 
     def _whole(self, path: str, data: bytes) -> pa.Table:
-        """All columns of a file, also those that the schema does not know."""
-        self.shelf.check(path, data)
+        """Read all columns of a file, also those unknown to the schema."""
+        self.blobs.check(path, data)
         return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
 
     def _conflicts(self, group: str, wanted: set[str] | None) -> dict[str, list[str]]:
         files = self._files(group)
-        if len({self.shelf.key(path) for path in files}) == len(files) and not any(map(self._is_pack, files)):
+        if len({self.blobs.key(path) for path in files}) == len(files) and not any(map(self._is_pack, files)):
             return {}
-        ids = Counter(self._copies(group, wanted, _ID)["id"].to_pylist())
+        ids = Counter(self._copies(group, wanted, _ID)["fit"].to_pylist())
         results: dict[str, list[list[str]]] = defaultdict(list)
         if several := {key for key, count in ids.items() if count > 1}:
             copies = self._copies(group, several, FITS)
-            for key, values in zip(copies["id"].to_pylist(), _results(copies), strict=True):
+            for key, values in zip(copies["fit"].to_pylist(), _results(copies), strict=True):
                 results[key].append(values)
         differing = {
             key: [name for name, values in zip(RESULTS, zip(*rows, strict=True), strict=True) if len(set(values)) > 1]
@@ -179,78 +184,86 @@ class Rows:
         tables: dict[str, pa.Table] = {}
         for path in files:
             with suppress(FileNotFoundError):
-                if (table := self.shelf.parsed(path, self._whole)) is not None:
+                if (table := self.blobs.parsed(path, self._whole)) is not None:
                     tables[path] = table
         if len(tables) < 2:
             return len(files), len(files)
         whole = pa.concat_tables([FITS.empty_table(), *tables.values()], promote_options="permissive")
         whole = _distinct(_in_order(whole)).combine_chunks()
-        pack = self.shelf.add(f"{group}{_PACK}", to_parquet(whole))
+        pack = self.blobs.add(f"{group}{_PACK}", to_parquet(_lean(whole), described=len(whole) >= DESCRIBED_FROM))
         try:
-            back = self.shelf.parsed(pack, partial(self._parse, schema=_PROOF))
-        except FileNotFoundError:  # another has folded it meanwhile, and all else with it
+            back = self.blobs.parsed(pack, partial(self._parse, schema=_PROOF))
+        except FileNotFoundError:  # another process has folded it meanwhile, with all other files
             return len(files), 1
-        if back is None or back["id"].to_pylist() != whole["id"].to_pylist():
+        if back is None or back["fit"].to_pylist() != whole["fit"].to_pylist():
             raise OSError(f"{pack} does not read back as it was written; nothing was deleted")
         for path in tables.keys() - {pack}:
-            self.shelf.storage.remove(path)
+            self.blobs.storage.remove(path)
         return len(files), len(files) - len(tables) + 1
 
 
 def _in_order(table: pa.Table) -> pa.Table:
-    """Rows by id, of one id that which was finished first before the others."""
+    """Sort rows by id, and rows of one id by when they were finished."""
     started = table["started"].cast(pa.int64()).cast(pa.float64(), safe=False)  # milliseconds
-    keys = pa.table({"id": table["id"], "finished": pc.add(started, pc.multiply(table["seconds"], 1000))})
-    order = pc.sort_indices(keys, [("id", "ascending"), ("finished", "ascending")])  # stable
-    return _taken(table, order.to_pylist())
+    keys = pa.table({"fit": table["fit"], "finished": pc.add(started, pc.multiply(table["seconds"], 1000))})
+    order = pc.sort_indices(keys, [("fit", "ascending"), ("finished", "ascending")])  # stable
+    return _take_rows(table, order.to_pylist())
 
 
 def _distinct(table: pa.Table) -> pa.Table:
-    """The first of rows of one fit that have the same results."""
-    counts = Counter(table["id"].to_pylist())
+    """Drop rows of one fit that have the same results as an earlier one."""
+    counts = Counter(table["fit"].to_pylist())
     seen: set[tuple[str, ...]] = set()
     chosen = []
-    for i, key in enumerate(table["id"].to_pylist()):
+    for i, key in enumerate(table["fit"].to_pylist()):
         results = (key, *(_results(table.slice(i, 1))[0] if counts[key] > 1 else ()))
         if results not in seen:
             seen.add(results)
             chosen.append(i)
-    return _taken(table, chosen)
+    return _take_rows(table, chosen)
 
 
 def _results(table: pa.Table) -> list[list[str]]:
-    """The columns RESULTS of every row as text, in which what is not a number equals itself."""
+    """Return the columns RESULTS of every row as text, so that NaN equals NaN."""
     return [list(map(repr, row.values())) for row in table.select(RESULTS).to_pylist()]
 
 
-def _taken(table: pa.Table, rows: list[int]) -> pa.Table:
-    """Some rows of a table, without work where that is all of them in order."""
+def _take_rows(table: pa.Table, rows: list[int]) -> pa.Table:
+    """Take some rows of a table, without work if they are all rows in order."""
     return table if rows == list(range(len(table))) else table.take(pa.array(rows, pa.int64()))
 
 
-def check_types(own: pa.Schema, known: pa.Schema) -> None:
-    """Raise TypeError where a column that is known has another type."""
-    if not own.equals(known):
-        types = dict(zip(known.names, known.types, strict=True))
-        if wrong := [field.name for field in own if field.type != types.get(field.name, field.type)]:
-            raise TypeError(f"columns of another type: {', '.join(wrong)}")
+def _lean(table: pa.Table) -> pa.Table:
+    """Drop the columns that are null in every row, and mark those without nulls as required."""
+    fields = [f.with_nullable(table[f.name].null_count > 0) for f in table.schema]
+    columns = [f for f in fields if table[f.name].null_count < len(table)]
+    return table.select([f.name for f in columns]).cast(pa.schema(columns))
 
 
-def filled(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The columns of a schema, null where the table lacks them."""
-    there = set(table.column_names)
-    columns = [table[name] if name in there else pa.nulls(len(table), schema.field(name).type) for name in schema.names]
+_TYPES = dict(zip(FITS.names, FITS.types, strict=True))
+
+
+def check_types(own: pa.Schema, types: Mapping[str, pa.DataType]) -> None:
+    """Raise TypeError if a known column has another type."""
+    if wrong := [field.name for field in own if field.type != types.get(field.name, field.type)]:
+        raise TypeError(f"columns of another type: {', '.join(wrong)}")
+
+
+def with_columns_of(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the columns of a schema, null where the table lacks them."""
+    own = set(table.column_names)
+    columns = [table[name] if name in own else pa.nulls(len(table), schema.field(name).type) for name in schema.names]
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def to_parquet(table: pa.Table) -> bytes:
-    """A table as the bytes of a Parquet file.
+def to_parquet(table: pa.Table, described: bool = False) -> bytes:
+    """Write a table as the bytes of a Parquet file, `described` with the descriptions in its schema.
 
-    A row of its own is mostly footer, of which statistics and a second copy of the schema would be half.
+    A file of one row is mostly footer, of which statistics and a second copy of the schema would be half.
     """
     buffer = io.BytesIO()
-    lean: dict[str, Any] = {"use_dictionary": False, "write_statistics": False, "store_schema": False}
-    with pq.ParquetWriter(buffer, table.schema, compression="zstd", **lean) as writer:
+    options: dict[str, Any] = {"use_dictionary": False, "write_statistics": False, "store_schema": described}
+    with pq.ParquetWriter(buffer, table.schema, compression="zstd", **options) as writer:
         writer.write_table(table)
         writer.add_key_value_metadata(table.schema.metadata or {})
     return buffer.getvalue()

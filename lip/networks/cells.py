@@ -1,4 +1,4 @@
-"""Cells of NAS-DIP's search space (arXiv 2008.11713): the ways to double a map, by number. Needs no torch."""
+"""Cells of NAS-DIP's search space (arXiv 2008.11713), by number. Needs no torch."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ ACTIVATIONS = ("none", "relu", "leaky")
 
 
 class Cell(NamedTuple):
-    """A way to upsample a map: resize and convolve, each followed by the activation."""
+    """Upsample a map: resize and convolve, each followed by the activation."""
 
     resize: str
-    """One of RESIZES; a late shuffle comes after the convolution. `strided`: a transposed convolution of stride 2."""
+    """One of RESIZES, or `strided`: a transposed convolution of stride 2. A late shuffle follows the convolution."""
     conv: str
     """One of CONVS, of stride 1. Stacked: of the sum of four groups of channels; separable: depthwise, then 1x1."""
     kernel: int
-    """Side of the convolution in pixels, be it the strided one."""
+    """Side of the convolution in pixels."""
     activation: str
     """One of ACTIVATIONS."""
 
     @property
     def can_be_built(self) -> bool:
-        """Shuffling leaves a quarter of the channels, which only a convolution that mixes channels makes up for."""
+        """Tell whether the channels fit: after shuffling, only convolutions that mix channels restore them."""
         return "shuffle" not in self.resize or self.conv not in ("depthwise", "identity")
 
 
 def cell(number: int) -> Cell:
-    """The cell of a number from 0 to 323, as the released code counts them.
+    """Return the cell of a number from 0 to 323, as the released code counts them.
 
     63 for each resize, of which 12 (4 kernels by 3 activations) for each convolution and 3 without one; with the late
     shuffle there are 12 strided convolutions instead of these.

@@ -7,20 +7,20 @@ from torch import Tensor, nn
 from lip.networks.encoder_decoder import Down, HourglassNet, block, centre
 
 PRIOR_CHANNELS = 3
-"""Of the images that the prior is for: in colour."""
+"""Channels of the images that the prior is for, in colour."""
 
 
 class Classifier(HourglassNet):
-    """An hourglass for images in colour, whose two convolutions that see the code see pictures instead.
+    """An hourglass for colour images whose first two convolutions see pictures instead of the code.
 
-    A linear layer over all positions takes the place of the output convolution, or is `appended` to it. Everything
-    else is drawn as it is for the prior.
+    A linear layer over all positions replaces the output convolution, or is `appended` to it. Everything else is drawn
+    as for the prior.
     """
 
     def __init__(
         self, depth: int, width: int, scales: int, skip: int, shape: tuple[int, int, int], classes: int, appended: bool
     ) -> None:
-        """Take the hourglass's numbers, and the pictures' (height, width, channels)."""
+        """Take the hourglass's sizes, and the pictures' (height, width, channels)."""
         super().__init__(depth, PRIOR_CHANNELS, width, scales, skip)
         rows, columns, channels = shape
         first = self.down[0]
@@ -35,7 +35,7 @@ class Classifier(HourglassNet):
         self.appended = appended
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what goes into the cross-entropy."""
+        """Return the logits for the cross-entropy."""
         return super().forward(x) if self.appended else self.logits(x)
 
     def logits(self, x: Tensor) -> Tensor:

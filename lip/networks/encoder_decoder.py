@@ -25,19 +25,19 @@ class ReflectConv(nn.Conv2d):
 
 
 def block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Convolution, batch normalisation, leaky ReLU."""
+    """Build a convolution, batch normalisation and leaky ReLU."""
     return nn.Sequential(
         ReflectConv(inputs, outputs, kernel, stride), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)
     )
 
 
-def doubling() -> nn.Upsample:
-    """Bilinear interpolation to twice the height and width."""
+def upsample2x() -> nn.Upsample:
+    """Interpolate bilinearly to twice the height and width."""
     return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
 
 class Down(nn.Module):
-    """One scale on the way down: what it passes across the skip connection, and the halved map."""
+    """One scale on the way down; returns the map for the skip connection, and the halved map."""
 
     def __init__(self, inputs: int, width: int, skip: int) -> None:
         super().__init__()
@@ -50,11 +50,11 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """One scale on the way up: doubled, joined with the skip connection, convolved twice."""
+    """One scale on the way up: upsample, join with the skip connection, convolve twice."""
 
     def __init__(self, width: int, skip: int) -> None:
         super().__init__()
-        self.enlarge = doubling()
+        self.enlarge = upsample2x()
         self.norm = nn.BatchNorm2d(skip + width)
         self.up = block(skip + width, width, 3)
         self.mix = block(width, width, 1)
@@ -64,42 +64,42 @@ class Up(nn.Module):
         joined = x if skip is None else torch.cat([skip, centre(x, skip)], dim=1)
         return self.mix(self.up(self.norm(joined)))
 
-    def way(self) -> tuple[nn.Module, ...]:
-        """Its modules from where the two maps are joined."""
+    def after_join(self) -> tuple[nn.Module, ...]:
+        """Return its modules after the two maps are joined."""
         return self.norm, self.up, self.mix
 
 
 def centre(x: Tensor, like: Tensor) -> Tensor:
-    """The middle of a map, as large as another: doubling what was halved from an odd size is one pixel too much."""
+    """Crop the middle of a map to the size of another, which is one less where an odd size was halved."""
     height, width = like.shape[2:]
     top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
     return x[:, :, top : top + height, left : left + width]
 
 
 class Network(nn.Module, ABC):
-    """A network that ends in a sigmoid, and knows which of its weights a mask covers."""
+    """A network that ends in a sigmoid and lists the weights that a mask covers."""
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.sigmoid(self.logits(z))
 
     @abstractmethod
     def logits(self, z: Tensor) -> Tensor:
-        """The output before the sigmoid."""
+        """Return the output before the sigmoid."""
 
     @abstractmethod
-    def prunable(self) -> Iterator[tuple[str, Tensor]]:
-        """Names and weights of the convolutions in module order, the names those of the paper's layer axis."""
+    def prunable_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield names (of the paper's layer axis) and weights of the convolutions, in module order."""
 
-    def paths(self) -> Iterator[tuple[nn.Module, ...]]:
-        """Modules between which nothing else happens: `lip.fast` computes them in one go."""
+    def fusable_sequences(self) -> Iterator[tuple[nn.Module, ...]]:
+        """Yield modules that directly follow one another, which `lip.fast` fuses."""
         return iter(())
 
     def covered(self, covers: Covers) -> Iterator[tuple[str, Tensor]]:
-        """Names and tensors that a mask covers, in module order."""
+        """Yield names and tensors that a mask covers, in module order."""
         if covers == "weights":
-            yield from self.prunable()
+            yield from self.prunable_parameters()
         else:
-            names = {id(weight): name for name, weight in self.prunable()}
+            names = {id(weight): name for name, weight in self.prunable_parameters()}
             for name, parameter in self.named_parameters():
                 yield names.get(id(parameter), name), parameter
 
@@ -110,15 +110,15 @@ class Scaled(Network):
     down: nn.ModuleList
     up: nn.ModuleList
 
-    def prunable(self) -> Iterator[tuple[str, Tensor]]:
-        """All convolution weights; scale 0 is the full resolution."""
+    def prunable_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield all convolution weights; scale 0 is the full resolution."""
         scales = len(self.down)
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d):
-                way, *place = name.split(".")
-                if place:
-                    scale = int(place[0]) if way == "down" else scales - 1 - int(place[0])
-                    name = f"s{scale} {place[1]}"
+                way, *parts = name.split(".")
+                if parts:
+                    scale = int(parts[0]) if way == "down" else scales - 1 - int(parts[0])
+                    name = f"s{scale} {parts[1]}"
                 yield name, module.weight
 
 
@@ -140,22 +140,22 @@ class HourglassNet(Scaled):
             z = up(z, skips.pop())
         return self.out(z)
 
-    def paths(self) -> Iterator[tuple[nn.Module, ...]]:
+    def fusable_sequences(self) -> Iterator[tuple[nn.Module, ...]]:
         downs: list[Any] = [*self.down]
         ups: list[Any] = [*self.up]
         for down in downs:
             yield down.stride, down.conv
         for up, then in zip(ups, [*(up.enlarge for up in ups[1:]), self.out], strict=True):
-            yield *up.way(), then
+            yield *up.after_join(), then
 
 
 class DecoderNet(Network):
-    """1x1 convolutions without bias, each but the last two followed by doubling; ReLU, then normalisation."""
+    """1x1 convolutions without bias, all but the last two followed by upsampling; ReLU, then normalisation."""
 
     def __init__(self, channels: int, width: int, scales: int) -> None:
         super().__init__()
         self.convs = nn.ModuleList(nn.Conv2d(width, width, 1, bias=False) for _ in range(scales + 1))
-        self.enlarge = doubling()
+        self.enlarge = upsample2x()
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for _ in range(scales + 1))
         self.out = nn.Conv2d(width, channels, 1, bias=False)
 
@@ -167,8 +167,8 @@ class DecoderNet(Network):
             z = norm(z.relu())
         return self.out(z)
 
-    def prunable(self) -> Iterator[tuple[str, Tensor]]:
-        """All convolution weights, from the code to the image."""
+    def prunable_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield all convolution weights, from the code to the image."""
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d):
                 yield name.replace("convs.", "c"), module.weight
@@ -187,8 +187,8 @@ class UNet(Scaled):
             return nn.Sequential(OrderedDict(down=pooled, conv=block(width, width, 5)))
 
         def up(inputs: int, width: int) -> nn.Sequential:
-            doubled = nn.Sequential(nn.Upsample(scale_factor=2), nn.BatchNorm2d(inputs))
-            return nn.Sequential(OrderedDict(enlarge=doubled, up=block(inputs, width, 3)))
+            upsampled = nn.Sequential(nn.Upsample(scale_factor=2), nn.BatchNorm2d(inputs))
+            return nn.Sequential(OrderedDict(enlarge=upsampled, up=block(inputs, width, 3)))
 
         self.down = nn.ModuleList(down(*pair) for pair in zip((depth, *widths), widths, strict=False))
         self.up = nn.ModuleList(

@@ -18,24 +18,24 @@ SMALLEST = 4
 
 
 class Generator(Network):
-    """From latent codes (n, latent) to images (n, channels, size, size) in [0, 1]; the paper's are in [-1, 1]."""
+    """Map latent codes (n, latent) to images (n, channels, size, size) in [0, 1]; the paper's are in [-1, 1]."""
 
     def forward(self, z: Tensor) -> Tensor:
         return (self.image(z) + 1) / 2
 
     @abstractmethod
     def image(self, z: Tensor) -> Tensor:
-        """Images as the critic sees them, in [-1, 1]."""
+        """Return images in [-1, 1], as the critic sees them."""
 
-    def prunable(self) -> Iterator[tuple[str, Tensor]]:
-        """The weights of convolutions, transposed ones too, from the code to the image."""
+    def prunable_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the weights of convolutions, transposed ones too, from the code to the image."""
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 yield name, module.weight
 
 
 def equalised(module: nn.Conv2d | nn.Linear) -> float:
-    """He's constant, which a layer with equalised learning rate applies when it runs to weights stored as N(0, 1)."""
+    """Draw weights from N(0, 1) and return He's constant, by which the layer scales its output."""
     nn.init.normal_(module.weight)
     if module.bias is not None:
         nn.init.zeros_(module.bias)
@@ -43,7 +43,7 @@ def equalised(module: nn.Conv2d | nn.Linear) -> float:
 
 
 class EqualisedConv(nn.Conv2d):
-    """A convolution that keeps the size, with equalised learning rate; as published, its bias is scaled too."""
+    """A convolution of the same output size with equalised learning rate; as published, its bias is scaled too."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2)
@@ -65,7 +65,7 @@ class EqualisedLinear(nn.Linear):
 
 
 def pixel_norm(x: Tensor) -> Tensor:
-    """Every pixel's feature vector, scaled to mean square 1."""
+    """Scale every pixel's feature vector to mean square 1."""
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
 
@@ -74,7 +74,7 @@ def leaky(x: Tensor) -> Tensor:
 
 
 class ProgressiveGenerator(Generator):
-    """Doubled by nearest neighbours from scale to scale, with two 3x3 convolutions at each and no output activation.
+    """Upsample by nearest neighbours, with two 3x3 convolutions per scale and no output activation.
 
     `widths` are the channels per scale, of 4, 8, 16, ... pixels. As in published checkpoints every scale has a
     convolution to colours, though only the last is used.
@@ -104,7 +104,7 @@ class ProgressiveGenerator(Generator):
 
 
 class ProgressiveCritic(nn.Module):
-    """The generator's mirror image, with the deviation within the batch as one more feature of the smallest map."""
+    """Mirror the generator, with the deviation within the batch as one more feature of the smallest map."""
 
     def __init__(self, widths: Sequence[int], channels: int, interleaved_groups: bool = False) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class ProgressiveCritic(nn.Module):
         self.decision = EqualisedLinear(widths[0], 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """One score (n,) per image (n, channels, size, size) in [-1, 1]."""
+        """Return one score (n,) per image (n, channels, size, size) in [-1, 1]."""
         x = leaky(self.from_colours[-1](images))
         for pair in reversed(list(self.scales.children())):
             for conv in pair.children():
@@ -132,8 +132,8 @@ class ProgressiveCritic(nn.Module):
 def batch_deviation(x: Tensor, interleaved: bool = False) -> Tensor:
     """Measure the mean standard deviation within groups of four images.
 
-    From (n, c, h, w) to a map (n, 1, h, w). Groups are consecutive images, and each is given its own deviation; or,
-    as in PyTorch GAN zoo before July 2019, each is given that of an interleaved group, whose images are others.
+    From (n, c, h, w) to a map (n, 1, h, w). Groups are consecutive images, and each gets its own deviation. With
+    `interleaved`, as in PyTorch GAN zoo before July 2019, each gets that of an interleaved group of other images.
     """
     count, _, height, width = x.shape
     group = min(4, count) if count % min(4, count) == 0 else count
@@ -145,9 +145,10 @@ def batch_deviation(x: Tensor, interleaved: bool = False) -> Tensor:
 
 
 class DeepGenerator(Generator):
-    """DCGAN's: transposed convolutions with batch norm, tanh at the end. `width` is the channels before the image.
+    """The generator of DCGAN: transposed convolutions with batch norm, then tanh.
 
-    Of 32 pixels and width 32 it is that of github.com/fletchersarip93/face-generator, whose weights are published.
+    `width` is the number of channels before the image. At 32 pixels and width 32 it is the generator of
+    github.com/fletchersarip93/face-generator, whose weights are published.
     """
 
     def __init__(self, latent: int, width: int, size: int, channels: int) -> None:
@@ -160,10 +161,10 @@ class DeepGenerator(Generator):
             nn.Sequential(first, nn.BatchNorm2d(root)),
             nn.Sequential(mix, nn.BatchNorm2d(widths[0]), nn.LeakyReLU(0.2)),
             *(
-                nn.Sequential(doubling(before, after, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2))
+                nn.Sequential(upsampling_conv(before, after, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2))
                 for before, after in pairwise(widths)
             ),
-            nn.Sequential(doubling(widths[-1], channels, bias=True)),
+            nn.Sequential(upsampling_conv(widths[-1], channels, bias=True)),
         )
 
     def logits(self, z: Tensor) -> Tensor:
@@ -173,13 +174,13 @@ class DeepGenerator(Generator):
         return self.logits(z).tanh()
 
 
-def doubling(inputs: int, outputs: int, bias: bool) -> nn.ConvTranspose2d:
-    """A transposed convolution to twice the height and width."""
+def upsampling_conv(inputs: int, outputs: int, bias: bool) -> nn.ConvTranspose2d:
+    """Build a transposed convolution to twice the height and width."""
     return nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)
 
 
 class DeepCritic(nn.Module):
-    """Convolutions that halve the image down to 4x4 pixels, without batch norm: its scores are penalised one by one."""
+    """Convolutions that halve the image down to 4x4 pixels, without batch norm, which the penalty forbids."""
 
     def __init__(self, width: int, size: int, channels: int) -> None:
         super().__init__()
@@ -189,7 +190,7 @@ class DeepCritic(nn.Module):
         self.decision = nn.Conv2d(widths[-1], 1, SMALLEST)
 
     def forward(self, images: Tensor) -> Tensor:
-        """One score (n,) per image (n, channels, size, size) in [-1, 1]."""
+        """Return one score (n,) per image (n, channels, size, size) in [-1, 1]."""
         for conv in self.down:
             images = leaky(conv(images))
         return self.decision(images).flatten()

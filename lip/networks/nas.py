@@ -25,7 +25,7 @@ class StackedConv(nn.Conv2d):
 
 
 def convolution(kind: str, inputs: int, outputs: int, kernel: int) -> nn.Module:
-    """A convolution of a cell, by its name in `nas.CONVS`. Unlike elsewhere it is padded with zeros, as published."""
+    """Build a convolution of a cell by its name in `cells.CONVS`, padded with zeros as published."""
     padding = kernel // 2
     match kind:
         case "conv":
@@ -55,27 +55,27 @@ def stages(cell: Cell, width: int) -> list[nn.Module]:
     return [resize] if cell.conv == "identity" else [resize, convolution(cell.conv, width, width, cell.kernel)]
 
 
-def doubling(cell: Cell, width: int) -> nn.Sequential:
-    """A cell that doubles a map of `width` channels: its stages, each followed by the activation."""
+def upsampling_cell(cell: Cell, width: int) -> nn.Sequential:
+    """Build a cell that upsamples a map of `width` channels: its stages, each followed by the activation."""
     activations = {"none": nn.Identity(), "relu": nn.ReLU(), "leaky": nn.LeakyReLU(0.2)}
     steps = [(stage, activations[cell.activation]) for stage in stages(cell, width)]
     return nn.Sequential(*chain.from_iterable(steps))
 
 
 def routes(links: Links) -> list[tuple[int, int, int]]:
-    """The steps (source, from scale, to scale) that take sources to where they are linked, one scale at a time."""
+    """List the steps (source, from scale, to scale) that carry sources to linked scales, one scale at a time."""
     found = []
     for source in range(len(links)):
         wanted = {scale for scale, row in enumerate(links) if row[source]} | {source}
         for path in (range(source, max(wanted) + 1), range(source, min(wanted) - 1, -1)):
-            found += [(source, here, there) for here, there in pairwise(path)]
+            found += [(source, *step) for step in pairwise(path)]
     return found
 
 
 class NasNet(Network):
     """Down the scales, up again by cells; sources are carried to other scales by cells and strided convolutions.
 
-    Each step between two scales is one module, shared by all sources that take it; only those that are taken exist.
+    Each step between two scales is one module, shared by all sources that use it; unused steps do not exist.
     """
 
     def __init__(self, depth: int, channels: int, width: int, cell: Cell, links: Links) -> None:
@@ -87,11 +87,11 @@ class NasNet(Network):
         for s in scales:
             self.parts[f"s{s} stride"] = block(inputs[s], width, 3, stride=2)
             self.parts[f"s{s} conv"] = block(width, width, 3)
-        for here, there in sorted({(here, there) for _, here, there in self.routes}):
-            carry = doubling(cell, width) if there < here else block(inputs[here], width, 3, stride=2)
-            self.parts[f"s{here} to s{there}"] = carry
+        for before, after in sorted({(before, after) for _, before, after in self.routes}):
+            carry = upsampling_cell(cell, width) if after < before else block(inputs[before], width, 3, stride=2)
+            self.parts[f"s{before} to s{after}"] = carry
         for s in reversed(scales):
-            self.parts[f"s{s} cell"] = doubling(cell, width)
+            self.parts[f"s{s} cell"] = upsampling_cell(cell, width)
             if links[s][s]:
                 self.parts[f"s{s} skip"] = block(inputs[s], width, 1)
             self.parts[f"s{s} up"] = nn.Sequential(nn.BatchNorm2d(width), *block(width, width, 3))
@@ -101,12 +101,12 @@ class NasNet(Network):
 
     def logits(self, z: Tensor) -> Tensor:
         parts = self.parts
-        carried = {(0, 0): z}  # (source, scale) to its map there
+        carried = {(0, 0): z}  # (source, scale) to its map
         for s in range(len(self.links)):
             z = parts[f"s{s} conv"](parts[f"s{s} stride"](z))
             carried[s + 1, s + 1] = z
-        for source, here, there in self.routes:
-            carried[source, there] = parts[f"s{here} to s{there}"](carried[source, here])
+        for source, before, after in self.routes:
+            carried[source, after] = parts[f"s{before} to s{after}"](carried[source, before])
         for s, row in reversed(list(enumerate(self.links))):
             z = parts[f"s{s} cell"](z)
             for source, linked in enumerate(row):
@@ -116,9 +116,9 @@ class NasNet(Network):
                 z = parts[f"s{s} {part}"](z)
         return self.out(z)
 
-    def prunable(self) -> Iterator[tuple[str, Tensor]]:
-        """All weights of convolutions, transposed ones included; scale 0 is the full resolution."""
+    def prunable_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield all weights of convolutions, transposed ones included; scale 0 is the full resolution."""
         for part, module in [*self.parts.items(), ("out", self.out)]:
-            for place, conv in module.named_modules():
+            for path, conv in module.named_modules():
                 if isinstance(conv, nn.Conv2d | nn.ConvTranspose2d):
-                    yield " ".join([part, *filter(str.isalpha, place.split("."))]), conv.weight
+                    yield " ".join([part, *filter(str.isalpha, path.split("."))]), conv.weight

@@ -21,16 +21,16 @@ class Decoder(Prior):
     width: Channels = 128
     """Channels of every layer and of the input code."""
     scales: Annotated[int, Field(ge=1, le=8)] = 5
-    """How often the code is doubled."""
+    """How often the code is upsampled by two."""
 
     def schedule(self, usual: Schedule) -> Schedule:
-        """Without jitter, as published: on a code of this size it costs the decoder several dB."""
+        """Remove the jitter, as published: on so small a code it costs several dB."""
         return usual.replace(jitter=0.0)
 
     def published(self, task: str) -> dict[str, Schedule]:
         """Return the deep decoder's own schedule.
 
-        Published at width 128 for denoising and 256 for inpainting; what is reported is the output of lowest loss.
+        Published at width 128 for denoising and 256 for inpainting; the output of lowest loss is reported.
         """
         denoise = Schedule(steps=1900, lr=0.01, jitter=0.0, backtrack=None)
         inpaint = denoise.replace(steps=40_000, lr=0.0025, jitter=0.005, jitter_decay=0.7)

@@ -1,4 +1,4 @@
-"""Pre-trained generators: priors whose weights stay as they are while the code z is fitted (paper, section 4.5)."""
+"""Pre-trained generators: priors whose weights are frozen while the code z is fitted (paper, section 4.5)."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 class Pretrained(Prior):
-    """A generator of square images of one size, and the critic it is trained against.
+    """Describe a generator of square images, and the critic it is trained against.
 
-    A trajectory's `origin` is the generator's training: tickets are found there, and every mask is tuned there.
+    A trajectory's `mask_source` is the generator's training: tickets are found there, and every mask is tuned there.
     """
 
-    defects = ("quartic", "raw_generator", "untuned", "gan_batch")
+    released_flags = ("quartic", "raw_generator", "untuned", "gan_batch")
 
     size: int
     """Height and width of its images, in pixels."""
     checkpoint: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None
-    """The pre-trained weights by their hash; None: it is pre-trained here."""
+    """The hash of the pre-trained weights; None: it is pre-trained here."""
     restarts: Annotated[int, Field(ge=1)] = 1
-    """How many codes are fitted one after the other; the one that comes closest to the observation is kept."""
+    """Number of codes that are fitted one after another; the one closest to the observation is kept."""
     raw: bool = False
-    """Recover with the generator as trained last, as the released code does, not with its moving average."""
+    """Recover with the last weights of the generator, as the released code does, not with their moving average."""
 
     @property
     def multiple(self) -> int:
@@ -45,17 +45,17 @@ class Pretrained(Prior):
     @property
     @abstractmethod
     def latent(self) -> int:
-        """Numbers in a code z."""
+        """Return the length of a code z."""
 
     @abstractmethod
     def build(self, channels: int) -> Generator: ...
 
     @abstractmethod
     def critic(self, channels: int) -> nn.Module:
-        """The critic with its usual initialisation, drawn from the global generator."""
+        """Build the critic with its usual initialisation, drawn from the global generator."""
 
     def networks(self, channels: int) -> dict[str, nn.Module]:
-        """The networks that a checkpoint may hold, by name, without their weights."""
+        """Build the networks that a checkpoint may hold, by name, without weights."""
         import torch
 
         with torch.device("meta"):
@@ -67,7 +67,7 @@ class Pretrained(Prior):
 
     @abstractmethod
     def codes(self, count: int, stream: Stream | None = None) -> Tensor:
-        """Codes (count, latent), as the generator was trained on, drawn on the CPU."""
+        """Draw codes (count, latent) on the CPU, distributed as in the generator's training."""
 
     def code_shape(self, height: int, width: int) -> tuple[int, int, int]:
         return self.latent, 1, 1
@@ -76,18 +76,18 @@ class Pretrained(Prior):
         return self.codes(1)
 
     def schedule(self, usual: Schedule) -> Schedule:
-        """1,500 steps of Adam on the code, with nothing added to it."""
+        """Return 1,500 steps of Adam on the code, without jitter."""
         return usual.replace(steps=1500, lr=0.01, jitter=0.0, backtrack=None)
 
     @property
-    def trains(self) -> bool:
+    def trains_weights(self) -> bool:
         return False
 
     @property
     def passes(self) -> int:
-        """Count two for each of the codes that are fitted: their gradient costs one."""
+        """Count two passes for each fitted code: forward and backward."""
         return 2 * self.restarts
 
     def as_trained(self) -> Pretrained:
-        """This prior without what concerns recovery only."""
+        """Return this prior without the fields that concern recovery only."""
         return self.replace(restarts=1, raw=False)

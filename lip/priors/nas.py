@@ -1,4 +1,4 @@
-"""The networks of NAS-DIP's search space (arXiv 2008.11713): three published ones, and all others."""
+"""The networks of NAS-DIP's search space (arXiv 2008.11713), three published ones among them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PUBLISHED = {
     "inpaint": "86 11000/01100/10110/01011/00101",
     "superres": "119 10010/11001/01100/00110/00011",
 }
-"""The best networks that were found, by the task they were found for."""
+"""The published best networks by task."""
 
 MOST_SCALES = 8
 
 
 def _spelled_out(net: str) -> str:
-    """A published network as what it consists of, so that it is one network under either name."""
+    """Replace the name of a published network by its cell and links, so that both names give one id."""
     net = PUBLISHED.get(net, net)
     match = re.fullmatch(r"(\d{1,3}) ([01]+(?:/[01]+)*)", net)
     if match is None:
@@ -42,7 +42,7 @@ def _spelled_out(net: str) -> str:
 
 
 class Nas(Prior):
-    """Down as the hourglass; up by cells, each scale adding what its row of links says to what comes from below.
+    """Down as the hourglass, up by cells; each scale adds the sources in its row of links.
 
     At the defaults and three channels 3,924,867 parameters. The released module declares 4,405,635, of which the
     forward pass never uses the rest. The nets for inpainting and super-resolution use all that is declared: 10,710,273

@@ -29,7 +29,7 @@ class Pggan(Pretrained):
     width: Annotated[int, Field(ge=1, le=512)] = 512
     """Numbers in a code, and channels where the published network has as many or more."""
     interleaved_groups: bool = False
-    """Let the critic measure the deviation within a batch as the zoo did before July 2019, over other images."""
+    """Let the critic measure the deviation within a batch as the zoo did before July 2019, over other groups."""
 
     @property
     def widths(self) -> tuple[int, ...]:

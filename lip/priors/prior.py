@@ -15,61 +15,61 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lip.networks.encoder_decoder import Network
-    from lip.specs.released import Defect
+    from lip.specs.released import ReleasedFlag
 
 
 Channels = Annotated[int, Field(ge=1, le=8192)]
-"""Of a layer or a code; a convolution of more has a billion weights."""
+"""Channels of a layer or a code; a convolution of more has a billion weights."""
 
 
 class Prior(Spec):
-    """An untrained network f(z; theta) that maps a fixed random code z to an image."""
+    """Describe an untrained network f(z; theta) that maps a fixed random code z to an image."""
 
-    defects: ClassVar[tuple[Defect, ...]] = ()
-    """What the released code for this prior does otherwise than the paper says, in place of the task's."""
+    released_flags: ClassVar[tuple[ReleasedFlag, ...]] = ()
+    """Differences between the released code for this prior and the paper, instead of the task's."""
 
     @property
     @abstractmethod
     def multiple(self) -> int:
-        """Image height and width must be multiples of this."""
+        """Return the number of which image height and width must be multiples."""
 
     @property
     @abstractmethod
     def smallest(self) -> int:
-        """The least image height and width, in pixels."""
+        """Return the least image height and width, in pixels."""
 
     def outputs(self, height: int, width: int) -> bool:
-        """Tell whether the network can output an image of that size, which need not be one to crop to."""
+        """Tell whether the network can output an image of that size."""
         return height % self.multiple == width % self.multiple == 0
 
     @abstractmethod
     def build(self, channels: int) -> Network:
-        """The network with PyTorch's default initialisation, drawn from the global generator."""
+        """Build the network with PyTorch's default initialisation, drawn from the global generator."""
 
     @abstractmethod
     def code_shape(self, height: int, width: int) -> tuple[int, int, int]:
-        """Channels, height and width of the input code for an output of that size."""
+        """Return channels, height and width of the input code for an output of that size."""
 
     def code(self, height: int, width: int) -> Tensor:
-        """The input code z for an output of that size, uniform in [0, 0.1], drawn from the global generator."""
+        """Draw the input code z for an output of that size, uniform in [0, 0.1], from the global generator."""
         import torch
 
         return torch.rand(1, *self.code_shape(height, width)) * 0.1
 
     def schedule(self, usual: Schedule) -> Schedule:
-        """Return this prior's schedule, given the one that a task has for an hourglass."""
+        """Return this prior's schedule, given the task's schedule for an hourglass."""
         return usual
 
     def published(self, task: str) -> Mapping[str, Schedule]:
-        """Return the schedules that others have published for this prior and a kind of task, by name."""
+        """Return the schedules published for this prior and a kind of task, by name."""
         return {}
 
     @property
-    def trains(self) -> bool:
-        """Tell whether restoring an image trains the weights, and not the code alone."""
+    def trains_weights(self) -> bool:
+        """Tell whether restoring an image trains the weights, not only the code."""
         return True
 
     @property
     def passes(self) -> int:
-        """Count the forward passes that a training step is worth: the backward pass costs two."""
+        """Count the forward passes that a training step costs; the backward pass counts two."""
         return 3

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Grasp(AtInitialisation):
-    """Removes the weights with the largest -theta_0 * (H g), H and g being Hessian and gradient of the fit's own loss.
+    """Remove the weights with the largest -theta_0 * (H g).
 
-    As published, both are taken over the weights that the mask covers; biases and batch norm count as constants. One
-    batch, and no temperature: that is for a cross-entropy.
+    H and g are Hessian and gradient of the fit's own loss, as published over the weights that the mask covers; biases
+    and batch norm are constants. One batch, and no temperature, which belongs to a cross-entropy.
     """
 
     kind = "grasp"
     revision = 2
 
     def scores(self, model: Prunable) -> Tensor:
-        return model.theta.detach()[model.prunable] * model.curvature("grasp")
+        return model.theta.detach()[model.is_prunable] * model.curvature("grasp")

@@ -9,60 +9,61 @@ import numpy as np
 from lip.masks import Mask, first_convolutions
 from lip.pruners.pruner import Prunable, Pruner
 from lip.specs.fit import Fit
-from lip.specs.recipe import Link
-from lip.specs.target import Place
+from lip.specs.recipe import FitBefore
+from lip.specs.target import Target
 
 
 class Imp(Pruner):
-    """The source fit's mask less the weights that ended training smallest, over all layers together.
+    """Prune the weights of smallest magnitude after training, over all layers together.
 
-    20 % of them go in a round; at a level between two rounds, what is left to go.
+    A round removes 20 % of the remaining weights; a level between two rounds, as many as it takes.
     """
 
     kind = "imp"
-    borrows = True
+    can_transfer = True
     chained = True
-    defects = ("unmasked_first",)
+    released_flags = ("unmasked_first",)
 
     trained: Fit
-    """The fit of the round before; on another image or task, this mask is a transferred ticket."""
+    """The fit of the round before. If it is on another image or task, the mask is transferred."""
     unmasked_first: bool = False
-    """As the released code has it: the two convolutions that see the code z are never masked."""
+    """Never mask the two convolutions that see the code z, as the released code does."""
 
     @property
-    def place(self) -> Place:
-        if self.trained.cut:
-            return self.trained.cut
-        before = self.trained.mask.round
+    def target(self) -> Target:
+        if self.trained.next_target:
+            return self.trained.next_target
+        before = self.trained.recipe.round
         assert before is not None, "only rounds are links of a chain"
         return before + 1
 
     @classmethod
-    def at(cls, place: Place, link: Link, **options: Any) -> Self:
-        return cls(trained=link(place), **options)
+    def for_target(cls, target: Target, fit_before: FitBefore, **options: Any) -> Self:
+        return cls(trained=fit_before(target), **options)
 
     @property
-    def source(self) -> Fit:
+    def source_fit(self) -> Fit:
         return self.trained
 
-    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
-        assert ticket is not None, "IMP is handed its source's ticket"
-        ticket = ticket.onto(model.layers)
-        return ticket.unmasked_first() if self.unmasked_first else ticket
+    def build(self, model: Prunable, stored: Mask | None) -> Mask:
+        assert stored is not None, "the mask was cut when its source fit ended"
+        mask = stored.onto(model.layers)
+        return mask.unmasked_first() if self.unmasked_first else mask
 
 
-def stale(mask: Mask, trained: np.ndarray, before_last: np.ndarray) -> np.ndarray:
+def stale_weights(mask: Mask, final_weights: np.ndarray, before_last: np.ndarray) -> np.ndarray:
     """Return the weights, flat, that the released code ranks: those before the last update.
 
-    It takes them from the last forward pass of what it masks, so not of the two convolutions that it never does.
+    It takes them from the last forward pass of the layers that it masks, so not of the two convolutions that it never
+    masks.
     """
-    return np.where(first_convolutions(mask.layers), trained, before_last)
+    return np.where(first_convolutions(mask.layers), final_weights, before_last)
 
 
-def cut(mask: Mask, trained: np.ndarray, kept: int) -> Mask:
-    """The next mask: of the kept weights, the `kept` that ended training largest in magnitude.
+def prune_to(mask: Mask, final_weights: np.ndarray, n_kept: int) -> Mask:
+    """Keep those `n_kept` of the mask's weights that ended training largest in magnitude.
 
-    `trained` holds the trained values of all prunable weights, flat, in the mask's order.
+    `final_weights` holds the trained values of all prunable weights, flat, in the mask's order.
     """
-    magnitudes = np.where(mask.bits, np.abs(trained), -1.0)
-    return Mask.keep_largest(mask.layers, magnitudes, kept)
+    magnitudes = np.where(mask.bits, np.abs(final_weights), -1.0)
+    return Mask.keep_largest(mask.layers, magnitudes, n_kept)

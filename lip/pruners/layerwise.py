@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Layerwise(AtInitialisation):
-    """Every layer keeps the same share of its weights, to the nearest weight; nested from round to round."""
+    """Keep the same share of every layer, to the nearest weight; nested from round to round."""
 
     kind = "layerwise"
 

@@ -1,4 +1,4 @@
-"""Magnitude at initialisation: what IMP would be if training told it nothing."""
+"""Magnitude at initialisation: IMP without training."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Magnitude(AtInitialisation):
-    """The weights with the largest |theta_0|, over all layers together."""
+    """Keep the weights with the largest |theta_0|, over all layers together."""
 
     kind = "magnitude"
 
     def scores(self, model: Prunable) -> Tensor:
-        return model.theta.detach()[model.prunable].abs()
+        return model.theta.detach()[model.is_prunable].abs()

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 TEMPERATURE = 0.2
 KL_WEIGHT = 1e-9
-"""Small beside the mean squared error and near Adam's eps: results move with either."""
+"""Small beside the mean squared error and near Adam's eps: results depend on both."""
 
 
 class Oes(AtInitialisation):
-    """The weights most likely to be kept, after learning a probability for each with theta_0 frozen.
+    """Keep the weights with the largest learned probability of being kept, theta_0 frozen.
 
-    Minimises the error of f(z; m * theta_0) to the observation plus KL_WEIGHT times the divergence of the kept
-    probabilities from the wanted density, over relaxed Bernoulli masks m (Gumbel softmax). No input jitter.
+    Minimises the error of f(z; m * theta_0) to the observation plus KL_WEIGHT times the divergence of the
+    probabilities from the target density, over relaxed Bernoulli masks m (Gumbel softmax). No input jitter.
     """
 
     kind = "oes"
@@ -29,8 +29,8 @@ class Oes(AtInitialisation):
     options = ("search",)
 
     search: Annotated[int, Field(ge=1)] = 20
-    """Steps of the search per step of the fit: the published 60,000 for fits of 3,000. Of fits of the published 40,000,
-    2 are the 80,000 that are published for the U-net."""
+    """Steps of the search per step of the fit: 20 is the published 60,000 for fits of 3,000 steps, 2 the 80,000 that
+    are published for the U-net with fits of 40,000 steps."""
 
     def scores(self, model: Prunable) -> Tensor:
         import torch
@@ -38,8 +38,8 @@ class Oes(AtInitialisation):
 
         assert isinstance(model, Restorable)
         net, draw = model.net, model.stream("oes", model.device)
-        total = model.prunable_count
-        wanted = self.kept(model) / total
+        total = model.n_prunable
+        density = self.n_kept(model) / total
         frozen = {name: parameter.detach() for name, parameter in net.named_parameters()}
         covered = {id(weight) for _, weight in net.covered(model.fit.covers)}
         names = [name for name, parameter in net.named_parameters() if id(parameter) in covered]
@@ -52,18 +52,18 @@ class Oes(AtInitialisation):
             parts = soft.split([frozen[name].numel() for name in names])
             masked = {name: frozen[name] * part.view_as(frozen[name]) for name, part in zip(names, parts, strict=True)}
             output = functional_call(net, frozen | masked | buffers, (model.code,))
-            loss = model.loss(output) + KL_WEIGHT * divergence(logits.sigmoid(), wanted)
+            loss = model.loss(output) + KL_WEIGHT * divergence(logits.sigmoid(), density)
             adam.zero_grad()
             loss.backward()
             adam.step()
         return logits.detach()
 
 
-def divergence(kept: Tensor, wanted: float) -> Tensor:
-    """Sum over weights of KL(Bernoulli(kept) || Bernoulli(wanted)), 1e-6 inside the logarithms."""
+def divergence(keep_prob: Tensor, density: float) -> Tensor:
+    """Sum KL(Bernoulli(keep_prob) || Bernoulli(density)) over weights, with 1e-6 inside the logarithms."""
     eps = 1e-6
-    lost = 1 - kept
+    prune_prob = 1 - keep_prob
     return (
-        kept * ((kept + eps).log() - (kept.new_tensor(wanted) + eps).log())
-        + lost * ((lost + eps).log() - (kept.new_tensor(1 - wanted) + eps).log())
+        keep_prob * ((keep_prob + eps).log() - (keep_prob.new_tensor(density) + eps).log())
+        + prune_prob * ((prune_prob + eps).log() - (keep_prob.new_tensor(1 - density) + eps).log())
     ).sum()

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self, runtime_checka
 from pydantic import Field
 
 from lip.masks import Layer, Mask, kept_after
-from lip.specs.recipe import Link, Recipe
-from lip.specs.target import Level, Place
+from lip.specs.recipe import FitBefore, Recipe
+from lip.specs.target import Level, Target
 
 if TYPE_CHECKING:
     import torch
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class Prunable(Protocol):
-    """A fit that is about to be trained, as a pruner sees it (`lip.training.model.Model`)."""
+    """A fit before training, as a pruner sees it (`lip.training.model.Model`)."""
 
     fit: Fit
     device: str
     net: Network
     layers: tuple[Layer, ...]
     theta: Tensor
-    prunable: Tensor
-    prunable_count: int
+    is_prunable: Tensor
+    n_prunable: int
 
     @property
     def input_shape(self) -> tuple[int, int, int]: ...
@@ -42,7 +42,7 @@ class Prunable(Protocol):
 
 @runtime_checkable
 class Restorable(Prunable, Protocol):
-    """A restoration, as a pruner that trains sees it."""
+    """A restoration before training, as a pruner sees it that trains masks."""
 
     code: Tensor
 
@@ -50,37 +50,30 @@ class Restorable(Prunable, Protocol):
 
 
 class Pruner(Recipe):
-    """Prune a network that stands at theta_0."""
+    """Prune a network that is at theta_0."""
 
     @abstractmethod
-    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
-        """Build the mask; `ticket` is that of the recipe's source, if it has one."""
+    def build(self, model: Prunable, stored: Mask | None) -> Mask:
+        """Build the mask; `stored` is the one that was cut from the recipe's source fit, if it has one."""
 
 
 class AtInitialisation(Pruner):
-    """Keep the weights of highest score at theta_0, which needs no training: as many as IMP keeps at that place."""
+    """Keep the weights of highest score at theta_0, as many as IMP keeps at the same target."""
 
-    rounds: Annotated[int, Field(ge=1)] | None = None
-    level: Level | None = None
-
-    @property
-    def place(self) -> Place:
-        place = self.level or self.rounds
-        assert place is not None
-        return place
+    target: Annotated[int, Field(ge=1)] | Level
 
     @classmethod
-    def at(cls, place: Place, link: Link, **options: Any) -> Self:
-        return cls(rounds=place, **options) if isinstance(place, int) else cls(level=place, **options)
+    def for_target(cls, target: Target, fit_before: FitBefore, **options: Any) -> Self:
+        return cls(target=target, **options)
 
-    def kept(self, model: Prunable) -> int:
+    def n_kept(self, model: Prunable) -> int:
         """Count the weights that the mask keeps."""
-        total = model.prunable_count
-        return self.level.kept(total, model.theta.numel()) if self.level else kept_after(total, self.rounds or 0)
+        target, total = self.target, model.n_prunable
+        return kept_after(total, target) if isinstance(target, int) else target.n_kept(total, model.theta.numel())
 
     @abstractmethod
     def scores(self, model: Prunable) -> Tensor:
-        """One score per prunable weight, flat, in module order."""
+        """Return one score per prunable weight, flat, in module order."""
 
-    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
-        return Mask.keep_largest(model.layers, self.scores(model).cpu().numpy(), self.kept(model))
+    def build(self, model: Prunable, stored: Mask | None) -> Mask:
+        return Mask.keep_largest(model.layers, self.scores(model).cpu().numpy(), self.n_kept(model))

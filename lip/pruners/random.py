@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class Random(AtInitialisation):
-    """Weights drawn uniformly over all layers together; nested from round to round."""
+    """Keep weights drawn uniformly over all layers together; masks are nested from round to round."""
 
     kind = "random"
-    defects = ("random_double", "unmasked_first")
+    released_flags = ("random_double", "unmasked_first")
 
     random_double: bool = False
-    """As the released code has it: every layer is listed twice and its two masks are multiplied."""
+    """List every layer twice and multiply its two masks, as the released code does."""
     unmasked_first: bool = False
-    """As the released code has it: the two convolutions that see the code z are never masked."""
+    """Never mask the two convolutions that see the code z, as the released code does."""
 
     def scores(self, model: Prunable) -> Tensor:
         import torch
@@ -32,17 +32,17 @@ class Random(AtInitialisation):
         total = sum(layer.size for layer in model.layers)
         return torch.rand(total, generator=model.stream("random pruning"), dtype=torch.float64)
 
-    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, model: Prunable, stored: Mask | None) -> Mask:
         if self.random_double or self.unmasked_first:
             return self._as_released(model)
-        return super().build(model, ticket)
+        return super().build(model, stored)
 
     def _as_released(self, model: Prunable) -> Mask:
         import torch
 
         draw = model.stream("random pruning")
         mask = Mask.dense(model.layers)
-        for _ in range(self.rounds or 0):
+        for _ in range(self.round or 0):
             listed = np.tile(np.flatnonzero(mask.bits), 2 if self.random_double else 1)
             drawn = torch.randperm(listed.size, generator=draw).numpy()[: round(PRUNED_PER_ROUND * listed.size)]
             bits = mask.bits.copy()

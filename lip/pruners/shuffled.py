@@ -9,38 +9,39 @@ import numpy as np
 from lip.masks import Mask
 from lip.pruners.imp import Imp
 from lip.pruners.pruner import Prunable, Pruner
-from lip.specs.recipe import Link
+from lip.specs.recipe import FitBefore
 from lip.specs.spec import Spec
-from lip.specs.target import Place
+from lip.specs.target import Target
 
 
 class Shuffled(Pruner):
-    """Keep as many weights of every layer as another mask, at random; nested where the other's rounds are."""
+    """Keep as many weights of every layer as another mask, at random; nested if the other is."""
 
     kind = "shuffled"
-    borrows = True
+    can_transfer = True
     options = ("counts_of",)
 
-    of: Pruner
+    template: Pruner
+    """The recipe whose counts per layer are kept."""
 
     @property
-    def place(self) -> Place:
-        return self.of.place
+    def target(self) -> Target:
+        return self.template.target
 
     @classmethod
-    def at(cls, place: Place, link: Link, counts_of: type[Pruner] = Imp, **options: Any) -> Self:
-        """Return the recipe at a place. `counts_of`: the pruner whose masks are shuffled; its own keys apply too."""
-        return cls(of=counts_of.at(place, link, **options))
+    def for_target(cls, target: Target, fit_before: FitBefore, counts_of: type[Pruner] = Imp, **options: Any) -> Self:
+        """Return the recipe for a target. `counts_of`: the pruner whose masks are shuffled; its own keys apply too."""
+        return cls(template=counts_of.for_target(target, fit_before, **options))
 
     @property
-    def source(self) -> Spec | None:
-        return self.of.source
+    def source_fit(self) -> Spec | None:
+        return self.template.source_fit
 
-    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, model: Prunable, stored: Mask | None) -> Mask:
         import torch
 
         draw = model.stream("shuffled pruning")
-        given = self.of.build(model, ticket)
+        given = self.template.build(model, stored)
         ranks = [torch.randperm(layer.size, generator=draw).numpy() for layer in given.layers]
-        kept = [rank < count for rank, count in zip(ranks, given.kept_per_layer, strict=True)]
-        return Mask(given.layers, np.concatenate(kept))
+        bits = [rank < count for rank, count in zip(ranks, given.kept_per_layer, strict=True)]
+        return Mask(given.layers, np.concatenate(bits))

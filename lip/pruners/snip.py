@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Snip(AtInitialisation):
-    """The weights with the largest |theta_0 * dL/dtheta|, L being the fit's own loss at initialisation."""
+    """Keep the weights with the largest |theta_0 * dL/dtheta|; L is the fit's own loss at theta_0."""
 
     kind = "snip"
 
     def scores(self, model: Prunable) -> Tensor:
-        return (model.theta.detach()[model.prunable] * model.gradient("snip")).abs()
+        return (model.theta.detach()[model.is_prunable] * model.gradient("snip")).abs()

@@ -19,11 +19,11 @@ ITERATIONS = 100
 
 
 class Synflow(AtInitialisation):
-    """Removes the weights of smallest |theta * dR/dtheta| in 100 small cuts, R being the flow through the network.
+    """Remove the weights of smallest |theta * dR/dtheta| in 100 small cuts.
 
-    R is the sum of the outputs for a code of ones when every weight and bias is replaced by its absolute value. The
-    sigmoid is left out (it saturates, and every score would be 0), batch norm stands at its initial statistics, and
-    all is float64, for scores span 26 orders of magnitude.
+    R, the synaptic flow, is the sum of the outputs for a code of ones when every weight and bias is replaced by its
+    absolute value. The sigmoid is left out (it saturates, and every score would be 0), batch norm has its initial
+    statistics, and everything is computed in float64, because scores span 26 orders of magnitude.
     """
 
     kind = "synflow"
@@ -32,23 +32,23 @@ class Synflow(AtInitialisation):
     def scores(self, model: Prunable) -> Tensor:
         return Flow(model).scores(Mask.dense(model.layers))
 
-    def build(self, model: Prunable, ticket: Mask | None) -> Mask:
+    def build(self, model: Prunable, stored: Mask | None) -> Mask:
         flow = Flow(model)
         mask = Mask.dense(model.layers)
-        for kept in cuts(mask.kept, self.kept(model)):
+        for n_kept in cut_sizes(mask.n_kept, self.n_kept(model)):
             scores = np.where(mask.bits, flow.scores(mask).numpy(), -1)  # what is pruned stays pruned
-            mask = Mask.keep_largest(model.layers, scores, kept)
+            mask = Mask.keep_largest(model.layers, scores, n_kept)
         return mask
 
 
-def cuts(total: int, kept: int) -> list[int]:
-    """Count the weights kept after each cut, as published: of what a cut removes, a part of a weight stays."""
-    densities = ((kept / total) ** (t / ITERATIONS) for t in range(1, ITERATIONS))
-    return [total - int((1 - density) * total) for density in densities] + [kept]
+def cut_sizes(total: int, n_kept: int) -> list[int]:
+    """Count the weights kept after each cut, as published: the number removed is rounded down."""
+    densities = ((n_kept / total) ** (t / ITERATIONS) for t in range(1, ITERATIONS))
+    return [total - int((1 - density) * total) for density in densities] + [n_kept]
 
 
 class Flow:
-    """A model's network at theta_0 with every weight and bias replaced by its absolute value, float64 on the CPU."""
+    """A copy of a model's network with absolute values for weights and biases, in float64 on the CPU."""
 
     def __init__(self, model: Prunable) -> None:
         import torch
@@ -61,11 +61,11 @@ class Flow:
         self.values = [weight.detach().clone() for weight in self.weights]
 
     def scores(self, mask: Mask) -> Tensor:
-        """theta * dR/dtheta of every prunable weight under a mask, flat, in module order; pruned weights score 0."""
+        """Return theta * dR/dtheta of every prunable weight under a mask, flat, in module order; 0 if pruned."""
         import torch
 
-        kept = torch.tensor(mask.bits).split([layer.size for layer in mask.layers])
-        for weight, value, part in zip(self.weights, self.values, kept, strict=True):
+        parts = torch.tensor(mask.bits).split([layer.size for layer in mask.layers])
+        for weight, value, part in zip(self.weights, self.values, parts, strict=True):
             weight.data = value * part.view_as(value)
-        slopes = torch.autograd.grad(self.net.logits(self.code).sum(), self.weights)
-        return torch.cat([(w.detach() * slope).flatten() for w, slope in zip(self.weights, slopes, strict=True)])
+        grads = torch.autograd.grad(self.net.logits(self.code).sum(), self.weights)
+        return torch.cat([(w.detach() * grad).flatten() for w, grad in zip(self.weights, grads, strict=True)])

@@ -20,7 +20,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]  # a column of the ledger holds it
 
 
 class Fit(Spec):
-    """A pure function of its fields: on one kind of CPU and number of threads, its result is the same bit for bit."""
+    """Describe one training completely: on one kind of CPU and number of threads its result is the same bit for bit."""
 
     picture: Picture
     task: Task
@@ -28,63 +28,64 @@ class Fit(Spec):
     prior: Prior = Hourglass()
     seed: Seed = 0
     """Draws theta_0, the code z, the observation's noise, jitter and random masks, each by a stream of its own."""
-    mask: Recipe = Dense()
+    recipe: Recipe = Dense()
+    """How its mask is made."""
     start: Fit | None = None
     """Start from this fit's trained weights (theta_j) instead of theta_0."""
-    also: tuple[Picture, ...] = ()
-    """Further images that the same weights are fitted to at the same time (Alg. 2), all of one size."""
+    other_pictures: tuple[Picture, ...] = ()
+    """Further images of the same size that the same weights are fitted to at the same time (Alg. 2)."""
     codes: Codes = "shared"
     """One code z for all images as in the paper, which amounts to fitting their mean; or one for each."""
     covers: Covers = "weights"
     """What a mask covers: the convolutions' weights as in the paper, or all parameters as in Optimal Eye Surgeon."""
-    cut: Level | None = None
-    """Publish the ticket that IMP cuts to this level; None: the one with 20 % fewer weights."""
+    next_target: Level | None = None
+    """Prune the next mask of IMP to this level; None: to 20 % fewer weights."""
     stale_ranking: bool = False
-    """Cut that ticket by the weights as they were before their last update, as the released code does."""
+    """Rank the weights for the next mask as they were before their last update, as the released code does."""
     theta_seed: Seed | None = None
     """Draws theta_0 instead of `seed`: a mask without its own initialisation, for example. So do the next two."""
     z_seed: Seed | None = None
     noise_seed: Seed | None = None
-    keeps_weights: bool = False
+    saves_weights: bool = False
     """Publish the trained weights and batch-norm buffers, for others to start from."""
 
-    def reference(self) -> str:
+    def canonical_in_parent(self) -> str:
         return self.id
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """All images that are fitted."""
-        return (self.picture, *self.also)
+        """Return all images that are fitted."""
+        return (self.picture, *self.other_pictures)
 
     @property
-    def mask_source(self) -> Fit | None:
-        """The fit whose trained weights the mask is cut from, if any."""
-        source = self.mask.source
+    def source_fit(self) -> Fit | None:
+        """Return the fit whose trained weights the mask is cut from, if any."""
+        source = self.recipe.source_fit
         assert source is None or isinstance(source, Fit)
         return source
 
     @cached_property
-    def sources(self) -> tuple[Fit, ...]:
-        """The fits that must be published before this one can start."""
-        return tuple(fit for fit in (self.start, self.mask_source) if fit is not None)
+    def dependencies(self) -> tuple[Fit, ...]:
+        """Return the fits that must be published before this one can start."""
+        return tuple(fit for fit in (self.start, self.source_fit) if fit is not None)
 
     @property
-    def yields_ticket(self) -> bool:
+    def has_next_mask(self) -> bool:
         """Tell whether the next mask of IMP is cut from this fit and published with it."""
-        return self.mask.chained and not self.keeps_weights and self.task.trains(self.prior)
+        return self.recipe.chained and not self.saves_weights and self.task.trains_weights(self.prior)
 
     @property
-    def yields_weights(self) -> bool:
+    def has_weights(self) -> bool:
         """Tell whether its trained weights are published with it."""
-        return self.keeps_weights or self.task.keeps_weights
+        return self.saves_weights or self.task.saves_weights
 
     @property
     def trainer(self) -> str:
-        """Name of what trains it, a key of `lip.training.run.TRAINERS`."""
-        fits_a_code = self.task.trainer == "restoration" and not self.task.trains(self.prior)
+        """Name its trainer, a key of `lip.training.run.TRAINERS`."""
+        fits_a_code = self.task.trainer == "restoration" and not self.task.trains_weights(self.prior)
         return "recovery" if fits_a_code else self.task.trainer
 
     def rewound(self, percent: float) -> Fit:
-        """The fit whose trained weights are theta_j of this one, j being a percentage of its steps."""
+        """Return the fit whose trained weights are theta_j of this one, j being a percentage of its steps."""
         steps = round(self.schedule.steps * percent / 100)
-        return self.replace(schedule=self.schedule.beginning(steps), keeps_weights=True)
+        return self.replace(schedule=self.schedule.beginning(steps), saves_weights=True)

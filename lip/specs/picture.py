@@ -1,4 +1,4 @@
-"""A reference to an image or to a data set, as it stands in specs."""
+"""References to images and data sets: names for people, hashes for ids."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ Codes = Literal["shared", "per_image"]
 """Whether several images fitted together share one code z, as in the paper, or have one each."""
 
 HalfPixel = Literal["down", "even"]
-"""Where a centred crop begins if it cannot be centred: the half pixel is rounded down, or to an even number."""
+"""How the offset of a centred crop is rounded if it is not whole: down, or to an even number."""
 
 
 class Picture(Spec):
-    """Its name is for people; the hash of its pixels is what it is."""
+    """An image, identified by the hash of its pixels; the name is for people."""
 
     name: str
-    pixels: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+    content_hash: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
     height: int
     width: int
     channels: int
 
-    def reference(self) -> str:
-        return self.pixels
+    def canonical_in_parent(self) -> str:
+        return self.content_hash
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
+        """Return height, width and channels."""
         return self.height, self.width, self.channels
 
     def columns(self) -> dict[str, Any]:
-        """Its columns of the row (`lip.ledger.schema`)."""
+        """Return its columns of a row (`lip.ledger.schema`)."""
         sizes = {"image_height": self.height, "image_width": self.width, "channels": self.channels}
-        return {"pixels": self.pixels, **sizes}
+        return {"content_hash": self.content_hash, **sizes}
 
 
 class DataSet(Picture):
-    """Many pictures of one size, in classes; `pixels` is the hash of all there is: images, labels and split.
+    """Many pictures of one size, in classes; the hash is of images, labels and split.
 
     Its array is one record per picture: `image` uint8 (height, width, channels), `label`, and `test` (bool).
     """
@@ -56,5 +56,5 @@ class DataSet(Picture):
 
 
 def joined(pictures: Iterable[Picture]) -> str:
-    """The names of images that are fitted together, as one name."""
+    """Join the names of images that are fitted together."""
     return "+".join(picture.name for picture in pictures)

@@ -1,59 +1,61 @@
-"""A mask as a recipe: where it stands on the way to high sparsity, and which fit it is cut from."""
+"""The recipe of a mask: its target sparsity, and the fit that it is cut from."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from lip.specs.spec import Spec
-from lip.specs.target import Place
+from lip.specs.target import Target
 
-Link = Callable[[Place], Any]
-"""Gives the fit of an IMP trajectory whose ticket is the mask at a place."""
+FitBefore = Callable[[Target], Any]
+"""Return the fit of an IMP trajectory from which the mask of a target is cut."""
 
 
 class Recipe(Spec):
-    """Describe how a mask comes about. Those that prune build it (`lip.pruners.pruner`)."""
+    """Describe how a mask is made. Recipes that prune build it (`lip.pruners.pruner`)."""
 
-    borrows: ClassVar[bool] = False
-    """Whether it may be made from the tickets of an IMP trajectory on another image or task."""
+    can_transfer: ClassVar[bool] = False
+    """Whether it may use the masks of an IMP trajectory on another image or task."""
 
     chained: ClassVar[bool] = False
-    """Whether a fit with this mask is a link of an IMP chain: the next mask is cut from its weights."""
+    """Whether the next mask of IMP is cut from a fit with this mask."""
 
     nested: ClassVar[bool] = True
-    """Whether what one round prunes stays pruned in the next."""
+    """Whether a weight pruned in one round stays pruned in the next."""
 
     options: ClassVar[tuple[str, ...]] = ()
-    """Keywords of `at` that a sweep file may set, as keys of their own."""
+    """Keywords of `for_target` that a sweep file may set, as keys of their own."""
 
-    defects: ClassVar[tuple[str, ...]] = ()
-    """Keywords of `at` that reproduce what the released code does (`lip.specs.released`)."""
+    released_flags: ClassVar[tuple[str, ...]] = ()
+    """Keywords of `for_target` that reproduce the released code (`lip.specs.released`)."""
 
-    @property
-    @abstractmethod
-    def place(self) -> Place: ...
+    if TYPE_CHECKING:
+
+        @property
+        def target(self) -> Target:
+            """Return the target sparsity."""
 
     @property
     def round(self) -> int | None:
         """Count the rounds of 20 % that have been removed; None at a level between two rounds."""
-        place = self.place
-        return place if isinstance(place, int) else None
+        target = self.target
+        return target if isinstance(target, int) else None
 
     def __str__(self) -> str:
-        """Its place in words."""
-        place = self.place
-        return f"round {place}" if isinstance(place, int) else str(place)
+        """Name its target."""
+        target = self.target
+        return f"round {target}" if isinstance(target, int) else str(target)
 
     @classmethod
     @abstractmethod
-    def at(cls, place: Place, link: Link, **options: Any) -> Self:
-        """Return the recipe at a place."""
+    def for_target(cls, target: Target, fit_before: FitBefore, **options: Any) -> Self:
+        """Return the recipe for a target."""
 
     @property
-    def source(self) -> Spec | None:
-        """The fit whose trained weights this mask is cut from, if any."""
+    def source_fit(self) -> Spec | None:
+        """Return the fit whose trained weights this mask is cut from, if any."""
         return None
 
 
@@ -64,9 +66,9 @@ class Dense(Recipe):
     chained = True
 
     @property
-    def place(self) -> Place:
+    def target(self) -> Target:
         return 0
 
     @classmethod
-    def at(cls, place: Place, link: Link, **options: Any) -> Self:
+    def for_target(cls, target: Target, fit_before: FitBefore, **options: Any) -> Self:
         return cls()

@@ -1,17 +1,17 @@
-"""Name each thing that the released code does otherwise than the paper says.
+"""Name each difference between the released code and the paper.
 
-`compat: official` in a sweep file reproduces all of it, a list of names some of it, so that anyone can measure what
-each did to the paper's curves. What a name changes is done where it belongs; here they are said, once. No names are
-needed for how many seeds it takes, nor for its PSNRs being oracle peaks: every row holds those beside the others. Of
-what it does with generators, pruning the critic too is not offered, nor pruning a ticket once more at random.
+`compat: released` in a sweep file reproduces all of them, a list of names some of them, to measure what each did to the
+paper's curves. Each flag is implemented where it applies; this file only lists them. The number of seeds and the use
+of oracle PSNRs need no flag: every row stores all scores. Two differences of the released code for generators are not
+offered: it also prunes the critic, and it prunes a ticket once more at random.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Literal, get_args
+from typing import Literal
 
-Defect = Literal[
+ReleasedFlag = Literal[
     "schedule",
     "imp_target",
     "z",
@@ -32,9 +32,7 @@ Defect = Literal[
     "gan_batch",
 ]
 
-OFFICIAL: tuple[Defect, ...] = get_args(Defect)
-
-SAID: dict[Defect, str] = {
+RELEASED_FLAGS: dict[ReleasedFlag, str] = {
     "schedule": "steps, learning rate and jitter of the released code where the paper follows deep image prior",
     "imp_target": "IMP of denoising trains on the clean image",
     "z": "the code z is drawn anew in every round of IMP and for every mask that is evaluated",
@@ -58,8 +56,9 @@ SAID: dict[Defect, str] = {
     "gan_batch": "a generator sees one image a step where its critic sees a batch, and drift is the square of the "
     "critic's mean score",
 }
+"""What the released code does, by flag."""
 
 
-def redrawn(seed: int, *what: object) -> int:
-    """A seed that depends on a seed and on what it is drawn for."""
-    return int.from_bytes(hashlib.sha256(repr((seed, *what)).encode()).digest()[:6], "little")
+def derived_seed(seed: int, *purpose: object) -> int:
+    """Derive a seed from another and from its purpose."""
+    return int.from_bytes(hashlib.sha256(repr((seed, *purpose)).encode()).digest()[:6], "little")

@@ -1,4 +1,4 @@
-"""One trajectory in a user's words: flat keys and plain values, checked and turned into specs."""
+"""Turn a user's request, flat keys and plain values, into the specs of one trajectory."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from lip.priors import GENERATORS, PRIORS, Hourglass, Pretrained, Prior
 from lip.pruners import PRUNERS
 from lip.specs.fit import Seed
 from lip.specs.picture import Codes, Picture
-from lip.specs.released import OFFICIAL, Defect
+from lip.specs.released import RELEASED_FLAGS, ReleasedFlag
 from lip.specs.schedule import Adversarial, Schedule, Training
 from lip.specs.target import Level
-from lip.specs.trajectory import Origin, Trajectory
+from lip.specs.trajectory import MaskSource, Trajectory
 from lip.tasks import TASKS, Task
 from lip.tasks.classify import Classify
 from lip.tasks.degradation import Degradation
@@ -30,20 +30,20 @@ from lip.tasks.generate import Generate
 from lip.tasks.sense import Sense
 from lip.training.metrics import SSIM_WINDOW
 
-Made = TypeVar("Made", bound=BaseModel)
+SpecType = TypeVar("SpecType", bound=BaseModel)
 
-OF_WEIGHTS = ("backtrack", "undo", "decay", "langevin", "jitter", "jitter_decay", "precision")
-"""Fields of a schedule that mean nothing where the code alone is fitted."""
+WEIGHT_ONLY_FIELDS = ("backtrack", "backtrack_rule", "decay", "langevin", "jitter", "jitter_decay", "precision")
+"""Schedule fields that apply only when weights are trained."""
 
 Side = Annotated[int, Field(ge=1, le=8192)]
-"""Pixels; what is larger fits into no memory with a network around it."""
+"""Pixels; no network for a larger image fits into memory."""
 
-MADE_HERE = ("hole", "of", "generator_frozen", "raw", "undo_sigma")
-"""Fields that are no keys: the first is what `mask` becomes, the others say how fits come of those asked for."""
+INTERNAL_FIELDS = ("total_epochs", "generator_frozen", "raw", "backtrack_sigma")
+"""Spec fields that users cannot set; they are filled in while a request is parsed."""
 
 
 class Request(BaseModel):
-    """The keys of every trajectory; those of its task, its prior and its schedule come on top."""
+    """The keys of every trajectory, beside those of its task, its prior and its schedule."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -55,26 +55,26 @@ class Request(BaseModel):
     """classify: the data set, in place of an image: `faces` (embedded), `digits` (with scikit-learn), `cifar10` (from
     the data folder, or downloaded once), a folder of class folders, or a text file that lists such folders."""
     source_image: str | list[str] | None = None
-    """The image whose IMP masks are used instead of the image's own; of several, fitted together (Alg. 2)."""
+    """Transfer the IMP masks of this image, or of several fitted together (Alg. 2)."""
     source_data: str | None = None
-    """The data set whose IMP masks are used instead; the faces that a generator is tuned on: a folder, or `lfw` (100
-    embedded ones)."""
+    """Transfer the IMP masks of this data set; for generators, the faces that they are tuned on: a folder, or `lfw`
+    (100 embedded ones)."""
     task: str = "denoise"
     """The task; its own keys are listed under it."""
     source_task: str | None = None
-    """The task, at its defaults, whose IMP masks are used instead of the task's own."""
+    """Transfer the IMP masks of this task at its defaults."""
     codes: Codes = "shared"
-    """Whether several source images share one code z, as in the paper, or have one each."""
+    """Let several source images share one code z, as in the paper, or have one each."""
     prior: str = "hourglass"
     """The network; its own keys are listed under it."""
     pruner: str = "imp"
     """The pruner; its own keys are listed under it."""
     rounds: Annotated[int, Field(ge=0, le=50)] | None = None
-    """Rounds of 20 %; 16 if nothing is said of levels either."""
+    """Rounds of 20 %; 16 if there are no levels either."""
     sparsities: list[float] = []
     """Levels instead of rounds: fractions of the prunable weights that are pruned."""
     parameters: list[int] = []
-    """Levels instead of rounds: tickets with so many parameters in all, as many as another network has."""
+    """Levels instead of rounds: tickets with this many parameters in total, as many as another network has."""
     covers: Covers = "weights"
     """What masks cover: the weights of the convolutions, or all parameters."""
     seed: Seed = 0
@@ -92,26 +92,26 @@ class Request(BaseModel):
     data_size: Side = 50
     """Pictures of a data set are cut to a square and scaled to this many pixels."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.4
-    """Share of a folder of faces that generators are trained on; the others are held out."""
+    """Share of a folder of faces that generators are trained on; the rest is held out."""
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Faces are cut to a square with sides of so many times the shorter one."""
+    """Faces are cut to a square whose side is this share of the shorter one."""
     checkpoint: str | None = None
     """Pre-trained weights of a generator: a file of PyTorch's, or `celebahq-256` of PyTorch GAN zoo."""
-    mask: str | None = None
+    inpaint_mask: str | None = None
     """inpaint: an image of the photograph's size, light where pixels are known; or `text`: lines of text."""
     invert: bool = False
     """inpaint: the mask is light where pixels are missing instead."""
     schedule: Literal["paper", "lip", "sgld", "decoder", "oes"] = "paper"
-    """Train as the paper says, as its released code did, or by stochastic gradient Langevin dynamics; or a rival as
-    published: the deep decoder, or Optimal Eye Surgeon."""
-    compat: Literal["official"] | list[str] = []
-    """Do all as the released code does, or what is named (`lip.specs.released`)."""
+    """Train as in the paper, as in its released code (`lip`), by Langevin dynamics (`sgld`), or as published for the
+    deep decoder or Optimal Eye Surgeon."""
+    compat: Literal["released"] | list[str] = []
+    """Do everything, or what is listed, as the released code does (`lip.specs.released`)."""
 
-    def defects(self, *owners: type[Task] | type[Prior]) -> tuple[Defect, ...]:
-        """Return what is done as the released code of these tasks, or for this prior, does."""
-        known = {name for owner in owners for name in owner.defects}
-        asked = OFFICIAL if self.compat == "official" else self.compat
-        return tuple(name for name in OFFICIAL if name in asked and name in known)
+    def released_flags(self, *owners: type[Task] | type[Prior]) -> tuple[ReleasedFlag, ...]:
+        """Return the flags that are asked for and exist for these tasks or this prior."""
+        known = {name for owner in owners for name in owner.released_flags}
+        asked = known if self.compat == "released" else self.compat
+        return tuple(name for name in RELEASED_FLAGS if name in asked and name in known)
 
 
 def check_value(key: str, value: Any) -> None:
@@ -135,30 +135,33 @@ def _models_of_keys() -> dict[str, list[type[BaseModel]]]:
     found: dict[str, list[type[BaseModel]]] = {}
     for owner in dict.fromkeys(owners):
         for key, field in owner.model_fields.items():
-            if key not in MADE_HERE:
+            if key not in INTERNAL_FIELDS:
                 alone: dict[str, Any] = {key: (field.annotation, field)}
                 found.setdefault(key, []).append(create_model(key, __config__=ConfigDict(strict=True), **alone))
     return found
 
 
 def parse_trajectory(values: Mapping[str, Any], library: InputLibrary, where: str) -> Trajectory:
-    """Turn flat keys into a trajectory. Raises InputError, its sentence beginning with `where`."""
+    """Turn flat keys into a trajectory.
+
+    Raises InputError; its sentence begins with `where`.
+    """
     with location(where):
-        asked = _Asked.of(_made(Request, values), values, library)
+        asked = _Asked.of(_validate(Request, values), values, library)
         _check_words(asked)
         prior = _prior(asked)
         if isinstance(prior, Pretrained):
-            asked = replace(asked, request=asked.request.model_copy(update={"size": prior.size}))  # there is no other
-        here = _own(asked, prior)
-        there = _origin(here, asked, prior)
+            asked = replace(asked, request=asked.request.model_copy(update={"size": prior.size}))  # its only size
+        own = _own(asked, prior)
+        source = _mask_source(own, asked, prior)
         request = asked.request
-        (own,) = here.pictures
-        levels = _levels(request, here.task, prior, own)
-        shares_init = "shared_init" in asked.defects and here.task.shared_init
-        chosen = Trajectory(
-            picture=own,
-            task=here.task,
-            schedule=here.schedule,
+        (picture,) = own.pictures
+        levels = _levels(request, own.task, prior, picture)
+        shares_init = "shared_init" in asked.released_flags and own.task.shared_init
+        trajectory = Trajectory(
+            picture=picture,
+            task=own.task,
+            schedule=own.schedule,
             prior=prior,
             pruner=request.pruner,
             options=tuple((key, values[key]) for key in asked.options if key in values),
@@ -170,23 +173,23 @@ def parse_trajectory(values: Mapping[str, Any], library: InputLibrary, where: st
             z_seed=request.z_seed,
             noise_seed=request.noise_seed,
             rewind=request.rewind,
-            origin=there if there.id != here.id else None,
-            compat=asked.defects,
+            mask_source=source if source.id != own.id else None,
+            compat=asked.released_flags,
         )
         try:
-            _ = chosen.fits  # made here, so that what a pruner has to say against its options comes before any work
+            _ = trajectory.fits  # so that a pruner checks its options before any work
         except ValidationError as error:
             raise explained(error, asked.keys) from error
-        return chosen
+        return trajectory
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request with the classes it is about, and the library that its names are looked up in."""
+    """A request, the classes that it names, and the library that loads its inputs."""
 
     request: Request
     values: Mapping[str, Any]
-    """The flat keys that the request was made of, those of its task, its prior and its schedule among them."""
+    """All flat keys, also those of its task, its prior and its schedule."""
     library: InputLibrary
     task: type[Task]
     source: type[Task]
@@ -214,66 +217,67 @@ class _Asked:
 
     @property
     def keys(self) -> list[str]:
-        """All keys that go with these classes."""
+        """List the keys that these classes have."""
         owners: list[type[BaseModel]] = [Request, self.task, self.prior, self.task.training, self.source.training]
-        return [key for owner in owners for key in owner.model_fields if key not in MADE_HERE] + self.options
+        return [key for owner in owners for key in owner.model_fields if key not in INTERNAL_FIELDS] + self.options
 
     @cached_property
-    def defects(self) -> tuple[Defect, ...]:
-        return self.request.defects(*([self.prior] if self.pretrained else [self.task, self.source]))
+    def released_flags(self) -> tuple[ReleasedFlag, ...]:
+        return self.request.released_flags(*([self.prior] if self.pretrained else [self.task, self.source]))
 
 
 def _check_words(asked: _Asked) -> None:
-    """Refuse keys and names that do not go with the task, the prior or the pruner."""
+    """Refuse keys and names that the task, the prior or the pruner does not have."""
     request, keys, estimator = asked.request, asked.keys, asked.values.get("estimator")
     for key in asked.values:
         if key not in keys:
             raise InputError(_elsewhere(key) or f"there is no key {key!r}; {nearest(key, keys)}")
     for name in request.compat if isinstance(request.compat, list) else []:
-        if name not in OFFICIAL:
-            raise InputError(f"compat: the released code has no {name!r}; {nearest(name, OFFICIAL)}")
+        if name not in RELEASED_FLAGS:
+            raise InputError(f"compat: the released code has no {name!r}; {nearest(name, list(RELEASED_FLAGS))}")
     for owner in (asked.task, asked.source):
         if owner.pruners and request.pruner not in owner.pruners:
             usable = ", ".join(owner.pruners)
             raise InputError(f"pruner: {request.pruner} cannot prune for {owner.kind}; use {usable}")
     for key in ("source_image", "source_data", "source_task"):
-        if getattr(request, key) and not (asked.pretrained or PRUNERS[request.pruner].borrows):
-            raise InputError(f"{key}: {request.pruner} takes no masks from elsewhere; use pruner: imp")
-    if request.mask and "hole" not in asked.task.model_fields:
-        raise InputError(f"mask: {request.task} has no use for one; use task: inpaint, or remove it")
-    if request.invert and not request.mask:
-        raise InputError("invert: there is no mask to invert; give one, or remove it")
+        if getattr(request, key) and not (asked.pretrained or PRUNERS[request.pruner].can_transfer):
+            raise InputError(f"{key}: {request.pruner} uses no transferred masks; use pruner: imp")
+    if request.inpaint_mask and "inpaint_mask" not in asked.task.model_fields:
+        raise InputError(f"inpaint_mask: {request.task} does not inpaint; use task: inpaint, or remove it")
+    if request.invert and not request.inpaint_mask:
+        raise InputError("invert: there is no inpaint_mask to invert; give one, or remove it")
     if Sense in (asked.task, asked.source) and not (asked.pretrained or estimator == "least_squares"):
-        raise InputError("estimator: only generators have a tournament of codes; use least_squares")
+        raise InputError("estimator: median_of_means needs a generator; use least_squares")
     if request.parameters and asked.source.key != asked.task.key:
-        raise InputError(f"parameters: masks of {asked.source.kind} are of another network; use sparsities")
+        raise InputError(f"parameters: masks of {asked.source.kind} belong to another network; use sparsities")
     if not _names(request, asked.task, ""):
         raise InputError(f"the key {asked.task.key!r} is missing; add it")
     if not _names(request, asked.source, "source_") and asked.source.key != asked.task.key:
         key = asked.source.key
-        raise InputError(f"the key 'source_{key}' is missing; say which {key} {asked.source.kind} is of")
+        raise InputError(f"the key 'source_{key}' is missing; name the {key} of {asked.source.kind}")
 
 
 def _elsewhere(key: str) -> str | None:
-    """Say which tasks, priors or pruners a key goes with; None if it goes with none."""
+    """Name the tasks, priors or pruners that have a key; None if none has it."""
     owners: dict[str, dict[str, Iterable[str]]] = {
         "task": {name: {**task.model_fields, **task.training.model_fields} for name, task in TASKS.items()},
         "prior": {name: prior.model_fields for name, prior in (PRIORS | GENERATORS).items()},
         "pruner": {name: pruner.options for name, pruner in PRUNERS.items()},
     }
     for word, known in owners.items():
-        if key not in MADE_HERE and (found := [name for name, keys in known.items() if key in keys]):
+        if key not in INTERNAL_FIELDS and (found := [name for name, keys in known.items() if key in keys]):
             return f"{key}: it goes with {word}: {' or '.join(found)}; remove it, or use that"
     return None
 
 
-def _own(asked: _Asked, prior: Prior) -> Origin:
-    """Return what the trajectory itself is fitted to, and how."""
+def _own(asked: _Asked, prior: Prior) -> MaskSource:
+    """Return the trajectory's own picture, task and schedule."""
     request = asked.request
     (name, *_) = _names(request, asked.task, "")
     picture = _picture(asked.task, name, prior, asked)
-    hole = _mask(asked, picture, prior)
-    task = _made(asked.task, {**_released(asked.task, asked.defects), **asked.values, "hole": hole})
+    mask = _inpaint_mask(asked, picture, prior)
+    fields = {**_released_fields(asked.task, asked.released_flags), **asked.values, "inpaint_mask": mask}
+    task = _validate(asked.task, fields)
     schedule = _schedule(task, prior, asked)
     _check_size(picture, task, prior)
     if request.rewind and round(schedule.steps * request.rewind / 100) == 0:
@@ -286,38 +290,38 @@ def _own(asked: _Asked, prior: Prior) -> Origin:
             f"rewind: {request.rewind:g} is a percentage of the steps; write {100 * request.rewind:g} for "
             f"{100 * request.rewind:g} %"
         )
-    if request.rewind and task.keeps_weights:
-        raise InputError(f"rewind: {request.task} goes on from trained weights; use 0, or remove rewind_none")
-    return Origin(pictures=(picture,), task=task, schedule=schedule)
+    if request.rewind and task.saves_weights:
+        raise InputError(f"rewind: {request.task} continues from trained weights; use 0, or remove rewind_none")
+    return MaskSource(pictures=(picture,), task=task, schedule=schedule)
 
 
-def _origin(here: Origin, asked: _Asked, prior: Prior) -> Origin:
-    """Return where its masks come from: `here`, unless the keys say otherwise."""
+def _mask_source(own: MaskSource, asked: _Asked, prior: Prior) -> MaskSource:
+    """Return where its masks come from: from its own fits unless the keys name another source."""
     request = asked.request
     names = _names(request, asked.source, "source_")
-    sources = tuple(_picture(asked.source, name, prior, asked) for name in names) or here.pictures
+    sources = tuple(_picture(asked.source, name, prior, asked) for name in names) or own.pictures
     if asked.source.key == asked.task.key == "image":
-        _check_sources(sources, here.pictures[0])
-    there = here.replace(pictures=sources, codes=request.codes if len(sources) > 1 else "shared")
+        _check_sources(sources, own.pictures[0])
+    source = own.replace(pictures=sources, codes=request.codes if len(sources) > 1 else "shared")
     if asked.source is not asked.task:
-        task = _made(asked.source, _released(asked.source, asked.defects))
-        there = there.replace(task=task, schedule=_schedule(task, prior, asked))
+        task = _validate(asked.source, _released_fields(asked.source, asked.released_flags))
+        source = source.replace(task=task, schedule=_schedule(task, prior, asked))
     for picture in sources:
-        _check_size(picture, there.task, prior)
+        _check_size(picture, source.task, prior)
     if isinstance(prior, Pretrained):
-        there = there.replace(prior=prior.as_trained())
-        _check_generator(prior, asked, here.pictures[0], there)
-    if "backtrack" in asked.defects and len(sources) > 1:
-        there = there.replace(schedule=there.schedule.replace(backtrack=None))
-    return there
+        source = source.replace(prior=prior.as_trained())
+        _check_generator(prior, asked, own.pictures[0], source)
+    if "backtrack" in asked.released_flags and len(sources) > 1:
+        source = source.replace(schedule=source.schedule.replace(backtrack=None))
+    return source
 
 
 def _picture(task: type[Task], name: str, prior: Prior, asked: _Asked) -> Picture:
-    """Load what a name stands for. Raises InputError when that is nothing the prior can take."""
+    """Load the image or the data of a name. Raises InputError when the prior cannot take it."""
     request, library = asked.request, asked.library
     if issubclass(task, Generate):
         if not isinstance(prior, Pretrained):
-            raise InputError(f"prior: {prior.kind} is no generator of faces; use prior: dcgan or pggan")
+            raise InputError(f"prior: {prior.kind} does not generate faces; use prior: dcgan or pggan")
         return library.faces(name, prior.size, request.share, request.crop)
     if issubclass(task, Classify):
         if not isinstance(prior, Hourglass):
@@ -331,29 +335,29 @@ def _picture(task: type[Task], name: str, prior: Prior, asked: _Asked) -> Pictur
     assert issubclass(task, Degradation)
     if name.startswith(HELD_OUT):
         if not (request.source_data and request.size):
-            raise InputError(f"image {name} is one of a generator's faces; say which those are, with source_data")
+            raise InputError(f"image {name} is a face held out from a generator; name the faces with source_data")
         number = name.removeprefix(HELD_OUT)
         return library.held_out(number, request.source_data, request.size, request.share, request.crop)
-    taken = library.picture(name, request.size, prior.multiple, task.half_pixel)
+    picture = library.picture(name, request.size, prior.multiple, task.half_pixel)
     for whose, least, remedy in (
         ("the net", prior.smallest, "a larger image, a larger size or fewer scales"),
         ("SSIM", SSIM_WINDOW, "a larger image or a larger size"),
     ):
-        if min(taken.height, taken.width) < least:
+        if min(picture.height, picture.width) < least:
             raise InputError(
-                f"image {name} is {taken.width}x{taken.height} pixels, {whose} needs at least {least}x{least}; "
+                f"image {name} is {picture.width}x{picture.height} pixels, {whose} needs at least {least}x{least}; "
                 f"use {remedy}"
             )
-    return taken
+    return picture
 
 
-def _mask(asked: _Asked, picture: Picture, prior: Prior) -> Picture | None:
+def _inpaint_mask(asked: _Asked, picture: Picture, prior: Prior) -> Picture | None:
     request = asked.request
-    if not request.mask:
+    if not request.inpaint_mask:
         return None
     assert issubclass(asked.task, Degradation)
     half_pixel = asked.task.half_pixel
-    return asked.library.mask(request.mask, picture, request.size, prior.multiple, half_pixel, request.invert)
+    return asked.library.mask(request.inpaint_mask, picture, request.size, prior.multiple, half_pixel, request.invert)
 
 
 def _check_size(picture: Picture, task: Task, prior: Prior) -> None:
@@ -367,10 +371,10 @@ def _prior(asked: _Asked) -> Prior:
         if request.checkpoint:
             usable = " or ".join(GENERATORS)
             raise InputError(f"checkpoint: {request.prior} is trained from scratch; remove it, or use prior: {usable}")
-        return _made(prior, asked.values)
+        return _validate(prior, asked.values)
     found = _checkpoint(asked)
-    made_here = {"checkpoint": found and found.id, "raw": "raw_generator" in asked.defects}
-    return _made(prior, {**asked.values, **made_here})
+    internal = {"checkpoint": found and found.id, "raw": "raw_generator" in asked.released_flags}
+    return _validate(prior, {**asked.values, **internal})
 
 
 def _checkpoint(asked: _Asked) -> Checkpoint | None:
@@ -379,7 +383,7 @@ def _checkpoint(asked: _Asked) -> Checkpoint | None:
         return asked.library.checkpoint(name) if name else None
 
 
-def _check_generator(prior: Pretrained, asked: _Asked, own: Picture, tuning: Origin) -> None:
+def _check_generator(prior: Pretrained, asked: _Asked, own: Picture, tuning: MaskSource) -> None:
     request = asked.request
     (seen,) = tuning.pictures
     assert isinstance(tuning.schedule, Adversarial)
@@ -400,7 +404,7 @@ def _check_generator(prior: Pretrained, asked: _Asked, own: Picture, tuning: Ori
 
 
 def _names(request: Request, task: type[Task], prefix: str) -> list[str]:
-    """Return the names of what a task is fitted to."""
+    """List the names of the images or data that a task is fitted to."""
     for key in ("image", "data"):
         if key != task.key and getattr(request, prefix + key):
             raise InputError(f"{prefix}{key}: {task.kind} is fitted to {prefix}{task.key}; remove it")
@@ -408,9 +412,9 @@ def _names(request: Request, task: type[Task], prefix: str) -> list[str]:
     return [names] if isinstance(names, str) else names or []
 
 
-def _released(task: type[Task], defects: tuple[Defect, ...]) -> dict[str, Any]:
-    """The fields of a task that are as in its released code."""
-    return {key: value for name in defects for key, value in task.released.get(name, {}).items()}
+def _released_fields(task: type[Task], flags: tuple[ReleasedFlag, ...]) -> dict[str, Any]:
+    """Return the fields of a task that these flags set."""
+    return {key: value for name in flags for key, value in task.released_fields.get(name, {}).items()}
 
 
 def _check_sources(sources: tuple[Picture, ...], own: Picture) -> None:
@@ -425,7 +429,7 @@ def _check_sources(sources: tuple[Picture, ...], own: Picture) -> None:
 
 
 def _options(pruner: str, values: Mapping[str, Any]) -> list[str]:
-    """The keys that a pruner understands, with those of the pruner whose counts it takes over."""
+    """List the options of a pruner, with those of the pruner whose counts it uses."""
     own, other = list(PRUNERS[pruner].options), values.get("counts_of")
     if "counts_of" in own and isinstance(other, str) and other in PRUNERS and other != pruner:
         return own + _options(other, values)
@@ -435,21 +439,19 @@ def _options(pruner: str, values: Mapping[str, Any]) -> list[str]:
 def _levels(request: Request, task: Task, prior: Prior, own: Picture) -> tuple[Level, ...]:
     if request.rounds is not None and (request.sparsities or request.parameters):
         key = "sparsities" if request.sparsities else "parameters"
-        raise InputError(f"{key}: levels stand instead of rounds; remove one of the two")
+        raise InputError(f"{key}: levels replace rounds; remove one of the two")
     for key in ("sparsities", "parameters"):
         if twice := [level for level, count in Counter(getattr(request, key)).items() if count > 1]:
-            raise InputError(f"{key}: {twice[0]} stands here twice; remove one")
+            raise InputError(f"{key}: duplicate value {twice[0]}; remove one")
     for sparsity in request.sparsities:
         if not 0 < sparsity < 1:
-            raise InputError(f"sparsities: {sparsity:g} is no fraction; use one between 0 and 1, such as 0.9")
+            raise InputError(f"sparsities: {sparsity:g} is not a fraction; use one between 0 and 1, such as 0.9")
     if request.parameters:
-        covered, all_of_them = task.counts(prior, own, request.covers)
-        least = all_of_them - covered + 1
+        prunable, total = task.counts(prior, own, request.covers)
+        least = total - prunable + 1
         for count in request.parameters:
-            if not least <= count <= all_of_them:
-                raise InputError(
-                    f"parameters: no ticket of {prior.kind} has {count:,}; use {least:,} to {all_of_them:,}"
-                )
+            if not least <= count <= total:
+                raise InputError(f"parameters: no ticket of {prior.kind} has {count:,}; use {least:,} to {total:,}")
     levels = [Level(sparsity=sparsity) for sparsity in request.sparsities]
     return tuple(levels + [Level(parameters=count) for count in request.parameters])
 
@@ -461,8 +463,8 @@ def _schedule(task: Task, prior: Prior, asked: _Asked) -> Training:
         named["sgld"] = paper.sgld()
     published = prior.published(str(task.kind))
     named |= published
-    defects = request.defects(type(task))
-    name = "lip" if "schedule" in defects and request.schedule == "paper" else request.schedule
+    flags = request.released_flags(type(task))
+    name = "lip" if "schedule" in flags and request.schedule == "paper" else request.schedule
     if name not in named:
         raise InputError(
             f"schedule: there is no schedule {name!r} for {task.kind} with {prior.kind}; use {' or '.join(named)}"
@@ -470,18 +472,18 @@ def _schedule(task: Task, prior: Prior, asked: _Asked) -> Training:
     chosen = named[name]
     if isinstance(chosen, Schedule):
         chosen = chosen if name in published else prior.schedule(chosen)
-        if "backtrack" in defects and isinstance(task, Degradation):
+        if "backtrack" in flags and isinstance(task, Degradation):
             chosen = task.released_backtracking(chosen)
-    made = _made(type(chosen), {**dict(chosen), **asked.values})
-    if not task.trains(prior):
+    schedule = _validate(type(chosen), {**dict(chosen), **asked.values})
+    if not task.trains_weights(prior):
         own = prior.schedule(Schedule())
-        idle = [key for key in OF_WEIGHTS if getattr(made, key) != getattr(own, key)]
+        idle = [key for key in WEIGHT_ONLY_FIELDS if getattr(schedule, key) != getattr(own, key)]
         if idle:
-            raise InputError(f"{idle[0]}: weights of {prior.kind} are not trained here; leave it at its default")
-    return made
+            raise InputError(f"{idle[0]}: the weights of {prior.kind} are not trained; leave it at its default")
+    return schedule
 
 
-def _made(owner: type[Made], values: Mapping[str, Any]) -> Made:
+def _validate(owner: type[SpecType], values: Mapping[str, Any]) -> SpecType:
     try:
         return owner(**{key: values[key] for key in owner.model_fields if key in values})
     except ValidationError as error:

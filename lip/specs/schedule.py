@@ -27,10 +27,10 @@ class Training(Spec):
 
     @abstractmethod
     def beginning(self, steps: int) -> Self:
-        """Its first `steps` steps, which are the same as those of the whole."""
+        """Return the schedule of its first `steps` steps, which equal those of the whole."""
 
     def columns(self) -> dict[str, Any]:
-        """Its columns of the row (`lip.ledger.schema`)."""
+        """Return its columns of a row (`lip.ledger.schema`)."""
         return self.model_dump()
 
 
@@ -51,11 +51,11 @@ class Schedule(Training):
     """Weight of the past in the exponential moving average of the outputs."""
     backtrack: Positive | None = 5.0
     """Undo a step after which the PSNR to the observation falls by more than this many dB; None never undoes."""
-    undo: Literal["checked", "official", "hundredths"] = "checked"
-    """Undo by comparing every step with the last accepted one and skipping its update; or as the released code does:
-    at all steps but every hundredth, or, for inpainting, at every hundredth only."""
+    backtrack_rule: Literal["exact", "released", "hundredths"] = "exact"
+    """`exact` compares every step with the last accepted one and skips its update. `released` does as the released
+    code: it compares at all steps but every hundredth; `hundredths`, for inpainting, at every hundredth only."""
     grace: Annotated[int, Field(ge=0)] = 100
-    """Steps that are never undone, at the start and after each step undone (`checked` only)."""
+    """Steps that are never undone, at the start and after each step undone (`exact` only)."""
     decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Adam's weight decay."""
     langevin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -74,7 +74,7 @@ class Schedule(Training):
         return self.replace(steps=steps)
 
     def sgld(self) -> Schedule:
-        """Stochastic gradient Langevin dynamics as published for deep image prior (arXiv 1904.07457)."""
+        """Return Langevin dynamics (SGLD) as published for deep image prior (arXiv 1904.07457)."""
         return self.replace(
             steps=20000,
             jitter=1 / 30,
@@ -82,7 +82,7 @@ class Schedule(Training):
             langevin=2 * self.lr,
             burn_in=7000 / 20000,
             backtrack=5.0,
-            undo="official",
+            backtrack_rule="released",
         )
 
 
@@ -93,7 +93,7 @@ EYE_SURGEON = Schedule(steps=40_000, lr=0.01, jitter=0.0, backtrack=None)
 class Sgd(Training):
     """Stochastic gradient descent with momentum; the learning rate falls tenfold after 1/2 and 3/4 of the epochs.
 
-    An epoch is a step: what is reported, drawn as a curve and rewound to. What is left over of a batch is left out.
+    An epoch counts as a step in reports, curves and rewinds. An incomplete last batch is dropped.
     """
 
     epochs: Count = 182
@@ -106,23 +106,23 @@ class Sgd(Training):
     """Momentum of SGD."""
     decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 2e-4
     """Weight decay."""
-    of: Count | None = None
-    """The epochs of the run that this one is the beginning of: they say when the learning rate falls."""
+    total_epochs: Count | None = None
+    """Epochs of the whole run if this is its beginning; they decide when the learning rate falls."""
 
     @property
     def steps(self) -> int:
         return self.epochs
 
     def beginning(self, steps: int) -> Sgd:
-        return self.replace(epochs=steps, of=self.of or self.epochs)
+        return self.replace(epochs=steps, total_epochs=self.total_epochs or self.epochs)
 
     def rate(self, epoch: int) -> float:
-        """The learning rate of an epoch, from 1 on."""
-        whole = self.of or self.epochs
+        """Return the learning rate of an epoch, counted from 1."""
+        whole = self.total_epochs or self.epochs
         return self.lr * 0.1 ** sum(epoch > whole * share // 4 for share in (2, 3))
 
     def columns(self) -> dict[str, Any]:
-        return {"steps": self.epochs, **self.model_dump(exclude={"epochs", "of"})}
+        return {"steps": self.epochs, **self.model_dump(exclude={"epochs", "total_epochs"})}
 
 
 class Adversarial(Training):

@@ -1,4 +1,4 @@
-"""Target sparsities that fall between two rounds."""
+"""Target sparsities: a number of rounds, or a level between two rounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lip.specs.spec import Spec
 
 
 class Level(Spec):
-    """A target for a ticket: a sparsity, or a size to match that of another network. One of the two is given."""
+    """A target that falls between two rounds: a sparsity, or the size of another network."""
 
     sparsity: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Fraction of the prunable weights that is pruned."""
@@ -24,16 +24,16 @@ class Level(Spec):
             raise ValueError("a level is a sparsity or a number of parameters")
         return self
 
-    def kept(self, total: int, parameters: int) -> int:
-        """Prunable weights kept, of `total` in a network of so many parameters; a part of a weight is not kept."""
+    def n_kept(self, prunable: int, total: int) -> int:
+        """Count the weights to keep of `prunable` ones in a network of `total` parameters, rounded down."""
         if self.parameters is not None:
-            return self.parameters - (parameters - total)
+            return self.parameters - (total - prunable)
         assert self.sparsity is not None
-        return floor((1 - self.sparsity) * total + 1e-6)  # 1 - 0.9 is a little less than a tenth
+        return floor((1 - self.sparsity) * prunable + 1e-6)  # 1 - 0.9 is a little less than a tenth
 
     def __str__(self) -> str:
         return f"level {self.sparsity:g}" if self.sparsity else f"{self.parameters:,} parameters"
 
 
-Place = int | Level
-"""Where on the way to high sparsity a mask stands: after so many rounds, or at a level."""
+Target = int | Level
+"""A number of rounds of 20 %, or a level."""

@@ -1,4 +1,4 @@
-"""A trajectory: one (image, task, pruner, seed, rewind) followed from the dense prior to high sparsity."""
+"""A trajectory: one (image, task, pruner, seed, rewind) from the dense prior to high sparsity."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lip.pruners.pruner import Pruner
 from lip.specs.fit import Fit, Seed
 from lip.specs.picture import Codes, Picture, joined
 from lip.specs.recipe import Dense, Recipe
-from lip.specs.released import Defect, redrawn
+from lip.specs.released import ReleasedFlag, derived_seed
 from lip.specs.schedule import Adversarial, Training
 from lip.specs.spec import Spec
-from lip.specs.target import Level, Place
+from lip.specs.target import Level, Target
 from lip.tasks import Denoise, Reconstruct, Task
 from lip.tasks.classify import Classify
 from lip.tasks.generate import Generate
 
 
-class Origin(Spec):
-    """The source of masks that are used elsewhere: IMP on these images (together) with this task."""
+class MaskSource(Spec):
+    """Where transferred masks come from: IMP on these images (together) with this task."""
 
     pictures: tuple[Picture, ...]
     task: Task
@@ -37,20 +37,20 @@ class Origin(Spec):
 
 
 class Trajectory(Spec):
-    """Round 0 is dense; round k has had 20 % of the remaining weights removed k times, and starts anew.
+    """Round 0 is dense; round k has 20 % of the remaining weights removed k times, and is trained anew.
 
-    With an `origin`, the masks are those that IMP found there (transferred tickets). `levels` stand in place of rounds.
+    With a `mask_source`, masks are those that IMP found there (transferred tickets). `levels` replace rounds.
     """
 
     picture: Picture
-    also: tuple[Picture, ...] = ()
+    other_pictures: tuple[Picture, ...] = ()
     codes: Codes = "shared"
     task: Task
     schedule: Training
     prior: Prior
     pruner: str
     options: tuple[tuple[str, Any], ...] = ()
-    """What the pruner is told besides (`Recipe.options`), which checks it."""
+    """Options of the pruner (`Recipe.options`), which checks them."""
     rounds: Annotated[int, Field(ge=0, le=50)]
     levels: tuple[Level, ...] = ()
     covers: Covers = "weights"
@@ -60,135 +60,139 @@ class Trajectory(Spec):
     noise_seed: Seed | None = None
     rewind: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Weights that survive go back to their values after this percentage of the dense run's steps; 0: theta_0."""
-    origin: Origin | None = None
-    compat: tuple[Defect, ...] = ()
+    mask_source: MaskSource | None = None
+    compat: tuple[ReleasedFlag, ...] = ()
     """What is done as the released code does."""
 
     @cached_property
     def dense(self) -> Fit:
-        """The dense fit that all rounds are variations of."""
+        """Return the dense fit that all rounds are variations of."""
         shared = type(self).model_fields.keys() & Fit.model_fields.keys()
         return Fit(**{name: getattr(self, name) for name in shared})
 
     @cached_property
     def start(self) -> Fit | None:
-        """The fit whose weights pruned networks start from; None for theta_0."""
+        """Return the fit whose weights pruned networks start from; None for theta_0."""
         if not self.rewind:
             return None
-        clean = self._cleaned(self.task) if "rewind_target" in self.compat else self.task
+        clean = self._on_clean_image(self.task) if "rewind_target" in self.compat else self.task
         return self.dense.replace(task=clean).rewound(self.rewind)
 
     @cached_property
     def fits(self) -> tuple[Fit, ...]:
-        """The dense fit, then those of rounds 1 to `rounds` or of the levels."""
-        recipe, options = PRUNERS[self.pruner], dict(self.options)
+        """Return the dense fit, then those of rounds 1 to `rounds` or of the levels."""
+        pruner, options = PRUNERS[self.pruner], dict(self.options)
         if "counts_of" in options:
-            options["counts_of"] = _pruner_but(recipe, options["counts_of"])
-        masks = [recipe.at(place, self._link, **options, **self._defects(recipe)) for place in self.places]
-        return tuple(self._redrawn(self.masked(mask), "evaluation") for mask in (Dense(), *masks))
+            options["counts_of"] = _pruner_but(pruner, options["counts_of"])
+        options |= self._flags_of(pruner)
+        recipes = [pruner.for_target(target, self._fit_before, **options) for target in self.targets]
+        return tuple(self._with_redrawn_seeds(self.pruned(recipe), "evaluation") for recipe in (Dense(), *recipes))
 
-    def masked(self, mask: Recipe) -> Fit:
-        """The fit with a mask."""
-        return self.dense.replace(mask=mask, start=initial_weights(self, mask))
+    def pruned(self, recipe: Recipe) -> Fit:
+        """Return the fit with a mask of this recipe."""
+        return self.dense.replace(recipe=recipe, start=initial_weights(self, recipe))
 
     @property
-    def places(self) -> list[Place]:
-        """Return the targets of the pruned fits; a level that is a whole number of rounds is those."""
+    def targets(self) -> list[Target]:
+        """Return the targets of the pruned fits; a level that equals a number of rounds becomes that number."""
         levels = [(level, _whole_rounds(level)) for level in self.levels]
         return [rounds or level for level, rounds in levels] or list(range(1, self.rounds + 1))
 
-    def _link(self, place: Place) -> Fit:
-        """The fit of IMP, there where masks come from, whose ticket is the mask at a place."""
-        there = self.lender or self
-        if isinstance(place, int):
-            return there._chain(place - 1)
-        total, parameters = there.task.counts(there.prior, there.picture, there.covers)
-        kept, last = place.kept(total, parameters), 0  # the last round that keeps more than the level does
-        while kept < (left := kept_after(total, 1)) < total:  # of two weights a round removes none
-            total, last = left, last + 1
-        return there._chain(last).replace(cut=place)
+    def _fit_before(self, target: Target) -> Fit:
+        """Return the fit of IMP, where masks come from, from which the mask of a target is cut."""
+        source = self.source_trajectory or self
+        if isinstance(target, int):
+            return source._imp_fit(target - 1)
+        prunable, total = source.task.counts(source.prior, source.picture, source.covers)
+        n_kept, last = target.n_kept(prunable, total), 0  # the last round that keeps more than the level does
+        while n_kept < (remaining := kept_after(prunable, 1)) < prunable:  # of two weights a round removes none
+            prunable, last = remaining, last + 1
+        return source._imp_fit(last).replace(next_target=target)
 
-    def _chain(self, round: int) -> Fit:
-        """The fit of a round of IMP."""
-        while len(self._links) <= round:
-            fit = self.masked(Imp(trained=self._links[-1], **self._defects(Imp)))
+    def _imp_fit(self, round: int) -> Fit:
+        while len(self._imp_fits) <= round:
+            fit = self.pruned(Imp(trained=self._imp_fits[-1], **self._flags_of(Imp)))
             fit = fit.replace(stale_ranking=True) if "stale_ranking" in self.compat else fit
-            self._links.append(self._redrawn(fit, "imp"))
-        return self._links[round]
+            self._imp_fits.append(self._with_redrawn_seeds(fit, "imp"))
+        return self._imp_fits[round]
 
     @cached_property
-    def _links(self) -> list[Fit]:
-        return [self._redrawn(self.masked(Dense()), "imp")]
+    def _imp_fits(self) -> list[Fit]:
+        """Hold the fits of IMP from round 0 on, as many as were asked for yet."""
+        return [self._with_redrawn_seeds(self.pruned(Dense()), "imp")]
 
-    def _defects(self, recipe: type[Recipe]) -> dict[str, Any]:
-        return {name: True for name in recipe.defects if name in self.compat}
+    def _flags_of(self, recipe: type[Recipe]) -> dict[str, Any]:
+        return {name: True for name in recipe.released_flags if name in self.compat}
 
-    def _redrawn(self, fit: Fit, phase: Literal["imp", "evaluation"]) -> Fit:
-        """A fit whose code and observation are drawn as in that phase of the released code, where that is asked for."""
-        anew: dict[str, int] = {}
-        defects = {name for name in self.compat if name in self.task.defects}
-        if "z" in defects:
-            anew["z_seed"] = redrawn(self.seed, "z", phase, str(fit.mask))
-        if "noise" in defects and phase == "evaluation":
-            anew["noise_seed"] = redrawn(self.seed, "noise", phase)
-        return fit.replace(**anew) if anew else fit
+    def _with_redrawn_seeds(self, fit: Fit, phase: Literal["imp", "evaluation"]) -> Fit:
+        """Draw code and observation anew where the released code does so in that phase and `compat` asks for it."""
+        seeds: dict[str, int] = {}
+        flags = {name for name in self.compat if name in self.task.released_flags}
+        if "z" in flags:
+            seeds["z_seed"] = derived_seed(self.seed, "z", phase, str(fit.recipe))
+        if "noise" in flags and phase == "evaluation":
+            seeds["noise_seed"] = derived_seed(self.seed, "noise", phase)
+        return fit.replace(**seeds) if seeds else fit
 
-    def _cleaned(self, task: Task) -> Task:
-        """The task that the released code trains on in place of denoising: the clean image."""
+    def _on_clean_image(self, task: Task) -> Task:
+        """Return the task that the released code trains on instead of denoising: fitting the clean image."""
         if not isinstance(task, Denoise):
             return task
-        return Reconstruct(undo_sigma=task.sigma if "backtrack" in self.compat else None)
+        return Reconstruct(backtrack_sigma=task.sigma if "backtrack" in self.compat else None)
 
     @property
     def source_image(self) -> str | None:
-        """The image whose masks are used, or several joined by +; None for the trajectory's own."""
-        if self.origin is None or [p.pixels for p in self.origin.pictures] == [self.picture.pixels]:
+        """Name the image whose masks are used, or several joined by +; None for the trajectory's own."""
+        source = self.mask_source
+        if source is None or [p.content_hash for p in source.pictures] == [self.picture.content_hash]:
             return None
-        return joined(self.origin.pictures)
+        return joined(source.pictures)
 
     @property
     def source_task(self) -> str | None:
-        """The task whose masks are used; None for the trajectory's own."""
-        return self.origin.task.kind if self.origin and self.origin.task != self.task else None
+        """Name the task whose masks are used; None for the trajectory's own."""
+        source = self.mask_source
+        return source.task.kind if source and source.task != self.task else None
 
     @property
     def whole_layers(self) -> tuple[str, ...]:
-        """The layers that masks taken over from another network leave whole, by name."""
-        there = self.lender
-        if there is None or type(there.task).network is type(self.task).network:  # which spares planning torch
+        """Name the layers that masks transferred from another network do not prune."""
+        source = self.source_trajectory
+        if source is None or type(source.task).network is type(self.task).network:  # which spares planning torch
             return ()
-        own, theirs = (t.task.layers(t.prior, t.picture, t.covers) for t in (self, there))
+        own, theirs = (t.task.layers(t.prior, t.picture, t.covers) for t in (self, source))
         return tuple(layer.name for layer in own if layer not in theirs)
 
     @cached_property
-    def lender(self) -> Trajectory | None:
-        """The IMP trajectory whose tickets this one takes over, if they are not its own."""
-        there: dict[str, Any] = {}
-        if origin := self.origin:
-            first, *others = origin.pictures
-            there = {"picture": first, "also": tuple(others), "codes": origin.codes}
-            there |= {"task": origin.task, "schedule": origin.schedule, "prior": origin.prior or self.prior}
-        if "imp_target" in self.compat and (task := there.get("task", self.task)) != self._cleaned(task):
-            there["task"] = self._cleaned(task)
-        return self.replace(origin=None, pruner="imp", options=(), **there) if there else None
+    def source_trajectory(self) -> Trajectory | None:
+        """Return the IMP trajectory whose masks this one uses, if they are not its own."""
+        changes: dict[str, Any] = {}
+        if source := self.mask_source:
+            first, *others = source.pictures
+            changes = {"picture": first, "other_pictures": tuple(others), "codes": source.codes}
+            changes |= {"task": source.task, "schedule": source.schedule, "prior": source.prior or self.prior}
+        task = changes.get("task", self.task)
+        if "imp_target" in self.compat and task != self._on_clean_image(task):
+            changes["task"] = self._on_clean_image(task)
+        return self.replace(mask_source=None, pruner="imp", options=(), **changes) if changes else None
 
 
-def initial_weights(trajectory: Trajectory, mask: Recipe) -> Fit | None:
-    """Return the fit whose trained weights a mask's fit starts from; None for theta_0."""
-    task, prior = trajectory.task, trajectory.prior
+def initial_weights(trajectory: Trajectory, recipe: Recipe) -> Fit | None:
+    """Return the fit from whose trained weights a fit with this recipe starts; None for theta_0."""
+    task, prior, source = trajectory.task, trajectory.prior, trajectory.source_trajectory
     if isinstance(task, Classify) and not task.rewinds:  # as released: on from where the round before has ended
-        return mask.trained if isinstance(mask, Imp) and trajectory.lender is None else None
+        return recipe.trained if isinstance(recipe, Imp) and source is None else None
     if isinstance(task, Generate):
         return _pretraining(trajectory)
     if isinstance(prior, Pretrained):
-        assert trajectory.lender is not None, "a generator is tuned somewhere"
-        tuned = trajectory.lender.masked(mask)
+        assert source is not None, "a generator is tuned somewhere"
+        tuned = source.pruned(recipe)
         return tuned.start if "untuned" in trajectory.compat else tuned
-    return None if isinstance(mask, Dense) else trajectory.start
+    return None if isinstance(recipe, Dense) else trajectory.start
 
 
 def _pretraining(trajectory: Trajectory) -> Fit | None:
-    """The fit that trains generator and critic, or the critic alone; None where a checkpoint is all there is."""
+    """Return the fit that trains generator and critic, or the critic alone; None if a checkpoint is used as it is."""
     schedule, prior = trajectory.schedule, trajectory.prior
     assert isinstance(schedule, Adversarial)
     assert isinstance(prior, Pretrained)

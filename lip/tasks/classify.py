@@ -1,4 +1,4 @@
-"""Image classification by the network of an image prior (paper, Fig. 6): do lottery tickets serve both?"""
+"""Image classification by the network of an image prior (paper, Fig. 6)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 
 class Classify(Task):
-    """Tell the classes of a data set apart.
+    """Classify the pictures of a data set, by cross-entropy.
 
-    The hourglass sees the pictures instead of a code, and ends in a linear layer over all positions instead of its
-    output convolution; cross-entropy. All other weights start as in the image prior of the same seed, whose `depth`
-    says how many weights are drawn before them.
+    The hourglass sees pictures instead of a code, and ends in a linear layer over all positions instead of its output
+    convolution. All other weights start as in the image prior of the same seed and `depth`.
     """
 
     kind = "classify"
@@ -28,17 +27,17 @@ class Classify(Task):
     trainer = "classification"
     training = Sgd
     pruners = ("imp", "random", "layerwise", "shuffled", "magnitude", "snip", "synflow", "grasp")
-    defects = ("shared_init", "random_double", "unmasked_first", "head", "rewind_none")
-    released = {"head": {"head": "sigmoid"}, "rewind_none": {"rewinds": False}}  # noqa: RUF012
+    released_flags = ("shared_init", "random_double", "unmasked_first", "head", "rewind_none")
+    released_fields = {"head": {"head": "sigmoid"}, "rewind_none": {"rewinds": False}}  # noqa: RUF012
 
     head: Literal["linear", "sigmoid"] = "linear"
-    """As said; or as the released code has it, the linear layer on the image of the output convolution, which stays,
-    and a sigmoid between it and the cross-entropy."""
+    """`sigmoid` as in the released code: the linear layer follows the output convolution, which stays, and a sigmoid
+    comes before the cross-entropy."""
     rewinds: bool = True
-    """Whether the weights that IMP keeps go back to theta_0; in the released code they stay as trained."""
+    """Whether the kept weights go back to theta_0 after a round; in the released code they stay as trained."""
 
     @property
-    def keeps_weights(self) -> bool:
+    def saves_weights(self) -> bool:
         return not self.rewinds
 
     def schedules(self) -> Mapping[str, Sgd]:
@@ -59,5 +58,5 @@ class Classify(Task):
             self.head == "sigmoid",
         )
 
-    def said(self, score: float) -> str:
-        return f"{score:.1%} right"
+    def format_score(self, score: float) -> str:
+        return f"accuracy {score:.1%}"

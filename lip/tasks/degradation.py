@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Degradation(Task):
-    """A way to degrade an image, and the loss that ties a restoration to the degraded observation.
+    """Degrade an image, and measure how well a restoration explains the observation.
 
     Images are (1, channels, height, width) tensors in [0, 1].
     """
 
     trainer = "restoration"
     training = Schedule
-    defects = (
+    released_flags = (
         "schedule",
         "imp_target",
         "z",
@@ -38,41 +38,41 @@ class Degradation(Task):
         "rewind_target",
         "stale_ranking",
     )
-    has_reference: ClassVar[bool] = True
-    """Whether the image is the clean one. If not, it is itself the observation, and nothing is scored against it."""
+    has_clean_image: ClassVar[bool] = True
+    """Whether the image is clean. If not, it is the observation itself, and no score compares with it."""
     half_pixel: ClassVar[HalfPixel] = "down"
-    """How images are cropped that cannot be centred, as deep image prior crops them for this task."""
+    """How the offset of a centred crop is rounded, as in deep image prior's code for this task."""
 
     @abstractmethod
     def schedules(self) -> Mapping[str, Schedule]: ...
 
     def released_backtracking(self, schedule: Schedule) -> Schedule:
         """Undo steps as the released code of this task does."""
-        return schedule.replace(undo="official") if schedule.backtrack else schedule
+        return schedule.replace(backtrack_rule="released") if schedule.backtrack else schedule
 
-    def trains(self, prior: Prior) -> bool:
-        return prior.trains
+    def trains_weights(self, prior: Prior) -> bool:
+        return prior.trains_weights
 
     def frame(self, image: Tensor) -> Tensor:
-        """An image as the task works on it."""
+        """Return an image as the task uses it, such as padded."""
         return image
 
     @abstractmethod
     def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
-        """The degraded observation of a clean image; nan where nothing is known."""
+        """Return the degraded observation of a clean image; NaN where pixels are unknown."""
 
     def project(self, output: Tensor) -> Tensor:
-        """A restoration at the size of the observation."""
+        """Return a restoration at the size of the observation."""
         return output
 
-    def compared(self, clean: Tensor, noise: Generator) -> Tensor | None:
-        """Return the image whose PSNR decides about undoing a step; None: the loss does."""
+    def backtracking_image(self, clean: Tensor, noise: Generator) -> Tensor | None:
+        """Return the image whose PSNR decides about undoing a step; None to use the loss."""
         return None
 
     @abstractmethod
     def loss(self, output: Tensor, observation: Tensor) -> Tensor:
-        """The scalar that training minimises; it sees the observation, never the clean image."""
+        """Return the scalar that training minimises, from the observation, never from the clean image."""
 
     def error(self, output: Tensor, clean: Tensor) -> Tensor:
-        """The mean squared error that PSNR reports."""
+        """Return the mean squared error that PSNR reports."""
         return (output - clean).square().mean()

@@ -1,4 +1,4 @@
-"""Training a generator on faces against a critic: what pre-trains one and finds its tickets (paper, section 4.5)."""
+"""Training a generator on faces against a critic, which also finds its tickets (paper, section 4.5)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lip.tasks.task import Task
 
 
 class Generate(Task):
-    """Wasserstein GAN with gradient penalty (arXiv 1704.00028) as progressive GAN has it, the generator masked.
+    """Train a masked generator as a Wasserstein GAN with gradient penalty (arXiv 1704.00028).
 
     Every fit starts from the same pre-trained weights: those of a checkpoint, or of a fit that began from scratch.
     """
@@ -19,17 +19,17 @@ class Generate(Task):
     trainer = "adversarial"
     training = Adversarial
     pruners = ("imp", "random", "layerwise", "shuffled")
-    released = {"gan_batch": {"gan_batch": True}}  # noqa: RUF012
+    released_fields = {"gan_batch": {"gan_batch": True}}  # noqa: RUF012
 
     gan_batch: bool = False
-    """As the released code has it: the generator sees one image a step, and drift is the square of the mean score."""
+    """As in the released code: the generator sees one image a step, and drift is the square of the mean score."""
 
     @property
-    def keeps_weights(self) -> bool:
+    def saves_weights(self) -> bool:
         return True
 
     def schedules(self) -> Mapping[str, Adversarial]:
         return {"paper": Adversarial(), "lip": Adversarial()}
 
-    def said(self, score: float) -> str:
+    def format_score(self, score: float) -> str:
         return f"distance {score:.2f}"

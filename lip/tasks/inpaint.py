@@ -17,20 +17,21 @@ if TYPE_CHECKING:
 
 
 class Inpaint(Degradation):
-    """Fill in pixels of which nothing is known, in no channel.
+    """Fill in unknown pixels.
 
-    Each pixel is known with probability `keep`; or, with a `hole` picture, where that is light (at least half grey).
-    The released code draws each channel of a pixel on its own, and pads images by one reflected pixel.
+    Each pixel is known, in all channels, with probability `keep`; or, with an `inpaint_mask`, where that is light (at
+    least half grey). The released code draws each channel of a pixel separately, and pads images by one reflected
+    pixel.
     """
 
     kind = "inpaint"
     shared_init = True
-    released = {"per_channel": {"per_channel": True}, "pad": {"pad": 1}, "quartic": {"quartic": True}}  # noqa: RUF012
+    released_fields = {"per_channel": {"per_channel": True}, "pad": {"pad": 1}, "quartic": {"quartic": True}}  # noqa: RUF012
 
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Probability that a pixel is known, where there is no `mask`."""
-    hole: Picture | None = None
-    """The picture that `mask` names; light where pixels are known."""
+    """Probability that a pixel is known, where there is no `inpaint_mask`."""
+    inpaint_mask: Picture | None = None
+    """The picture that the key `inpaint_mask` names; light where pixels are known."""
     per_channel: bool = False
     """Draw each channel of a pixel on its own, as the released code does."""
     pad: Annotated[int, Field(ge=0, le=16)] = 0
@@ -41,18 +42,19 @@ class Inpaint(Degradation):
     def schedules(self) -> dict[str, Schedule]:
         released = Schedule(steps=3000, lr=0.01, jitter=0.03, backtrack=None)
         random, drawn = released.replace(steps=11000, lr=0.001), released.replace(steps=6001)
-        return {"paper": drawn if self.hole else random, "lip": released}
+        return {"paper": drawn if self.inpaint_mask else random, "lip": released}
 
     def released_backtracking(self, schedule: Schedule) -> Schedule:
-        return schedule.replace(backtrack=5.0, undo="hundredths")
+        return schedule.replace(backtrack=5.0, backtrack_rule="hundredths")
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        return (self.hole,) if self.hole else ()
+        return (self.inpaint_mask,) if self.inpaint_mask else ()
 
     def check(self, height: int, width: int, prior: Prior) -> str | None:
-        if self.hole and (self.hole.height, self.hole.width) != (height, width):
-            return f"mask: it is {self.hole.width}x{self.hole.height} pixels; use one of the image's size"
+        mask = self.inpaint_mask
+        if mask and (mask.height, mask.width) != (height, width):
+            return f"inpaint_mask: it is {mask.width}x{mask.height} pixels; use one of the image's size"
         if self.pad >= min(height, width):
             return f"pad: {width}x{height} pixels have too few to reflect; use a larger size"
         if not prior.outputs(height + 2 * self.pad, width + 2 * self.pad):
@@ -66,8 +68,8 @@ class Inpaint(Degradation):
 
     def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
         if pictures:
-            (hole,) = pictures
-            known = hole.mean(dim=1, keepdim=True) >= 0.5
+            (mask,) = pictures
+            known = mask.mean(dim=1, keepdim=True) >= 0.5
         else:
             drawn = clean if self.per_channel else clean[:, :1]
             known = drawn.clone().uniform_(generator=noise) < self.keep

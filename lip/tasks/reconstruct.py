@@ -1,4 +1,4 @@
-"""Fitting a target outright: how readily a prior takes up an image, and how reluctantly noise (Fig. 10)."""
+"""Fitting a given target: a prior fits images quickly and noise slowly (Fig. 10)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Reconstruct(Degradation):
     """Fit the image, the image with noise, its pixels in random order, or uniform noise."""
     sigma: Annotated[float, Field(gt=0, le=255)] = 25.0
     """Standard deviation of the noise of the target `noisy`, in 8-bit grey levels."""
-    undo_sigma: Annotated[float, Field(gt=0, le=255)] | None = None
-    """As released: steps are undone by the PSNR to the observation of `denoise` with this sigma, not to the target."""
+    backtrack_sigma: Annotated[float, Field(gt=0, le=255)] | None = None
+    """As in the released code: undo steps by the PSNR to the observation of `denoise` with this sigma."""
 
     def schedules(self) -> dict[str, Schedule]:
         both = Schedule(steps=10000, lr=0.01, jitter=1 / 30, backtrack=None)
@@ -44,8 +44,8 @@ class Reconstruct(Degradation):
             case "noise":
                 return clean.clone().uniform_(generator=noise)
 
-    def compared(self, clean: Tensor, noise: Generator) -> Tensor | None:
-        return Denoise(sigma=self.undo_sigma).observe(clean, noise) if self.undo_sigma else None
+    def backtracking_image(self, clean: Tensor, noise: Generator) -> Tensor | None:
+        return Denoise(sigma=self.backtrack_sigma).observe(clean, noise) if self.backtrack_sigma else None
 
     def loss(self, output: Tensor, observation: Tensor) -> Tensor:
         return (output - observation).square().mean()

@@ -1,4 +1,4 @@
-"""Restoring an image that is itself degraded, such as by JPEG artefacts (Fig. 12, snail). There is no reference."""
+"""Restoring an image that is itself degraded, such as by JPEG artefacts (Fig. 12, snail). There is no clean image."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Restore(Degradation):
-    """Fit the image as it is: what the prior takes up first is the restoration, what it takes up late the damage."""
+    """Fit the image as it is: the prior fits the restoration first and the damage late."""
 
     kind = "restore"
-    has_reference: ClassVar[bool] = False
+    has_clean_image: ClassVar[bool] = False
 
     def schedules(self) -> dict[str, Schedule]:
         both = Schedule(steps=2400, lr=0.01, jitter=1 / 30, backtrack=5.0)

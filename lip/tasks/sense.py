@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from lip.priors import Prior
 
 CORRUPT = 10_000.0
-"""What a corrupted measurement reads."""
+"""The value of a corrupted measurement."""
 
 
 class Sense(Degradation):
-    """Recover an image x in [-1, 1] from y = A x + noise, all Gaussian, A scaled by 1 / sqrt(sound measurements).
+    """Recover an image x in [-1, 1] from y = A x + noise.
 
-    A corrupted measurement has a row of ones and reads CORRUPT, whatever the image. The observation is the system
+    A and the noise are Gaussian, A scaled by 1 / sqrt(uncorrupted measurements). A corrupted measurement has a row of
+    ones and the value CORRUPT, whatever the image. The observation is the system
     (y | A), (measurements, 1 + values of the image) in float32: 786 MB for 1,000 measurements of 256x256 RGB pixels,
-    the only copy of A there is.
+    of which no copy is made.
     """
 
     kind = "sense"
@@ -36,9 +37,9 @@ class Sense(Degradation):
     measurement_noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     """Standard deviation."""
     estimator: Literal["median_of_means", "least_squares"] = "median_of_means"
-    """How a generator's code is found: by a tournament of two that take turns, or by the mean squared residual."""
+    """Find a generator's code by a tournament of two codes that take turns, or by the mean squared residual."""
     rows: Annotated[int, Field(ge=1)] = 20
-    """Measurements in each block whose mean the median is taken of."""
+    """Measurements per block of the median of means."""
 
     def schedules(self) -> dict[str, Schedule]:
         both = Schedule(steps=1500, lr=0.01, jitter=0.0, backtrack=None)
@@ -46,7 +47,7 @@ class Sense(Degradation):
 
     @property
     def sound(self) -> int:
-        """Measurements that are not corrupted."""
+        """Count the measurements that are not corrupted."""
         return self.measurements - self.corrupted
 
     def check(self, height: int, width: int, prior: Prior) -> str | None:
@@ -71,7 +72,7 @@ class Sense(Degradation):
         return system
 
     def residuals(self, outputs: Tensor, system: Tensor, rows: Tensor | None = None) -> Tensor:
-        """A x - y for each of n outputs, (measurements, n), or for some measurements only."""
+        """Return A x - y for each of n outputs, (measurements, n), or for some measurements only."""
         if rows is not None:
             system = system[rows]
         return system[:, 1:] @ signal(outputs).T - system[:, :1]
@@ -81,5 +82,5 @@ class Sense(Degradation):
 
 
 def signal(images: Tensor) -> Tensor:
-    """Images in [0, 1] as vectors (n, values) in [-1, 1]."""
+    """Flatten images in [0, 1] to vectors (n, values) in [-1, 1]."""
     return 2 * images.flatten(1) - 1

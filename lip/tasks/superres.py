@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from lip.priors import Prior
 
 SHAVE_BEFORE, SHAVE_AFTER = 4, 5
-"""Pixels that the published PSNRs leave out at the top and left, and at the bottom and right."""
+"""Border in pixels that the published PSNRs exclude, at the top and left, and at the bottom and right."""
 
 
 class SuperResolution(Degradation):
     """Enlarge an image `factor` times.
 
-    The observation is made as deep image prior makes it, by Pillow's Lanczos-3 filter on 8-bit values; the loss uses a
+    The observation is made as in deep image prior, by Pillow's Lanczos-3 filter on 8-bit values; the loss uses a
     Lanczos-2 operator, which deliberately does not equal it. PSNR is that of the luma without its border.
     """
 
@@ -38,9 +38,9 @@ class SuperResolution(Degradation):
 
     def check(self, height: int, width: int, prior: Prior) -> str | None:
         if height % self.factor or width % self.factor:
-            return f"factor: {width}x{height} pixels are no multiple of {self.factor}; use another size"
+            return f"factor: {width}x{height} pixels are not a multiple of {self.factor}; use another size"
         if min(height, width) <= SHAVE_BEFORE + SHAVE_AFTER:
-            return f"task: of {width}x{height} pixels nothing is left without the border; use a larger size"
+            return f"task: {width}x{height} pixels are nothing but the excluded border; use a larger size"
         return None
 
     def observe(self, clean: Tensor, noise: Generator, *pictures: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class SuperResolution(Degradation):
 
 
 def luma(difference: Tensor) -> Tensor:
-    """The BT.601 luma of a difference of images in [0, 1], on the scale 16 to 235 of 255; grey stays as it is."""
+    """Return the BT.601 luma (16 to 235 of 255) of a difference of images in [0, 1]; grey is unchanged."""
     if difference.shape[1] == 1:
         return difference
     red, green, blue = difference.split(1, dim=1)  # a tensor of weights would be copied to the device at every step
@@ -75,7 +75,10 @@ def luma(difference: Tensor) -> Tensor:
 
 
 def downsample(image: Tensor, factor: int) -> Tensor:
-    """Filter with Lanczos-2 and take every `factor`-th pixel, centred between pixels; borders are repeated."""
+    """Filter with Lanczos-2 and take every `factor`-th pixel.
+
+    The filter is centred between pixels; borders are repeated.
+    """
     import torch.nn.functional as F
 
     channels = image.shape[1]
@@ -92,7 +95,7 @@ def _kernel(factor: int, device: str, dtype: Dtype) -> Tensor:
 
 
 def lanczos2(factor: int) -> Tensor:
-    """The 4 * factor weights of the Lanczos-2 filter along one axis; they sum to 1."""
+    """Return the 4 * factor weights of the Lanczos-2 filter along one axis, which sum to 1."""
     import torch
 
     distance = (torch.arange(4 * factor, dtype=torch.float64) + 0.5) / factor - 2

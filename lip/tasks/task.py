@@ -15,42 +15,41 @@ from lip.specs.spec import Spec
 if TYPE_CHECKING:
     from lip.networks.encoder_decoder import Network
     from lip.priors import Prior
-    from lip.specs.released import Defect
+    from lip.specs.released import ReleasedFlag
 
 
 class Task(Spec):
     """Describe what a network is fitted to; fields are keys of a sweep file and columns of a row."""
 
     key: ClassVar[Literal["image", "data"]] = "image"
-    """The key of a sweep file that says what it is fitted to."""
+    """The key of a sweep file that names the image or the data it is fitted to."""
     pruners: ClassVar[tuple[str, ...] | None] = None
-    """The pruners it can do with; None for all."""
+    """The pruners that work with it; None for all."""
     trainer: ClassVar[str]
-    """What trains it."""
+    """Its trainer, a key of `lip.training.run.TRAINERS`."""
     training: ClassVar[type[Training]]
     """The kind of its schedules."""
     reports_average: ClassVar[bool] = False
-    """Whether the published protocol reports the moving average of the outputs; if not, the output itself."""
-    defects: ClassVar[tuple[Defect, ...]] = ()
-    """What its released code does otherwise than the paper says (`lip.specs.released`)."""
-    released: ClassVar[Mapping[Defect, Mapping[str, Any]]] = {}
-    """Those of them that are fields of its own, and what they set."""
-
+    """Whether the published protocol reports the moving average of the outputs instead of the output itself."""
+    released_flags: ClassVar[tuple[ReleasedFlag, ...]] = ()
+    """Differences between its released code and the paper (`lip.specs.released`)."""
+    released_fields: ClassVar[Mapping[ReleasedFlag, Mapping[str, Any]]] = {}
+    """The fields of its own that these flags set."""
     shared_init: ClassVar[bool] = False
     """Whether its released code starts every repeat from one theta_0."""
 
     @property
-    def keeps_weights(self) -> bool:
+    def saves_weights(self) -> bool:
         """Tell whether trained weights are published with every fit, for others to start from."""
         return False
 
     @abstractmethod
     def schedules(self) -> Mapping[str, Training]:
-        """Return schedules: the `paper`'s (where it is silent, deep image prior's), and that of its code (`lip`)."""
+        """Return schedules: the `paper`'s (else deep image prior's), and that of its code (`lip`)."""
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """Images that it needs besides."""
+        """Return further images that it needs."""
         return ()
 
     def check(self, height: int, width: int, prior: Prior) -> str | None:
@@ -58,7 +57,7 @@ class Task(Spec):
         return None
 
     def network(self, prior: Prior, picture: Picture) -> Network:
-        """The network at theta_0, drawn from PyTorch's global generator."""
+        """Build the network at theta_0, drawn from PyTorch's global generator."""
         return prior.build(picture.channels)
 
     def layers(self, prior: Prior, picture: Picture, covers: Covers) -> tuple[Layer, ...]:
@@ -66,16 +65,16 @@ class Task(Spec):
         return _outline(self, prior, picture, covers)[0]
 
     def counts(self, prior: Prior, picture: Picture, covers: Covers) -> tuple[int, int]:
-        """Count the parameters that a mask covers, and all."""
+        """Count the parameters that a mask covers, and all parameters."""
         layers, parameters = _outline(self, prior, picture, covers)
         return sum(layer.size for layer in layers), parameters
 
-    def trains(self, prior: Prior) -> bool:
+    def trains_weights(self, prior: Prior) -> bool:
         """Tell whether a fit trains the weights, so that IMP can cut a ticket from them."""
         return True
 
-    def said(self, score: float) -> str:
-        """Put the score that a training reports into words."""
+    def format_score(self, score: float) -> str:
+        """Format the score that a training reports."""
         return f"{score:.2f} dB"
 
 

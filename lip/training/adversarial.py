@@ -1,9 +1,9 @@
-"""Training a masked generator against a dense critic: Wasserstein GAN with gradient penalty.
+"""Train a masked generator against a dense critic: Wasserstein GAN with gradient penalty.
 
     repeat N times:  critic    D(G(z)) - D(x) + 10 (|D'| - 1)² + 0.001 D(x)²      Adam step
                      generator -D(G(z; m * theta))                              Adam step on theta
 
-Beside the generator runs the moving average of its weights, which is what recovers images.
+The moving average of the generator's weights is what recovers images.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ BETAS = (0.0, 0.99)
 PENALTY = 10.0
 DRIFT = 0.001
 SAMPLES = 16
-"""Faces shown of what a generator makes."""
+"""Generated faces in the output."""
 
 SETTLING = 50
-"""Batches over which running statistics are taken."""
+"""Batches from which running statistics are computed."""
 
 FLAT = 0.02
-"""Generated faces whose pixels differ from face to face by less than this standard deviation, of 2, are all one."""
+"""Generated faces have collapsed if their standard deviation, of pixels in [-1, 1], is less than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class GenerationResult(TrainingResult):
     """The result of a generator's training; weights are `generator.`, `averaged.` and `critic.` by name."""
 
     steps: list[int]
-    """Those sampled."""
+    """The sampled steps."""
     losses: list[float]
 
     def columns(self) -> dict[str, Any]:
@@ -58,23 +58,26 @@ class GenerationResult(TrainingResult):
 
 
 class Generation(Model):
-    """Faces, a generator and its critic. `images` maps the faces' hash to them, uint8 (n, height, width, channels)."""
+    """Faces, a generator and its critic.
 
-    def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
+    `inputs` maps the faces' hash to them, uint8 (n, height, width, channels).
+    """
+
+    def __init__(self, fit: Fit, inputs: Mapping[str, np.ndarray], device: str = "cpu") -> None:
         super().__init__(fit, device)
         assert isinstance(fit.task, Generate)
         assert isinstance(fit.schedule, Adversarial)
         assert isinstance(fit.prior, Pretrained)
         self.task, self.schedule, self.prior = fit.task, fit.schedule, fit.prior
-        self.faces = torch.from_numpy(images[fit.picture.pixels]).to(device)
-        with self.drawing("theta_0"):
+        self.faces = torch.from_numpy(inputs[fit.picture.content_hash]).to(device)
+        with self.seeded("theta_0"):
             net = self.prior.build(fit.picture.channels)
             self.critic = self.prior.critic(fit.picture.channels).to(device)
         self.net: Generator
-        self.hold(net)
+        self.set_network(net)
         self.averaged = deepcopy(net).requires_grad_(False)
         if self.prior.checkpoint:
-            self.start_from(unpacked(images[self.prior.checkpoint]))
+            self.start_from(unpacked(inputs[self.prior.checkpoint]))
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -95,42 +98,42 @@ class Generation(Model):
         }
 
     def prune(self, mask: Mask) -> Tensor:
-        kept = super().prune(mask)
+        mask_vector = super().prune(mask)
         parameters = list(self.averaged.parameters())
-        for ours, theirs in zip(parameters, kept.split([p.numel() for p in parameters]), strict=True):
-            ours.mul_(theirs.view_as(ours))
-        return kept
+        for parameter, own in zip(parameters, mask_vector.split([p.numel() for p in parameters]), strict=True):
+            parameter.mul_(own.view_as(parameter))
+        return mask_vector
 
-    def probe(self, name: str) -> Tensor:
-        return -self.critic(self.made(self.schedule.batch, self.stream(name))).mean()
+    def loss_at_init(self, name: str) -> Tensor:
+        return -self.critic(self.generate(self.schedule.batch, self.stream(name))).mean()
 
-    def made(self, count: int, draw: torch.Generator) -> Tensor:
-        """So many faces of the generator, in [-1, 1]."""
+    def generate(self, count: int, draw: torch.Generator) -> Tensor:
+        """Generate faces, in [-1, 1]."""
         return self.net.image(self.prior.codes(count, draw).to(self.device))
 
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
     ) -> GenerationResult:
-        """Always by PyTorch alone: the compiled modules have one image in mind.
+        """Train with PyTorch alone: the compiled modules take a single image.
 
-        Loss is the critic's estimate of the distance between faces and generated ones, penalties left out.
+        Loss is the critic's estimate of the distance between real and generated faces, without penalties.
         """
         if start is not None:
             self.start_from(start)
-        kept = self.prune(mask)
+        mask_vector = self.prune(mask)
         schedule = self.schedule
         every = ceil(schedule.tuning / CURVE_POINTS)
         adam = torch.optim.Adam([self.theta], schedule.tuning_lr, BETAS, fused=True)
-        judge = torch.optim.Adam(self.critic.parameters(), schedule.critic_lr, BETAS, fused=True)
+        critic_adam = torch.optim.Adam(self.critic.parameters(), schedule.critic_lr, BETAS, fused=True)
         faces, codes, between = self._batches(self.stream("faces")), self.stream("codes"), self.stream("penalty")
         self.net.train(not schedule.generator_frozen)  # running statistics of batch norm are frozen too
         losses = torch.zeros(schedule.tuning, device=self.device)
         stopwatch = Stopwatch()
         for step in range(1, schedule.tuning + 1):
-            losses[step - 1] = self._criticise(judge, next(faces), codes, between)
+            losses[step - 1] = self._update_critic(critic_adam, next(faces), codes, between)
             if not schedule.generator_frozen:
-                self._generate(adam, codes)
-                self.theta.data.mul_(kept)
+                self._update_generator(adam, codes)
+                self.theta.data.mul_(mask_vector)
                 self._average(step)
             if watch and step % every == 0:
                 watch(step, float(losses[step - 1]))
@@ -145,14 +148,14 @@ class Generation(Model):
             losses=curve[np.array(sampled) - 1].tolist(),
             loss=float(curve[-LOSS_STEPS:].mean()),
             collapsed=not float(shown.std(dim=0).mean()) > FLAT,
-            **self.left(),
+            **self.final_state(),
             backend="dense",
             outputs={"faces": np.concatenate([*((shown + 1) / 2).clamp(0, 1).cpu().numpy()], axis=2)},
             **times,
         )
 
     def _batches(self, draw: torch.Generator) -> Iterator[Tensor]:
-        """Faces in [-1, 1], each once in an epoch; what is left over of a batch is left out."""
+        """Yield batches of faces in [-1, 1], each once per epoch; an incomplete last batch is dropped."""
         count = len(self.faces)
         size = min(self.schedule.batch, count)
         while True:
@@ -160,30 +163,30 @@ class Generation(Model):
             for chosen in order.view(-1, size):
                 yield self.faces[chosen].permute(0, 3, 1, 2).float() / 127.5 - 1
 
-    def _criticise(
-        self, judge: torch.optim.Adam, real: Tensor, codes: torch.Generator, between: torch.Generator
+    def _update_critic(
+        self, adam: torch.optim.Adam, real: Tensor, codes: torch.Generator, between: torch.Generator
     ) -> Tensor:
         with torch.no_grad():
-            fake = self.made(len(real), codes)
+            fake = self.generate(len(real), codes)
         scores = self.critic(real)
         distance = scores.mean() - self.critic(fake).mean()
         drift = scores.mean().square() if self.task.gan_batch else scores.square().mean()
         loss = -distance + PENALTY * gradient_penalty(self.critic, real, fake, between) + DRIFT * drift
-        judge.zero_grad()
+        adam.zero_grad()
         loss.backward()
-        judge.step()
+        adam.step()
         return distance.detach()
 
-    def _generate(self, adam: torch.optim.Adam, codes: torch.Generator) -> None:
+    def _update_generator(self, adam: torch.optim.Adam, codes: torch.Generator) -> None:
         self.critic.requires_grad_(False)
         count = 1 if self.task.gan_batch else min(self.schedule.batch, len(self.faces))
-        (-self.critic(self.made(count, codes)).mean()).backward()
+        (-self.critic(self.generate(count, codes)).mean()).backward()
         self.critic.requires_grad_(True)
         adam.step()
         self.grad.zero_()
 
     def _average(self, step: int) -> None:
-        """The past weighs little at first, so that a short training has an average too."""
+        """Update the moving average; the past weighs little at first, so that short trainings have one too."""
         past = min(self.schedule.average, step / (step + 9))
         for ours, theirs in zip(self.averaged.state_dict().values(), self.net.state_dict().values(), strict=True):
             if ours.is_floating_point():
@@ -193,7 +196,7 @@ class Generation(Model):
 
     @torch.no_grad()
     def _settle(self) -> None:
-        """Let running statistics of batch norm, which recovery goes by, be those of the weights as they are now."""
+        """Compute the running statistics of batch norm, which recovery uses, for the present weights."""
         for net in (self.net, self.averaged):
             norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
             for norm in norms:
@@ -205,13 +208,13 @@ class Generation(Model):
 
     @torch.no_grad()
     def _shown(self) -> Tensor:
-        """Some faces of the averaged generator, in [-1, 1]."""
+        """Generate some faces with the averaged generator, in [-1, 1]."""
         return self.averaged.eval().image(self.prior.codes(SAMPLES, self.stream("shown")).to(self.device))
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, draw: torch.Generator) -> Tensor:
-    """Penalise gradients of the critic of another norm than 1, between faces and generated ones (mean square)."""
+    """Penalise norms other than 1 of the critic's gradient between real and generated faces (mean square)."""
     share = torch.rand(len(real), 1, 1, 1, generator=draw).to(real)
     between = torch.lerp(fake, real, share).requires_grad_()
-    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    (grad,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (grad.flatten(1).norm(dim=1) - 1).square().mean()

@@ -1,4 +1,4 @@
-"""Undoing steps after which the loss has risen, by our own rule and by the released ones."""
+"""Backtracking: undo steps after which the loss has risen, by our rule or the released ones."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lip.specs.schedule import Schedule
 
 
 class Backtracking:
-    """Undoes a step after which the loss has risen by more than `limit` dB, and lets the optimiser skip its update.
+    """Undo a step after which the loss has risen by more than `limit` dB, and skip its update.
 
-    In the first `grace` steps of a fit, and of what follows a step undone, a rise is accepted. A fresh Adam moves every
-    weight by the learning rate whatever its gradient, which at a trained point costs more than 5 dB: were that undone,
-    the next update would be as large and undone too, and the weights would never leave where they started. So at most
-    one step in `grace` + 1 is undone. A loss that is not finite is undone at once, for nothing comes back from it.
+    A rise is accepted in the first `grace` steps of a fit and after a step undone. A fresh Adam moves every weight by
+    the learning rate whatever its gradient, which costs trained weights more than 5 dB. If that step were undone, the
+    next update would be as large and undone too, and the weights would never change. So at most one step in `grace` + 1
+    is undone. A loss that is not finite is undone at once, because training cannot recover from it.
     """
 
     skips_update: ClassVar[bool] = True
-    """Whether the optimiser must not apply the gradient of a step undone."""
+    """Whether the optimiser skips the update of a step undone."""
 
     def __init__(self, theta: Tensor, limit: float, grace: int = 0) -> None:
         self.ratio = 10 ** (limit / 10)
@@ -32,7 +32,7 @@ class Backtracking:
         self.since = torch.zeros_like(self.count)
 
     def check(self, loss: Tensor) -> Tensor:
-        """Take the loss at the present weights; returns whether they were undone, as a tensor."""
+        """Check the loss at the present weights, and return whether they were undone, as a tensor."""
         risen = (loss > self.accepted_loss * self.ratio) & (self.since >= self.grace)
         undone = risen | ~loss.isfinite()
         torch.where(undone, self.accepted_theta, self.theta, out=self.theta)
@@ -44,10 +44,10 @@ class Backtracking:
 
 
 class ReleasedBacktracking(Backtracking):
-    """The released rule: against the step before, except at every hundredth, and the update is applied all the same.
+    """The released rule: compare with the step before, and apply the update even if it is undone.
 
-    With `hundredths`, as released for inpainting: at every hundredth only, against the one before. The count that
-    decides which is a hundredth stands still while steps are undone.
+    Every hundredth step is exempt. With `hundredths`, as released for inpainting, only every hundredth is compared,
+    with the hundredth before. Steps undone do not count.
     """
 
     skips_update = False
@@ -70,9 +70,9 @@ class ReleasedBacktracking(Backtracking):
 
 
 def backtracking_of(schedule: Schedule, theta: Tensor) -> Backtracking | None:
-    """Return the rule that a schedule asks for; None if it never undoes a step."""
+    """Return the rule of a schedule; None if it never undoes a step."""
     if schedule.backtrack is None:
         return None
-    if schedule.undo == "checked":
+    if schedule.backtrack_rule == "exact":
         return Backtracking(theta, schedule.backtrack, schedule.grace)
-    return ReleasedBacktracking(theta, schedule.backtrack, hundredths=schedule.undo == "hundredths")
+    return ReleasedBacktracking(theta, schedule.backtrack, hundredths=schedule.backtrack_rule == "hundredths")

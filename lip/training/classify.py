@@ -1,4 +1,4 @@
-"""Training a masked hourglass to tell pictures apart."""
+"""Train a masked hourglass as a classifier."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Split:
         return len(self.labels)
 
     def batch(self, chosen: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """Pictures with values from -1 to 1, and labels."""
+        """Return pictures with values from -1 to 1, and labels."""
         return self.pictures[chosen].float() / 127.5 - 1, self.labels[chosen]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationResult(TrainingResult):
-    """The result of a classification, one entry per epoch; accuracies are of the test pictures, 0 to 1."""
+    """The result of a classification, one entry per epoch; accuracies on the test pictures, 0 to 1."""
 
     losses: list[float]
     """Means over an epoch's batches."""
@@ -57,17 +57,17 @@ class ClassificationResult(TrainingResult):
 
 
 class Classification(Model):
-    """A data set to be learned. `images` maps its hash to its records (`lip.specs.picture.DataSet`)."""
+    """A classifier and its data set. `inputs` maps its hash to its records (`lip.specs.picture.DataSet`)."""
 
-    def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
+    def __init__(self, fit: Fit, inputs: Mapping[str, np.ndarray], device: str = "cpu") -> None:
         super().__init__(fit, device)
         assert isinstance(fit.schedule, Sgd)
         self.schedule = fit.schedule
-        records = images[fit.picture.pixels]
+        records = inputs[fit.picture.content_hash]
         self.train_split, self.test_split = (self._split(records[records["test"] == part]) for part in (False, True))
-        with self.drawing("theta_0"):
+        with self.seeded("theta_0"):
             net = fit.task.network(fit.prior, fit.picture)
-        self.hold(net)
+        self.set_network(net)
 
     def _split(self, records: np.ndarray) -> Split:
         pictures = torch.from_numpy(np.ascontiguousarray(records["image"].transpose(0, 3, 1, 2)))
@@ -79,35 +79,35 @@ class Classification(Model):
         return channels, height, width
 
     def loss(self, chosen: Tensor) -> Tensor:
-        """Cross-entropy on some pictures of the training split."""
+        """Return the cross-entropy on some pictures of the training split."""
         pictures, labels = self.train_split.batch(chosen)
         return F.cross_entropy(self.net(pictures), labels)
 
     def batches(self, generator: torch.Generator) -> Tensor:
-        """An epoch: which pictures are in which batch, (batches, pictures)."""
+        """Shuffle an epoch: the pictures of every batch, (batches, pictures)."""
         count = len(self.train_split)
         batch = min(self.schedule.batch, count)
         order = torch.randperm(count, generator=generator)
         return order[: count // batch * batch].view(-1, batch).to(self.device)
 
-    def probe(self, name: str) -> Tensor:
+    def loss_at_init(self, name: str) -> Tensor:
         return self.loss(self.batches(self.stream(name))[0])
 
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
     ) -> ClassificationResult:
-        """Always by PyTorch alone: the compiled modules have one image in mind."""
+        """Train with PyTorch alone: the compiled modules take a single image."""
         if start is not None:
             self.start_from(start)
-        kept = self.prune(mask)
+        mask_vector = self.prune(mask)
         sgd = self._optimiser()
         order = self.stream("order")
         losses, accuracies = [], []
         stopwatch = Stopwatch()
         for epoch in range(1, self.schedule.epochs + 1):
             sgd.param_groups[0]["lr"] = self.schedule.rate(epoch)
-            every = [self._update(sgd, chosen, kept) for chosen in self.batches(order)]
-            losses.append(float(torch.stack(every).mean()))
+            batch_losses = [self._update(sgd, chosen, mask_vector) for chosen in self.batches(order)]
+            losses.append(float(torch.stack(batch_losses).mean()))
             accuracies.append(self.accuracy())
             if watch:
                 watch(epoch, accuracies[-1])
@@ -116,7 +116,7 @@ class Classification(Model):
             accuracies=accuracies,
             loss=losses[-1],
             collapsed=max(accuracies) <= self._most_frequent(),
-            **self.left(),
+            **self.final_state(),
             backend="dense",
             outputs={},
             **stopwatch.read(),
@@ -126,26 +126,26 @@ class Classification(Model):
         schedule = self.schedule
         return torch.optim.SGD([self.theta], schedule.lr, schedule.momentum, weight_decay=schedule.decay)
 
-    def _update(self, sgd: torch.optim.SGD, chosen: Tensor, kept: Tensor) -> Tensor:
+    def _update(self, sgd: torch.optim.SGD, chosen: Tensor, mask_vector: Tensor) -> Tensor:
         loss = self.loss(chosen)
         loss.backward()
         sgd.step()
         self.grad.zero_()
-        self.theta.data.mul_(kept)
+        self.theta.data.mul_(mask_vector)
         return loss.detach()
 
     @torch.no_grad()
     def accuracy(self) -> float:
-        """Share of the test pictures that are told right, batch norm at its running statistics."""
+        """Return the share of test pictures classified correctly, batch norm at its running statistics."""
         self.net.eval()
         size, count = self.schedule.batch, len(self.test_split)
-        right = torch.zeros((), dtype=torch.int64, device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
         for first in range(0, count, size):
             pictures, labels = self.test_split.batch(slice(first, first + size))
-            right += (self.net.logits(pictures).argmax(dim=1) == labels).sum()
+            correct += (self.net.logits(pictures).argmax(dim=1) == labels).sum()
         self.net.train()
-        return int(right) / count
+        return int(correct) / count
 
     def _most_frequent(self) -> float:
-        """The accuracy of always saying the same."""
+        """Return the accuracy of always answering the most frequent class."""
         return int(self.test_split.labels.bincount().max()) / len(self.test_split)

@@ -1,4 +1,4 @@
-"""Count the cost of a training step from shapes alone: nothing is computed."""
+"""Count the cost of a training step from shapes alone."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def forward(build: Callable[[], nn.Module], draw: Callable[[], Tensor]) -> Work:
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             output = func(*args, **(kwargs or {}))
             if not func.is_view:
-                made = output if isinstance(output, tuple) else (output,)
-                self.values += sum(tensor.numel() for tensor in made if isinstance(tensor, torch.Tensor))
+                outputs = output if isinstance(output, tuple) else (output,)
+                self.values += sum(tensor.numel() for tensor in outputs if isinstance(tensor, torch.Tensor))
             return output
 
     with torch.device("meta"), torch.no_grad():  # tensors there have shapes and no memory
-        network, given = build(), draw()
+        network, code = build(), draw()
         with FlopCounterMode(display=False) as counter, Written() as written:
-            network(given)
+            network(code)
     return Work(counter.get_total_flops() / 2, written.values)  # an operation is a multiplication and an addition
 
 
@@ -78,7 +78,7 @@ def step_work(fit: Fit) -> Work:
 
 
 def _classification(fit: Fit, task: Classify) -> Work:
-    """Training, and the test pictures forward."""
+    """Count the training pictures forward and backward, and the test pictures forward."""
     import torch
 
     assert isinstance(fit.picture, DataSet)
@@ -88,13 +88,13 @@ def _classification(fit: Fit, task: Classify) -> Work:
 
 
 def _adversarial(fit: Fit, task: Generate) -> Work:
-    """Both steps; the penalty on the critic's gradient costs it another six passes."""
+    """Count both steps; the gradient penalty costs the critic another six passes."""
     import torch
 
     prior, schedule, (height, width, channels) = fit.prior, fit.schedule, fit.picture.shape
     assert isinstance(prior, Pretrained)
     assert isinstance(schedule, Adversarial)
-    made = forward_work(prior, height, width, channels)
-    judged = forward(lambda: prior.critic(channels), lambda: torch.empty(1, channels, height, width))
+    generator = forward_work(prior, height, width, channels)
+    critic = forward(lambda: prior.critic(channels), lambda: torch.empty(1, channels, height, width))
     trained = 0 if schedule.generator_frozen else 1 if task.gan_batch else schedule.batch
-    return schedule.batch * (made + 12 * judged) + trained * (3 * made + 2 * judged)
+    return schedule.batch * (generator + 12 * critic) + trained * (3 * generator + 2 * critic)

@@ -1,4 +1,4 @@
-"""Describe where and with what a fit was computed, as columns of its row."""
+"""Describe where and with which software a fit was computed, as columns of its row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1]
 
 @cache
 def code() -> str:
-    """12 hex digits over the sources of this package: tells which code made a row, installed from git or not."""
+    """Return 12 hex digits over the sources of this package, installed from git or not."""
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -31,14 +31,14 @@ def checkout() -> tuple[str | None, bool | None]:
     None and None where there is no checkout, or no git.
     """
     try:
-        _git("ls-files", "--error-unmatch", "__init__.py")  # not so in the repository around a virtual environment
+        _git("ls-files", "--error-unmatch", "__init__.py")  # fails in a repository around a virtual environment
         return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain", "."))
     except (OSError, subprocess.SubprocessError):
         return None, None
 
 
 def _git(*arguments: str) -> str:
-    """Ask git in this package, without locks, hooks and what the caller's GIT_* variables would change."""
+    """Run git in this package, without locks, hooks and the caller's GIT_* variables."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", *arguments]
     asked = subprocess.run(command, cwd=PACKAGE, env=environment, capture_output=True, check=True, timeout=10)
@@ -47,7 +47,7 @@ def _git(*arguments: str) -> str:
 
 @cache
 def cpu() -> str:
-    """Return the model name of the CPU, or its architecture where the system tells no name."""
+    """Return the model name of the CPU, or its architecture if the system gives no name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -65,7 +65,7 @@ def _version(package: str) -> str | None:
 
 
 def kernels(backend: str) -> str | None:
-    """Return the hash of the compiled kernels and what compiled them; None for a backend without kernels."""
+    """Return the hash of the kernels and their compiler; None for a backend without kernels."""
     if backend != "numba":
         return None
     from lip.fast.compilation import HASH
@@ -74,7 +74,7 @@ def kernels(backend: str) -> str | None:
 
 
 def begin(device: str) -> None:
-    """A fit begins: what the process has needed of a CUDA device before does not count as its peak memory."""
+    """Reset the peak memory of a CUDA device, so that it counts for the fit that begins."""
     import torch
 
     if device.startswith("cuda"):
@@ -82,7 +82,7 @@ def begin(device: str) -> None:
 
 
 def columns(device: str, backend: str) -> dict[str, object]:
-    """The environment columns of a row; peak memory is that of the process, or of the fit on a CUDA device."""
+    """Return the environment columns of a row; peak memory is of the process, or of the fit on CUDA."""
     import torch
 
     total = None

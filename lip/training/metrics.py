@@ -1,8 +1,8 @@
 """Measure restorations against the clean image: PSNR (peak 1, all channels pooled) and SSIM.
 
 SSIM is that of scikit-image's defaults: uniform windows of 7x7 pixels with sample covariances (divided by 48), data
-range 1, K1 = 0.01 and K2 = 0.03, each channel on its own. The image is not cropped; windows that leave it do not count.
-Which convention the published SSIMs of image priors follow is not known: compare these with each other only.
+range 1, K1 = 0.01 and K2 = 0.03, per channel. The image is not cropped; windows that leave it do not count.
+The convention of published SSIMs of image priors is unknown: compare these with each other only.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 SSIM_WINDOW = 7
-"""Pixels of an image that are compared at a time, scikit-image's default."""
+"""Side of a window in pixels, scikit-image's default."""
 
 
 def psnr(mse: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error of images in [0, 1]; nan of nan."""
+    """Return the PSNR in dB of a mean squared error of images in [0, 1]; NaN of NaN."""
     return inf if mse == 0 else -10 * log10(mse)
 
 
@@ -36,5 +36,5 @@ def ssim(image: np.ndarray, clean: np.ndarray, gaussian: bool = False) -> float:
 
 
 def mean_ssim(images: np.ndarray, cleans: np.ndarray) -> float:
-    """Mean SSIM of (n, channels, height, width) images; one image may stand for all."""
+    """Return the mean SSIM of images (n, channels, height, width); one image may be broadcast."""
     return float(np.mean([ssim(*pair) for pair in zip(np.broadcast_to(images, cleans.shape), cleans, strict=True)]))

@@ -19,31 +19,30 @@ from lip.training.metrics import mean_ssim, psnr
 from lip.training.result import TrainingResult
 
 CURVE_POINTS = 50
-"""A curve samples at most this many steps, evenly, the last one always."""
+"""Sample at most this many steps for a curve, evenly, and always the last."""
 
 AVERAGED_EVERY = 50
-"""SGLD's posterior mean takes the outputs of every so many steps."""
+"""Steps between the outputs that SGLD's posterior mean averages."""
 
 SNAPSHOTS = (0.02, 0.06, 0.1, 0.2, 0.5)
-"""Shares of the steps at which the averaged output is kept, to see what comes early and what late (Fig. 12)."""
+"""Shares of the steps after which the averaged output is stored (Fig. 12)."""
 
 LOWER_LOSS = 1.005
-"""As the deep decoder is published, the lowest loss is a new one only if the one before is so many times as large."""
+"""The loss must fall by this factor to count as the new lowest one, as published for the deep decoder."""
 
 LOSS_STEPS = 100
-"""The reported loss is the mean of the last so many: the jitter makes single values restless."""
+"""Steps at the end whose mean loss is reported, because jitter makes single values fluctuate."""
 
 COLLAPSE_MARGIN = 1.0
-"""A net whose best output beats the best flat colour by less than this many dB has collapsed."""
-
+"""A network has collapsed if its best output is less than this many dB better than a constant colour."""
 
 STALLED = 0.05
-"""Share of its steps that a fit may undo. One that undoes more has hardly left the weights it started from."""
+"""Share of its steps that a fit may undo; with more it hardly leaves its initial weights."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One output against the clean image: the step it came from (1 to N), PSNR in dB, SSIM.
+    """The score of one output against the clean image: its step (1 to N), PSNR in dB, SSIM.
 
     With several images, the PSNR of their mean squared error and the mean of their SSIMs.
     """
@@ -55,7 +54,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Curve:
-    """A fit over time, one entry per sampled step. PSNR in dB and SSIM against the clean image, raw and averaged."""
+    """Scores over time, one entry per sampled step: PSNR in dB and SSIM, of outputs and of averaged outputs."""
 
     step: list[int]
     loss: list[float]
@@ -71,28 +70,27 @@ class RestorationResult(TrainingResult):
 
     `scores` and `outputs` are keyed by "peak" (the oracle: best of all steps against the clean image), "last" and
     "stop" (the reference-free ES-WMV), each also with "_ema" for the exponential moving average of the outputs.
-    Among the outputs are SNAPSHOTS too, as "step_60_ema". Outputs are float32 (channels, height, width) in [0, 1]; of
-    several images the first. Without a reference there is no peak among them, and scores are those against the
-    observation.
+    Outputs include SNAPSHOTS, as "step_60_ema". They are float32 (channels, height, width) in [0, 1], of several images
+    the first. Without a clean image there is no peak, and scores compare with the observation.
     """
 
     scores: dict[str, Score]
-    referenced: bool
-    """Whether there was a clean image to score against."""
+    has_clean_image: bool
+    """Whether there was a clean image to compare with."""
     curve: Curve
     steps: int
     mean: Score | None
-    """SGLD's posterior mean: of the outputs after burn-in; None without."""
+    """SGLD's posterior mean, of the outputs after burn-in; None without."""
     backtracks: int
     stop_found: bool
-    """Whether ES-WMV's patience ran out; if not, its scores are those of the smallest variance of all steps."""
+    """Whether ES-WMV's patience ran out; if not, it stopped at the smallest variance of all steps."""
     emv: Score
-    """The reference-free early stop ES-EMV: its own average of the outputs, at its minimum."""
+    """The score of the reference-free early stop ES-EMV: its own average of the outputs, at its minimum."""
     emv_found: bool
     before_last: np.ndarray | None
-    """The prunable weights before the last update, as `prunable`; None where only a code was fitted."""
+    """The `final_weights` before the last update; None where only a code was fitted."""
     lowest_loss: Score
-    """The output of the lowest training loss, which is how the deep decoder is reported."""
+    """The score of the output of lowest training loss, which the deep decoder reports."""
 
     def columns(self) -> dict[str, Any]:
         scores = {**{name: self.scores[name] for name in SCORES}, "emv": self.emv, "lowest_loss": self.lowest_loss}
@@ -107,11 +105,13 @@ class RestorationResult(TrainingResult):
             **{f"curve_{name}": values for name, values in vars(self.curve).items()},
         }
         against_clean = re.compile(r"(curve_)?(psnr|ssim)|step_peak")
-        return {name: None if not self.referenced and against_clean.match(name) else v for name, v in columns.items()}
+        return {
+            name: None if not self.has_clean_image and against_clean.match(name) else v for name, v in columns.items()
+        }
 
 
 class Recorder:
-    """Follows a fit: every step on the device, sampled steps on the host."""
+    """Record a fit: every step on the device, sampled steps on the host."""
 
     def __init__(self, schedule: Schedule, task: Degradation, clean: Tensor) -> None:
         self.schedule, self.task, self.clean = schedule, task, clean
@@ -121,13 +121,14 @@ class Recorder:
         self.sampled: list[tuple[int, np.ndarray, np.ndarray]] = []
         self.burn_in = schedule.burn_in
         self.total = torch.zeros_like(clean)
-        self.averaged, self.done = torch.zeros(2, dtype=torch.int64, device=clean.device)
+        self.n_averaged, self.done = torch.zeros(2, dtype=torch.int64, device=clean.device)
 
-    def samples(self, step: int) -> bool:
+    def is_sampled(self, step: int) -> bool:
+        """Tell whether a step is a point of the curve."""
         return step % self.every == 0 or step == self.steps
 
-    def see(self, step: int, loss: Tensor, output: Tensor, undone: Tensor) -> None:
-        """Take a step (from 1), its loss, its output, and whether it was undone."""
+    def record(self, step: int, loss: Tensor, output: Tensor, undone: Tensor) -> None:
+        """Record a step (from 1): its loss, its output, and whether it was undone."""
         if step == 1:
             self.ema = output.clone()
             self.peak, self.peak_ema = Best(output), Best(output)
@@ -140,46 +141,47 @@ class Recorder:
         self.output = output
         error, error_ema = self._error(output), self._error(self.ema)
         self.history[step - 1] = torch.stack([loss, error, error_ema])
-        self.peak.offer(error, step, output)
-        self.peak_ema.offer(error_ema, step, self.ema)
-        self.lowest_loss.offer(loss, step, output, allowed=loss * LOWER_LOSS < self.lowest_loss.value)
-        self.stop.see(step, output, self.ema)
-        self.emv.see(step, output)
+        self.peak.update(error, step, output)
+        self.peak_ema.update(error_ema, step, self.ema)
+        self.lowest_loss.update(loss, step, output, allowed=loss * LOWER_LOSS < self.lowest_loss.value)
+        self.stop.record(step, output, self.ema)
+        self.emv.record(step, output)
         if self.burn_in is not None:
             self._average(output, undone, self.burn_in)
-        if self.samples(step):
+        if self.is_sampled(step):
             self.sampled.append((step, output.cpu().numpy(), self.ema.cpu().numpy()))
 
     def _average(self, output: Tensor, undone: Tensor, burn_in: float) -> None:
-        """Add an output to the posterior mean if it is due: steps are counted from 0, those undone not at all."""
+        """Add an output to the posterior mean if it is due. Steps undone are not counted."""
         due = (self.done > burn_in * self.steps) & (self.done % AVERAGED_EVERY == 0) & ~undone
         self.total += torch.where(due, output, 0)
-        self.averaged += due
+        self.n_averaged += due
         self.done += ~undone
 
     def psnr_now(self) -> float:
+        """Return the present PSNR in dB of the averaged output."""
         return psnr(float(self._error(self.ema)))
 
     def _error(self, output: Tensor) -> Tensor:
         return self.task.error(output, self.clean)
 
-    def _flat(self) -> Tensor:
-        """Return the image of the mean colour, which a collapsed network reaches."""
+    def _flat_colour(self) -> Tensor:
+        """Return the constant image of the mean colour."""
         return self.clean.mean(dim=(2, 3), keepdim=True).expand_as(self.clean)
 
     def _mean(self) -> Score | None:
-        if not self.averaged:
+        if not self.n_averaged:
             return None
-        return self._score(self.steps, self.total / self.averaged)
+        return self._score(self.steps, self.total / self.n_averaged)
 
     def _score(self, step: int, image: Tensor) -> Score:
         ssim = mean_ssim(image.cpu().numpy(), self.clean.cpu().numpy())
         return Score(step, psnr(float(self._error(image))), ssim)
 
-    def result(self, *, backtracks: int = 0, before_last: np.ndarray | None = None, **left: Any) -> RestorationResult:
-        """Return the result; `left` are the fields of every `TrainingResult` that come from elsewhere."""
+    def result(self, *, backtracks: int = 0, before_last: np.ndarray | None = None, **rest: Any) -> RestorationResult:
+        """Return the result; `rest` are the fields of a `TrainingResult` that are not recorded here."""
         clean = self.clean.cpu().numpy()
-        scored = self.task.has_reference
+        scored = self.task.has_clean_image
         losses, errors, errors_ema = self.history.double().cpu().numpy().T
         stop_step, stop_images = self.stop.best.or_else(self.steps, self.output, self.ema)
         emv_step, (emv_image,) = self.emv.best.or_else(self.steps, self.emv.average)
@@ -202,7 +204,7 @@ class Recorder:
             images[f"step_{step}_ema"] = ema
         return RestorationResult(
             scores=scores,
-            referenced=scored,
+            has_clean_image=scored,
             outputs={name: image[0] for name, image in images.items() if scored or not name.startswith("peak")},
             curve=Curve(
                 step=[step for step, _, _ in self.sampled],
@@ -220,7 +222,7 @@ class Recorder:
             emv=self._score(emv_step, emv_image),
             emv_found=bool(self.emv.found),
             lowest_loss=self._score(int(self.lowest_loss.step), self.lowest_loss.images[0]),
-            collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat()))) + COLLAPSE_MARGIN,
+            collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat_colour()))) + COLLAPSE_MARGIN,
             before_last=before_last,
-            **left,
+            **rest,
         )

@@ -1,9 +1,9 @@
-"""Recovering a degraded image with a frozen generator: what is fitted is the code z, by Adam.
+"""Recover a degraded image with a frozen generator by fitting the code z with Adam.
 
-Restoration tasks are fitted by their own loss. Compressive sensing has a tournament of two codes (arXiv 2006.09461).
-They take turns in every step: the measurements are dealt into blocks anew, and the code whose turn it is descends on
-that block in which the median of the differences between their mean squared residuals lies, so that no block with a
-corrupted measurement is listened to as long as most have none.
+Restoration tasks use their own loss. Compressive sensing has a tournament of two codes (arXiv 2006.09461). In every
+step the measurements are split into random blocks, the difference between the codes' mean squared residuals is computed
+for each block, and both codes in turn descend on the block of the median difference. Blocks with corrupted measurements
+are thereby ignored as long as they are fewer than half.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ if TYPE_CHECKING:
     from lip.training.result import Watch
 
 Objective = Callable[[Sequence[Tensor], int], Tensor]
-"""From the outputs (1, channels, height, width) of all codes, and the index of one, to the loss of that code."""
+"""Return the loss of one code, given the outputs (1, channels, height, width) of all codes and its index."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecoveryResult(RestorationResult):
-    """The result of a recovery: a restoration's scores, and the paper's measure for generators."""
+    """The scores of a restoration, and the paper's error measure for generators."""
 
     def columns(self) -> dict[str, Any]:
-        errors = {f"mse_{which}": error_of(self.scores[which].psnr) for which in ("peak", "last")}
-        return {**super().columns(), **errors} if self.referenced else super().columns()
+        errors = {f"mse_{output}": mse(self.scores[output].psnr) for output in ("peak", "last")}
+        return {**super().columns(), **errors} if self.has_clean_image else super().columns()
 
 
-def error_of(psnr: float) -> float:
-    """The mean squared error per value of images in [-1, 1] at a PSNR (dB) of images in [0, 1]."""
+def mse(psnr: float) -> float:
+    """Return the mean squared error of images in [-1, 1] at a PSNR (dB) of images in [0, 1]."""
     return 4 * 10 ** (-psnr / 10)
 
 
 class Recovery(Restoration):
-    """One degraded image and a generator, by its averaged weights where there are any."""
+    """One degraded image and a generator, with averaged weights if there are any."""
 
-    def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
-        super().__init__(fit, images, device)
+    def __init__(self, fit: Fit, inputs: Mapping[str, np.ndarray], device: str = "cpu") -> None:
+        super().__init__(fit, inputs, device)
         if self._prior.checkpoint:
-            self.start_from(unpacked(images[self._prior.checkpoint]))
+            self.start_from(unpacked(inputs[self._prior.checkpoint]))
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
         averaged = {} if self._prior.raw else part(weights, "averaged")
@@ -61,7 +61,7 @@ class Recovery(Restoration):
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
     ) -> RecoveryResult:
-        """Fit codes for the whole schedule; of all restarts the one whose loss ends smallest is kept."""
+        """Fit codes for the whole schedule, and keep the restart of smallest final loss."""
         if start is not None:
             self.start_from(start)
         self.prune(mask)
@@ -83,10 +83,10 @@ class Recovery(Restoration):
         objective = self._tournament() if plays else lambda outputs, turn: self.loss(outputs[turn])
         start = self._prior.codes(2 if plays else 1, draw).to(self.device)
         codes = [code.requires_grad_() for code in start.split(1)]
-        adam = torch.optim.Adam(codes, lr=schedule.lr, fused=True)  # passes over a code that has no gradient
+        adam = torch.optim.Adam(codes, lr=schedule.lr, fused=True)  # skips a code without gradient
         outputs = [self.net(code) for code in codes]
-        record = Recorder(schedule, task, self.clean)
-        kept = torch.zeros((), dtype=torch.bool, device=self.device)  # no step is undone
+        recorder = Recorder(schedule, task, self.clean)
+        undone = torch.zeros((), dtype=torch.bool, device=self.device)  # no step ever is
         stopwatch = Stopwatch()
         for step in range(1, schedule.steps + 1):
             for turn, code in enumerate(codes):
@@ -96,14 +96,14 @@ class Recovery(Restoration):
                 adam.zero_grad()
                 outputs[turn] = self.net(code)
                 if turn == 0:
-                    record.see(step, loss.detach(), output.detach(), kept)
-            if watch and record.samples(step):
-                watch(step, record.psnr_now())
-        trained = record.result(backend="dense", **stopwatch.read(), **self.left())
-        return RecoveryResult(**vars(trained))
+                    recorder.record(step, loss.detach(), output.detach(), undone)
+            if watch and recorder.is_sampled(step):
+                watch(step, recorder.psnr_now())
+        restored = recorder.result(backend="dense", **stopwatch.read(), **self.final_state())
+        return RecoveryResult(**vars(restored))
 
     def _tournament(self) -> Objective:
-        """Make what the codes descend on; the first minimises what the second maximises."""
+        """Return the objective of the codes; the first minimises what the second maximises."""
         task, system, deal = self.task, self.observation, self.stream("blocks")
         assert isinstance(task, Sense)
         blocks = task.measurements // task.rows

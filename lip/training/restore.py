@@ -1,9 +1,9 @@
-"""Restoring one degraded image by a masked prior: the inner loop of everything.
+"""Restore a degraded image with a masked prior: the inner loop.
 
     repeat N times:  x = f(z + jitter; m * theta)      loss = L(x, observation)      Adam step on theta
 
-Nothing in the loop waits for the device: errors, averages and choices stay there as tensors, and only the few dozen
-sampled steps of the curve are copied to the host.
+The loop never waits for the device: errors, averages and choices stay there as tensors, and only the few dozen sampled
+steps of the curve are copied to the host.
 """
 
 from __future__ import annotations
@@ -28,42 +28,42 @@ from lip.training.result import Stopwatch, Watch
 
 
 class Restoration(Model):
-    """One or several degraded images. `images` maps hashes to pixels, uint8 (height, width, channels)."""
+    """One or several degraded images. `inputs` maps hashes to pixels, uint8 (height, width, channels)."""
 
-    def __init__(self, fit: Fit, images: Mapping[str, np.ndarray], device: str = "cpu") -> None:
+    def __init__(self, fit: Fit, inputs: Mapping[str, np.ndarray], device: str = "cpu") -> None:
         super().__init__(fit, device)
         assert isinstance(fit.task, Degradation)
         assert isinstance(fit.schedule, Schedule)
         self.task, self.schedule = fit.task, fit.schedule
         cleans, others = (
-            [self.task.frame(_tensor(images[picture.pixels])) for picture in group]
+            [self.task.frame(_tensor(inputs[picture.content_hash])) for picture in group]
             for group in (fit.pictures, self.task.pictures)
         )
         dtype = torch.float64 if self.schedule.precision == "float64" else torch.float32
-        noise = self.stream("observation")  # drawn on from image to image: each has noise of its own
+        noise = self.stream("observation")  # one stream for all images, so that each has its own noise
         self.clean = torch.cat(cleans).to(device, dtype)
         observations = [self.task.observe(clean, noise, *others) for clean in cleans]
-        # Of one image it is not copied: measurements with their matrix may be what fills the memory.
+        # A single observation is not copied: measurements with their matrix may fill the memory.
         self.observation = (observations[0] if len(cleans) == 1 else torch.cat(observations)).to(device, dtype)
-        compared = self.task.compared(cleans[0], self.stream("observation"))
-        self.compared = None if compared is None else compared.to(device, dtype)
+        compared = self.task.backtracking_image(cleans[0], self.stream("observation"))
+        self.backtracking_image = None if compared is None else compared.to(device, dtype)
         count, _, height, width = self.clean.shape
-        with self.drawing("theta_0"):
+        with self.seeded("theta_0"):
             net = fit.task.network(fit.prior, fit.picture)
-        with self.drawing("z"):
+        with self.seeded("z"):
             codes = [fit.prior.code(height, width) for _ in range(count if fit.codes == "per_image" else 1)]
         self.code = torch.cat(codes).to(device, dtype)
-        self.jitter_share = torch.ones((), device=device, dtype=dtype)  # what is left of it, as training goes on
-        self.hold(net.to(dtype))
+        self.jitter_share = torch.ones((), device=device, dtype=dtype)  # decays during training
+        self.set_network(net.to(dtype))
 
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
     ) -> RestorationResult:
         if backend == "numba" and self.schedule.precision != "float32":
-            backend = "dense"  # the kernels compute with what they are given, and know no autocast
+            backend = "dense"  # the kernels have neither autocast nor float64
         return train(self, mask, start, watch, backend)
 
-    def probe(self, name: str) -> Tensor:
+    def loss_at_init(self, name: str) -> Tensor:
         return self.loss(self.net(self.jittered(self.stream(name, self.device))))
 
     @property
@@ -72,37 +72,38 @@ class Restoration(Model):
         return self.fit.prior.code_shape(side, side)
 
     def output(self, generator: torch.Generator) -> Tensor:
-        """The network's output for the jittered code, computed at the schedule's precision."""
+        """Return the network's output for the jittered code, at the schedule's precision."""
         if self.schedule.precision != "bf16":
             return self.net(self.jittered(generator))
         with torch.autocast(torch.device(self.device).type, torch.bfloat16):
             return self.net(self.jittered(generator)).float()
 
     def jittered(self, generator: torch.Generator) -> Tensor:
-        """The code z with one draw of the schedule's input noise."""
+        """Return the code z plus one draw of the schedule's input noise."""
         noise = self.noise(self.code, self.schedule.jitter, generator)
         if self.schedule.jitter_decay < 1:
             noise.mul_(self.jitter_share)
         return noise.add_(self.code)
 
     def noise(self, like: Tensor, deviation: float, generator: torch.Generator) -> Tensor:
-        """Gaussian noise of a tensor's shape; drawn in float32, so that every precision sees the same."""
+        """Draw Gaussian noise of a tensor's shape, in float32, so that every precision gets the same."""
         drawn = torch.empty_like(like, dtype=torch.float32).normal_(0, deviation, generator=generator)
         return drawn.to(like.dtype)
 
-    def watched(self, output: Tensor, loss: Tensor) -> Tensor:
-        """The error whose rise undoes a step: the loss, or that to another image (`Degradation.compared`)."""
-        return loss if self.compared is None else (output - self.compared).square().mean()
+    def backtracking_error(self, output: Tensor, loss: Tensor) -> Tensor:
+        """Return the error whose rise undoes a step: the loss, or that to `Task.backtracking_image`."""
+        image = self.backtracking_image
+        return loss if image is None else (output - image).square().mean()
 
     def loss(self, output: Tensor) -> Tensor:
-        """The task's loss, summed over the images if there are several (Alg. 2)."""
+        """Return the task's loss, summed over the images if there are several (Alg. 2)."""
         return self.task.loss(output, self.observation) * len(self.clean)
 
-    def accelerate(self, kept: Tensor) -> Tensor:
-        """Replace modules by faster ones, which hold non-zeros only; returns the mask over the shorter theta."""
-        self.there = accelerate(self.net, self.code, kept)
+    def accelerate(self, mask_vector: Tensor) -> Tensor:
+        """Replace modules by faster ones without pruned weights, and return the mask over the shorter theta."""
+        self.is_stored = accelerate(self.net, self.code, mask_vector)
         self.flatten()
-        return kept[self.there]
+        return mask_vector[self.is_stored]
 
 
 def train(
@@ -114,17 +115,17 @@ def train(
 ) -> RestorationResult:
     """Fit the masked prior from theta_0, or from the weights `start`, for the whole schedule.
 
-    `backend` is one of `lip.fast.backend`, chosen. Raises ValueError when the mask was cut for another network, and
-    InputError when the device cannot compute at the schedule's precision.
+    `backend` is the name of a chosen `lip.fast.backend.Backend`. Raises ValueError when the mask is for another
+    network, and InputError when the device cannot compute at the schedule's precision.
     """
     schedule = model.schedule
     require(schedule, model.device)
     if start is not None:
         model.start_from(start)
-    kept = model.prune(mask)
+    mask_vector = model.prune(mask)
     if backend == "numba":
-        kept = model.accelerate(kept)
-    theta, noised = model.theta, model.convolutional[model.there]
+        mask_vector = model.accelerate(mask_vector)
+    theta, noised = model.theta, model.is_convolutional[model.is_stored]
     captures = backend == "cuda_graph"
     adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True, capturable=captures)
     backtracking = backtracking_of(schedule, theta)
@@ -136,33 +137,33 @@ def train(
         output = model.output(jitter)
         loss = model.loss(output)
         loss.backward()
-        undone = backtracking.check(model.watched(output, loss).detach()) if backtracking else never
+        undone = backtracking.check(model.backtracking_error(output, loss).detach()) if backtracking else never
         if backtracking and backtracking.skips_update:
             adam.found_inf = undone.float()  # type: ignore[attr-defined]  # AMP's way to skip a step
         adam.step()
         model.grad.zero_()
         if langevin:
             theta.data.add_(model.noise(theta, schedule.langevin, langevin).mul_(noised))
-        theta.data.mul_(kept)
+        theta.data.mul_(mask_vector)
         return loss.detach(), output.detach(), undone
 
     take = CudaGraph(step, *filter(None, (jitter, langevin))) if captures else step
-    record = Recorder(schedule, model.task, model.clean)
+    recorder = Recorder(schedule, model.task, model.clean)
     stopwatch = Stopwatch()
     for n in range(1, schedule.steps + 1):
         if n % JITTER_DECAY_EVERY == 1:
             model.jitter_share.fill_(schedule.jitter_decay ** (n // JITTER_DECAY_EVERY))
         if n == schedule.steps:
-            before_last = model.whole()
-        record.see(n, *take())
-        if watch and record.samples(n):
-            watch(n, record.psnr_now())
-    return record.result(
+            before_last = model.full_parameters()
+        recorder.record(n, *take())
+        if watch and recorder.is_sampled(n):
+            watch(n, recorder.psnr_now())
+    return recorder.result(
         backtracks=int(backtracking.count) if backtracking else 0,
-        before_last=before_last[model.prunable].cpu().numpy(),
+        before_last=before_last[model.is_prunable].cpu().numpy(),
         backend=backend,
         **stopwatch.read(),
-        **model.left(),
+        **model.final_state(),
     )
 
 

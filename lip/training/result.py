@@ -1,4 +1,4 @@
-"""The result of any training."""
+"""The result of a training."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Watch = Callable[[int, float], None]
-"""Called now and then with the step and how well it does: what `Task.said` puts into words."""
+"""Called at intervals with the step and a score, which `Task.format_score` formats."""
 
 
 class Times(TypedDict):
-    """The durations of an `TrainingResult`."""
+    """The durations in a `TrainingResult`."""
 
     seconds: float
     cpu_seconds: float
 
 
-class Left(TypedDict):
-    """The fields of an `TrainingResult` that come from the network."""
+class FinalState(TypedDict):
+    """The fields of a `TrainingResult` that come from the network."""
 
     weights: dict[str, Tensor]
-    prunable: np.ndarray
+    final_weights: np.ndarray
     parameters: int
     device: str
 
@@ -41,39 +41,39 @@ class Stopwatch:
         self._began = time.perf_counter(), time.process_time()
 
     def read(self) -> Times:
-        """Return how long it has taken so far."""
+        """Return the durations so far."""
         wall, cpu = self._began
         return {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult(ABC):
-    """A training's result as the ledger keeps it, of whatever kind."""
+    """The result of a training of any kind, as the ledger stores it."""
 
     loss: float
-    """Mean over the end of training: single values are restless."""
+    """Mean over the end of training, because single values fluctuate."""
     collapsed: bool
-    """Whether the best of it is hardly better than what a net does that passes nothing on."""
+    """True if the best output is hardly better than a constant one."""
     seconds: float
     cpu_seconds: float
-    """Of the process, all threads: unlike `seconds` it does not grow when a machine is busy with other things."""
+    """CPU time of the process, all threads; unlike `seconds` independent of the machine's other load."""
     weights: dict[str, Tensor]
     """Parameters and batch-norm buffers after the last update."""
-    prunable: np.ndarray
+    final_weights: np.ndarray
     """The trained prunable weights, flat, in the mask's order."""
     parameters: int
     """All parameters of the network, pruned ones included."""
     device: str
     backend: str
-    """What computed it (`lip.fast.backend`)."""
+    """The backend that computed it (`lip.fast.backend`)."""
     outputs: dict[str, np.ndarray]
     """Images by name, float32 (channels, height, width) in [0, 1]."""
 
     @property
     def diverged(self) -> bool:
-        """Tell whether the loss was not finite towards the end."""
+        """Tell whether the loss was not finite at the end."""
         return not isfinite(self.loss)
 
     @abstractmethod
     def columns(self) -> dict[str, Any]:
-        """Its own columns of the row (`lip.ledger.schema`): scores and curve."""
+        """Return its own columns of a row (`lip.ledger.schema`): scores and curve."""

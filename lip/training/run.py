@@ -1,4 +1,4 @@
-"""Algorithm 1 of the paper: train, prune a fifth, rewind, repeat. What is published is never trained again."""
+"""Algorithm 1 of the paper: train, prune a fifth, rewind, repeat; published fits are never trained again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from lip.fast.backend import choose
 from lip.ledger.ledger import Ledger
 from lip.masks import Mask, kept_after
-from lip.pruners.imp import cut, stale
+from lip.pruners.imp import prune_to, stale_weights
 from lip.pruners.pruner import Pruner
 from lip.specs.fit import Fit
 from lip.specs.recipe import Dense
@@ -29,11 +29,11 @@ TRAINERS: dict[str, Callable[[Fit, Mapping[str, np.ndarray], str], Model]] = {
     "classification": Classification,
     "adversarial": Generation,
 }
-"""Who trains a fit, by `Fit.trainer`."""
+"""The model that trains a fit, by `Fit.trainer`."""
 
 
 def build_model(fit: Fit, inputs: Mapping[str, np.ndarray], device: str = "cpu") -> Model:
-    """Make a fit concrete; `inputs` are arrays by the hashes that stand for them (`lip.specs.picture`)."""
+    """Build the model of a fit; `inputs` are arrays by content hash (`lip.data.library`)."""
     return TRAINERS[fit.trainer](fit, inputs, device)
 
 
@@ -46,49 +46,50 @@ def run_fit(
     outputs: bool = False,
     backend: str = "auto",
 ) -> bool:
-    """Train one fit and publish it, unless the ledger already holds it; returns whether it was trained now.
+    """Train and publish one fit unless the ledger has it, and return whether it was trained.
 
-    What it builds on comes before it. `watch` is told which fit begins and returns what is to follow it. `outputs`
-    keeps its restored images too. `backend` is for `lip.fast.backend`; if it is `auto`, what the dense backend began it
-    also goes on with. Safe to repeat, to interrupt and to run twice at once.
+    Its dependencies are run first. `watch` is called with every fit that begins and returns its observer. `outputs`
+    stores its restored images too. `backend` is a name for `lip.fast.backend.choose`; with `auto` a trajectory that the
+    dense backend began continues with it. Safe to repeat, to interrupt and to run twice at once.
     """
     if fit in ledger and (ledger.has_outputs(fit) or not outputs):
         return False
-    for dependency in fit.sources:
+    for dependency in fit.dependencies:
         run_fit(dependency, inputs, ledger, device, watch, backend=backend)
     environment.begin(device)
     started = datetime.now(UTC)
-    computed = choose(_inherited(fit, ledger) if backend == "auto" else backend, device).name
+    chosen = choose(_inherited(fit, ledger) if backend == "auto" else backend, device).name
     model = build_model(fit, inputs, device)
     mask = build_mask(fit, model, ledger)
     start = ledger.weights(fit.start) if fit.start else None
-    result = model.train(mask, start, watch and watch(fit), computed)
+    result = model.train(mask, start, watch and watch(fit), chosen)
     ledger.publish(fit, mask, result, next_mask(fit, mask, result), started, outputs)
     return True
 
 
 def build_mask(fit: Fit, model: Model, ledger: Ledger) -> Mask:
-    """Return the mask of a fit, whose network stands at theta_0."""
-    if isinstance(fit.mask, Dense):
+    """Build the mask of a fit, whose network is at theta_0."""
+    if isinstance(fit.recipe, Dense):
         return Mask.dense(model.layers)
-    assert isinstance(fit.mask, Pruner)
-    return fit.mask.build(model, ledger.ticket(fit.mask_source) if fit.mask_source else None)
+    assert isinstance(fit.recipe, Pruner)
+    return fit.recipe.build(model, ledger.next_mask(fit.source_fit) if fit.source_fit else None)
 
 
 def next_mask(fit: Fit, mask: Mask, result: TrainingResult) -> Mask | None:
-    """Cut the next round's mask from a link of an IMP chain; None from other fits."""
-    if not fit.yields_ticket:
+    """Cut the next round's mask from a fit of IMP; None from other fits."""
+    if not fit.has_next_mask:
         return None
-    kept = fit.cut.kept(mask.bits.size, result.parameters) if fit.cut else kept_after(mask.kept, 1)
-    weights = result.prunable
+    target, total = fit.next_target, result.parameters
+    n_kept = target.n_kept(mask.bits.size, total) if target else kept_after(mask.n_kept, 1)
+    weights = result.final_weights
     if fit.stale_ranking and isinstance(result, RestorationResult) and result.before_last is not None:
-        weights = stale(mask, weights, result.before_last)
-    return cut(mask, weights, kept)
+        weights = stale_weights(mask, weights, result.before_last)
+    return prune_to(mask, weights, n_kept)
 
 
 def _inherited(fit: Fit, ledger: Ledger) -> str:
-    """The backend to ask for where the round before was computed on the same task."""
-    source = fit.mask_source
+    """Return the backend of the round before, if that was on the same task."""
+    source = fit.source_fit
     if source is None or source.task != fit.task:
         return "auto"
     before = ledger.fits(["backend"], [source.id])["backend"].to_pylist()

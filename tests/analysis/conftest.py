@@ -78,11 +78,11 @@ def row(point: dict[str, Any], psnr: float, **values: Any) -> dict[str, Any]:
     size = 1000
     kept = round(size * 0.8**k)
     return {
-        "id": point["fit"],
+        "fit": point["fit"],
         "schema": VERSION,
         "spec": SPECS.get(point["fit"]),
         "image": point["image"],
-        "pixels": "0" * 16,
+        "content_hash": "0" * 16,
         "image_height": 64,
         "image_width": 48,
         "channels": 3,
@@ -92,9 +92,9 @@ def row(point: dict[str, Any], psnr: float, **values: Any) -> dict[str, Any]:
         "width": 8,
         "steps": 20,
         "seed": point["seed"],
-        "pruner": point["pruner"] if k else "dense",
+        "mask_kind": point["pruner"] if k else "dense",
         "round": k,
-        "source_image": (point["source_image"] or point["image"]) if k and point["pruner"] == "imp" else None,
+        "mask_image": (point["source_image"] or point["image"]) if k and point["pruner"] == "imp" else None,
         "sparsity": 1 - 0.8**k,
         "kept_parameters": 4 * kept + 10,
         "langevin": 0.0,
@@ -135,7 +135,7 @@ class Invented:
         for values in rows:
             buffer = io.BytesIO()
             pq.write_table(pa.Table.from_pylist([values], schema=FITS), buffer)
-            shelf.put(values["id"], buffer.getvalue())
+            shelf.put(values["fit"], buffer.getvalue())
 
     def sweep(
         self,
@@ -167,7 +167,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from lip.priors import Hourglass
     from lip.specs.picture import Picture
     from lip.specs.schedule import Schedule
-    from lip.specs.trajectory import Origin, Trajectory
+    from lip.specs.trajectory import MaskSource, Trajectory
     from lip.tasks.denoise import Denoise
     from lip.training.run import run_fit
 
@@ -177,7 +177,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed, name in enumerate(("cat", "dog"))
     }
     keys = {name: hashlib.sha256(array.tobytes()).hexdigest()[:16] for name, array in pixels.items()}
-    cat, dog = (Picture(name=name, pixels=key, height=32, width=32, channels=3) for name, key in keys.items())
+    cat, dog = (Picture(name=name, content_hash=key, height=32, width=32, channels=3) for name, key in keys.items())
     task = Denoise()
     common: dict[str, Any] = {
         "task": task,
@@ -185,12 +185,12 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "prior": Hourglass(width=8, scales=2),
         "rounds": 2,
     }
-    there = Origin(pictures=(cat,), task=task, schedule=common["schedule"])
+    there = MaskSource(pictures=(cat,), task=task, schedule=common["schedule"])
     trajectories = [Trajectory(picture=cat, pruner=pruner, **common) for pruner in ("imp", "random", "snip")]
     trajectories += [
         Trajectory(picture=cat, pruner="imp", rewind=20.0, **common),
         Trajectory(picture=dog, pruner="imp", **common),
-        Trajectory(picture=dog, pruner="imp", origin=there, **common),
+        Trajectory(picture=dog, pruner="imp", mask_source=there, **common),
     ]
     folder = tmp_path_factory.mktemp("measured") / "my results"
     ledger = Ledger(folder)
@@ -251,20 +251,20 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Frames:
 
 def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
     """An invented row of a planned fit: PSNR falls with sparsity, and a little by chance."""
-    place = fit.mask.place
+    place = fit.recipe.target
     total, parameters = fit.task.counts(fit.prior, fit.picture, fit.covers)
-    kept = kept_after(total, place) if isinstance(place, int) else place.kept(total, parameters)
+    kept = kept_after(total, place) if isinstance(place, int) else place.n_kept(total, parameters)
     sparsity = 1 - kept / total
-    loss = {"imp": 1.0, "random": 2.0, "snip": 1.5}.get(fit.mask.kind, 1.2)
+    loss = {"imp": 1.0, "random": 2.0, "snip": 1.5}.get(fit.recipe.kind, 1.2)
     psnr = 30 + fit.seed - 4 * sparsity * loss + draw.normal(0, 0.1)
     point = {
         "fit": fit.id,
         "image": fit.picture.name,
         "seed": fit.seed,
-        "pruner": fit.mask.kind,
-        "round": fit.mask.round,
+        "pruner": fit.recipe.kind,
+        "round": fit.recipe.round,
     }
-    scored, generator = getattr(fit.task, "has_reference", False), fit.prior.kind in GENERATORS
+    scored, generator = getattr(fit.task, "has_clean_image", False), fit.prior.kind in GENERATORS
     accuracy = 0.9 - 0.1 * sparsity * loss if fit.task.kind == "classify" else None
     of_curves = {} if accuracy is None else {f"curve_{name}": None for name in ("psnr", "psnr_ema", "ssim", "ssim_ema")}
     return row(
@@ -278,7 +278,7 @@ def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
         accuracy_last=accuracy,
         **{name: value for name, value in fit.picture.columns().items() if name != "channels"},
         task=fit.task.kind,
-        hole=" ".join(picture.name for picture in fit.task.pictures) or None,
+        inpaint_mask=" ".join(picture.name for picture in fit.task.pictures) or None,
         **{name: getattr(fit.task, name, None) for name in ("sigma", "keep", "factor", "target")},
         prior=fit.prior.kind,
         **{name: getattr(fit.prior, name, None) for name in ("width", "scales", "skip", "depth")},
@@ -288,5 +288,5 @@ def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
         kept_parameters=parameters - total + kept,
         psnr_mean=psnr + 0.5 if getattr(fit.schedule, "burn_in", None) is not None else None,
         **({f"mse_{which}": 4 * 10 ** (-psnr / 10) for which in ("peak", "last")} if generator and scored else {}),
-        loss=0.01 * loss + 0.001 * abs((fit.mask.round or 0) - 4),
+        loss=0.01 * loss + 0.001 * abs((fit.recipe.round or 0) - 4),
     )

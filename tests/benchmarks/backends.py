@@ -35,10 +35,10 @@ def main(seeds: int) -> None:
         for seed in track(range(seeds), "fitting", console=Console(stderr=True)):
             fits = parse_trajectory({**values, "seed": seed}, library, "benchmark").fits
             for fit in fits:
-                run_fit(fit, library.pixels, ledger, backend="dense")
+                run_fit(fit, library.inputs, ledger, backend="dense")
             for k in ROUNDS:
                 (dense,) = ledger.fits(ids=[fits[k].id]).to_pylist()
-                model = Restoration(fits[k], library.pixels)
+                model = Restoration(fits[k], library.inputs)
                 mask = build_mask(fits[k], model, ledger)
                 compiled = train(model, mask, backend="numba").scores
                 for which in ("peak_ema", "last_ema"):

@@ -27,7 +27,7 @@ def main(count: int) -> None:
     library = InputLibrary()
     values = {"image": "astronaut", "size": 32, "width": 8, "scales": 2, "steps": 60, "pruner": "random", "rounds": 1}
     fits = [parse_trajectory({**values, "seed": seed}, library, "benchmark").fits[1] for seed in range(count)]
-    model = build_model(fits[0], library.pixels)
+    model = build_model(fits[0], library.inputs)
     mask = Mask.dense(model.layers)
     trained = train(model, mask)
     table = Table("what", "seconds", "ms a fit", title=f"{count} fits")
@@ -45,7 +45,7 @@ def main(count: int) -> None:
         for stage in ("one file each", "folded"):
             timed(f"{stage}: published, by name", lambda: ledger.published(fits, verified=False))
             timed(f"{stage}: published, verified", lambda: ledger.published(fits, verified=True))
-            timed(f"{stage}: load 3 columns", lambda: ledger.fits(["id", "seed", "psnr_last"]))
+            timed(f"{stage}: load 3 columns", lambda: ledger.fits(["fit", "seed", "psnr_last"]))
             timed(f"{stage}: load all columns", lambda: ledger.fits())
             if stage != "folded":
                 timed("compact", ledger.compact)

@@ -54,12 +54,12 @@ def planning(folder: Path) -> None:
         ledger = Ledger(folder / f"results-{count}")
         groups = defaultdict(list)
         for fit in fits[:count]:
-            groups[fit.id[:2]].append({**row, "id": fit.id, "spec": fit.canonical_text, "seed": fit.seed})
-            if fit.yields_ticket:
-                ledger._tickets.add(fit.id, ticket)
+            groups[fit.id[:2]].append({**row, "fit": fit.id, "spec": fit.canonical_text, "seed": fit.seed})
+            if fit.has_next_mask:
+                ledger.stores["next_masks"].add(fit.id, ticket)
         for group, rows in groups.items():
-            table = pa.Table.from_pylist(sorted(rows, key=lambda row: row["id"]), schema=_schema())
-            ledger._fits.shelf.add(f"{group}.pack", to_parquet(table))
+            table = pa.Table.from_pylist(sorted(rows, key=lambda row: row["fit"]), schema=_schema())
+            ledger.rows.blobs.add(f"{group}.pack", to_parquet(table))
         _report(f"sweeps plan, {count} of {len(fits)} published", "plan", path, ledger)
         _report(f"sweeps status --json, {count} of {len(fits)} published", "status", path, ledger, "--json")
     for columns in (["id", "seed", "psnr_last"], None):
@@ -89,7 +89,7 @@ def _trained(plan: Plan, ledger: Ledger) -> tuple[dict[str, object], bytes]:
     mask = Mask.dense(model.layers)
     ledger.publish(fit, mask, train(model, mask), mask, datetime.now(UTC))
     (row,) = ledger.fits().to_pylist()
-    ticket = ledger._tickets.get(fit.id)
+    ticket = ledger.stores["next_masks"].get(fit.id)
     assert ticket
     return row, ticket
 
@@ -108,9 +108,9 @@ def idle(folder: Path, count: int = 1000) -> None:
     ledger = Ledger(folder / "results")
     row, ticket = _trained(plan, ledger)
     for fit in plan.fits.values():
-        ledger._tickets.add(fit.id, ticket)
-        own = {**row, "id": fit.id, "spec": fit.canonical_text}
-        ledger._fits.put(fit.id, pa.Table.from_pylist([own], schema=_schema()))
+        ledger.stores["next_masks"].add(fit.id, ticket)
+        own = {**row, "fit": fit.id, "spec": fit.canonical_text}
+        ledger.rows.put(fit.id, pa.Table.from_pylist([own], schema=_schema()))
     with connected(Resources(slots=2), plan, ledger) as (resources, _):
         for turn in ("with the start of two processes", "again"):
             started = time.perf_counter()
@@ -124,8 +124,8 @@ def busy(folder: Path) -> None:
     path = spec(folder, {"pruner": ["random"]}, {"width": 32, "steps": 500, "rounds": 2, "size": 64, "seeds": 12})
     storage = folder / "results"
     subprocess.run([sys.executable, "-m", "sweeps", "run", path, "--storage", storage, "--slots", "2"], check=True)
-    seconds = Ledger(storage).fits(["id", "seconds"])
-    took = dict(zip(seconds["id"].to_pylist(), seconds["seconds"].to_pylist(), strict=True))
+    seconds = Ledger(storage).fits(["fit", "seconds"])
+    took = dict(zip(seconds["fit"].to_pylist(), seconds["seconds"].to_pylist(), strict=True))
     ends = {file.name.split("-")[0]: file.stat().st_mtime for file in storage.glob("fits/*/*")}
     wall = max(ends.values()) - min(end - took[key] for key, end in ends.items())
     busy = sum(took.values())

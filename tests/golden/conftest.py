@@ -69,7 +69,9 @@ class Golden:
     def model(self, height: int, width: int, **changes: Any) -> Restoration:
         """Denoising with the file's network; the code and the observation are the file's where it has any."""
         config = self.json("config")
-        picture = Picture(name="golden", pixels="0" * 16, height=height, width=width, channels=config.pop("channels"))
+        picture = Picture(
+            name="golden", content_hash="0" * 16, height=height, width=width, channels=config.pop("channels")
+        )
         fit = Fit(
             picture=picture,
             task=Denoise(),
@@ -78,7 +80,7 @@ class Golden:
             **changes,
         )
         pixels = np.zeros((height, width, picture.channels), np.uint8)
-        model = Restoration(fit, {picture.pixels: pixels})
+        model = Restoration(fit, {picture.content_hash: pixels})
         self.load(model.net)
         if "z" in self.arrays:
             model.code, model.observation = self.float("z"), self.float("target")

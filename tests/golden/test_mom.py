@@ -23,10 +23,10 @@ def recovery(arrays, monkeypatch: pytest.MonkeyPatch) -> Recovery:
     """Three steps in float64 from the file's codes; its shuffles are dealt in turn."""
     prior = Pggan(**arrays.json("config"))
     task = Sense(measurements=len(arrays["A"]), corrupted=int(arrays["corrupted"]), rows=int(arrays["rows"]))
-    picture = Picture(name="golden", pixels="0" * 16, height=prior.size, width=prior.size, channels=3)
+    picture = Picture(name="golden", content_hash="0" * 16, height=prior.size, width=prior.size, channels=3)
     schedule = Schedule(steps=3, lr=float(arrays["lr"]), jitter=0.0, backtrack=None)
     pixels = np.zeros((prior.size, prior.size, 3), np.uint8)
-    recovery = Recovery(Fit(picture=picture, task=task, schedule=schedule, prior=prior), {picture.pixels: pixels})
+    recovery = Recovery(Fit(picture=picture, task=task, schedule=schedule, prior=prior), {picture.content_hash: pixels})
     recovery.net.double()
     recovery.net.load_state_dict(arrays.state("generator"))
     recovery.observation = torch.cat([arrays.double("y"), arrays.double("A")], dim=1)

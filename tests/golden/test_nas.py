@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lip.networks.cells import BUILDABLE, CELLS, cell
-from lip.networks.nas import doubling
+from lip.networks.nas import upsampling_cell
 from lip.priors.nas import PUBLISHED, Nas
 
 PUBLIC = json.loads(Path(__file__).with_name("nas.json").read_text())
@@ -27,7 +27,7 @@ def test_the_published_nets_have_the_parameters_that_their_forward_pass_uses(tas
 @pytest.mark.parametrize("number", [158, 86, 119, 284])
 def test_a_cell_doubles_a_map_as_published(golden, number: int) -> None:
     arrays = golden("nas")
-    net = doubling(cell(number), 16).double()
+    net = upsampling_cell(cell(number), 16).double()
     for index, parameter in enumerate(net.parameters()):
         parameter.data.copy_(arrays.double(f"{number}_w{index}") / 256)
     assert f"{number}_w{index + 1}" not in arrays.arrays

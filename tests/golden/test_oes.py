@@ -17,9 +17,9 @@ def arrays(golden):
 def test_the_search_of_oes_is_the_published_one(arrays, steps_of_adam, monkeypatch: pytest.MonkeyPatch) -> None:
     """Logits where the gradient is far above rounding: elsewhere Adam makes a step of any sign of it."""
     model = arrays.model(8, 8, covers="all")
-    recipe = PRUNERS["oes"].at(5, None, search=3)
+    recipe = PRUNERS["oes"].for_target(5, None, search=3)
     assert isinstance(recipe, Oes)
-    assert recipe.kept(model) == arrays["kept"]
+    assert recipe.n_kept(model) == arrays["kept"]
     draws, seen = iter(arrays.float("uniform")), []
     monkeypatch.setattr(torch.Tensor, "uniform_", lambda drawn, *limits, generator: drawn.copy_(next(draws)))
     backward = torch.Tensor.backward

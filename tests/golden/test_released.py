@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lip.masks import Mask, kept_after
 from lip.priors import Hourglass
-from lip.pruners.imp import cut, stale
+from lip.pruners.imp import prune_to, stale_weights
 from lip.specs.fit import Fit
 from lip.specs.picture import Picture
 from lip.specs.schedule import Schedule
@@ -60,17 +60,19 @@ def test_a_clean_target_is_undone_by_the_noisy_image() -> None:
     """What `train` hands to the undo is the error to the noisy image, of the outputs that the released code saw."""
     arrays = golden("released_undo")
     clean, noisy = (torch.tensor(arrays[f"denoise_{name}"])[None] for name in ("clean", "noisy"))
-    model = restoration(np.zeros((32, 32, 3), np.uint8), Reconstruct(undo_sigma=25.0), Schedule(steps=1))
-    model.observation, model.compared = clean, noisy
-    watched = [model.watched(output, model.loss(output)) for output in torch.tensor(arrays["denoise_outputs"])]
+    model = restoration(np.zeros((32, 32, 3), np.uint8), Reconstruct(backtrack_sigma=25.0), Schedule(steps=1))
+    model.observation, model.backtracking_image = clean, noisy
+    watched = [
+        model.backtracking_error(output, model.loss(output)) for output in torch.tensor(arrays["denoise_outputs"])
+    ]
     assert torch.stack(watched).numpy() == pytest.approx(arrays["denoise_mse_noisy"], rel=1e-6)
 
 
 def restoration(pixels: np.ndarray, task: Any, schedule: Schedule, **prior: int) -> Restoration:
     height, width, channels = pixels.shape
-    picture = Picture(name="golden", pixels="0" * 16, height=height, width=width, channels=channels)
+    picture = Picture(name="golden", content_hash="0" * 16, height=height, width=width, channels=channels)
     net = Hourglass(**{"width": 4, "scales": 1, **prior})
-    return Restoration(Fit(picture=picture, task=task, schedule=schedule, prior=net), {picture.pixels: pixels})
+    return Restoration(Fit(picture=picture, task=task, schedule=schedule, prior=net), {picture.content_hash: pixels})
 
 
 def load(model: Restoration, theta: np.ndarray) -> None:
@@ -88,14 +90,14 @@ def test_imp_ranks_as_released(monkeypatch: pytest.MonkeyPatch) -> None:
     config, settings = (json.loads(str(arrays[name])) for name in ("config", "settings"))
     total = int(arrays["total"])
     shape = {key: config[key] for key in ("depth", "width", "scales", "skip")}
-    schedule = Schedule(**settings, backtrack=5.0, undo="official")
+    schedule = Schedule(**settings, backtrack=5.0, backtrack_rule="released")
     mask: Mask | None = None
     for number in (1, 2):
-        model = restoration(np.zeros((16, 16, 3), np.uint8), Reconstruct(undo_sigma=25.0), schedule, **shape)
+        model = restoration(np.zeros((16, 16, 3), np.uint8), Reconstruct(backtrack_sigma=25.0), schedule, **shape)
         load(model, arrays["theta"])
         model.code = torch.tensor(arrays[f"z{number}"].astype(np.float32))
         model.clean = model.observation = torch.tensor(arrays["clean"])[None]
-        model.compared = torch.tensor(arrays["noisy"])[None]
+        model.backtracking_image = torch.tensor(arrays["noisy"])[None]
         draws = arrays[f"jitter{number}"].astype(np.float32) / 32 * settings["jitter"]
         mask = Mask.dense(model.layers) if mask is None else mask.unmasked_first()
         with monkeypatch.context() as patch:
@@ -103,10 +105,12 @@ def test_imp_ranks_as_released(monkeypatch: pytest.MonkeyPatch) -> None:
             trained = model.train(mask)
         assert isinstance(trained, RestorationResult)
         assert trained.scores["peak_ema"].psnr == pytest.approx(float(arrays[f"psnr_ema{number}"]), abs=1e-3)
-        ranked = trained.prunable if number == 1 else stale(mask, trained.prunable, trained.before_last)
-        mask = cut(mask, ranked, kept_after(mask.kept, 1))
+        ranked = (
+            trained.final_weights if number == 1 else stale_weights(mask, trained.final_weights, trained.before_last)
+        )
+        mask = prune_to(mask, ranked, kept_after(mask.n_kept, 1))
         theirs = np.unpackbits(arrays[f"mask{number}"], count=total).astype(bool)
         assert np.count_nonzero(mask.bits != theirs) <= 2, "float32"
-        assert mask.kept == int(arrays[f"kept{number}"])
-    assert trained.prunable == pytest.approx(arrays["after2"], abs=1e-5)
+        assert mask.n_kept == int(arrays[f"kept{number}"])
+    assert trained.final_weights == pytest.approx(arrays["after2"], abs=1e-5)
     assert trained.before_last == pytest.approx(arrays["before2"], abs=1e-5)

@@ -32,7 +32,7 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> fitting.RestorationResult:
     draws = []
     for jitter, langevin in zip(arrays["jitter"], arrays["langevin"], strict=True):
         noise = np.zeros(model.theta.numel(), np.float32)
-        noise[model.convolutional.numpy()] = langevin.astype(np.float32) / 32 * settings["noise_sd"]
+        noise[model.is_convolutional.numpy()] = langevin.astype(np.float32) / 32 * settings["noise_sd"]
         draws += [jitter.astype(np.float32) / 256 * settings["jitter"], noise]
     monkeypatch.setattr(fitting, "AVERAGED_EVERY", settings["average_every"])
     hand_out(monkeypatch, draws)
@@ -43,7 +43,7 @@ def test_steps_are_undone_and_noise_is_added_as_published(monkeypatch: pytest.Mo
     arrays, trained = golden("sgld"), trained_on(monkeypatch)
     assert trained.backtracks == arrays["undone"].sum()
     assert trained.curve.psnr == pytest.approx(arrays["psnr_clean"], abs=0.01)
-    assert trained.prunable == pytest.approx(arrays["trained"], abs=1e-4)
+    assert trained.final_weights == pytest.approx(arrays["trained"], abs=1e-4)
 
 
 def test_the_posterior_mean_is_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +60,6 @@ def test_a_whole_run_averages_the_published_steps() -> None:
     taken = []
     for step in range(20_000):
         record._average(output, never, 0.35)
-        if int(record.averaged) > len(taken):
+        if int(record.n_averaged) > len(taken):
             taken.append(step)
     assert [taken[0], taken[-1], len(taken)] == golden("sgld")["published_samples"].tolist()

@@ -30,13 +30,13 @@ class Followed(NamedTuple):
 def offered(rule: PatientMinimum) -> dict[int, float]:
     """What the rule is going to look at, by step."""
     values: dict[int, float] = {}
-    offer = rule.best.offer
+    offer = rule.best.update
 
     def spy(value: Tensor, step: int, *images: Tensor, allowed: Tensor | bool = True) -> Tensor:
         values[step] = float(value)
         return offer(value, step, *images, allowed=allowed)
 
-    rule.best.offer = spy  # type: ignore[method-assign]
+    rule.best.update = spy  # type: ignore[method-assign]
     return values
 
 
@@ -48,8 +48,8 @@ def followed(request: pytest.FixtureRequest) -> Followed:
     variances = {"wmv": offered(wmv), "emv": offered(emv)}
     ran_out = {"wmv": 0, "emv": 0}
     for step, frame in enumerate(frames, 1):
-        wmv.see(step, frame, frame)
-        emv.see(step, frame)
+        wmv.record(step, frame, frame)
+        emv.record(step, frame)
         for name, rule in (("wmv", wmv), ("emv", emv)):
             if rule.found and not ran_out[name]:
                 ran_out[name] = step

@@ -46,8 +46,8 @@ def test_an_album_holds_one_image_as_either_task_crops_it(tmp_path: Path, arrays
     library = InputLibrary()
     even, down = (library.picture(str(tmp_path / "tall.png"), None, 32, half_pixel) for half_pixel in ("even", "down"))
     first, rows = arrays["tall_hr_rows"]
-    assert np.array_equal(library.pixels[even.pixels], arrays["tall"][first : first + rows, 2:34])
-    assert np.array_equal(library.pixels[down.pixels], arrays["tall"][first - 1 : first - 1 + rows, 2:34])
+    assert np.array_equal(library.inputs[even.content_hash], arrays["tall"][first : first + rows, 2:34])
+    assert np.array_equal(library.inputs[down.content_hash], arrays["tall"][first - 1 : first - 1 + rows, 2:34])
 
 
 @pytest.mark.parametrize("factor", [4, 8])

@@ -14,7 +14,7 @@ from lip.priors import Hourglass
 from lip.specs.fit import Fit
 from lip.specs.picture import Picture
 from lip.specs.schedule import Schedule
-from lip.specs.trajectory import Origin, Trajectory
+from lip.specs.trajectory import MaskSource, Trajectory
 from lip.tasks.denoise import Denoise
 from lip.training.restore import Restoration
 from lip.training.run import run_fit
@@ -46,12 +46,14 @@ class Tiny:
     def __init__(self) -> None:
         pixels = {"photo": _photo(), "other": _photo().transpose(1, 0, 2)[::-1].copy()}
         self.pictures = {name: self.picture(name, array) for name, array in pixels.items()}
-        self.images = {self.pictures[name].pixels: array for name, array in pixels.items()}
+        self.images = {self.pictures[name].content_hash: array for name, array in pixels.items()}
 
     @staticmethod
     def picture(name: str, pixels: np.ndarray) -> Picture:
         height, width, channels = pixels.shape
-        return Picture(name=name, pixels=Image(name, pixels, ()).id, height=height, width=width, channels=channels)
+        return Picture(
+            name=name, content_hash=Image(name, pixels, ()).id, height=height, width=width, channels=channels
+        )
 
     def _fields(self, changes: dict[str, Any], **defaults: Any) -> dict[str, Any]:
         def own(owner: type[Any], **small: Any) -> Any:
@@ -72,7 +74,7 @@ class Tiny:
     def trajectory(self, source: Picture | None = None, **changes: Any) -> Trajectory:
         fields = self._fields(changes, pruner="imp", rounds=2)
         if source:
-            fields["origin"] = Origin(pictures=(source,), task=fields["task"], schedule=fields["schedule"])
+            fields["mask_source"] = MaskSource(pictures=(source,), task=fields["task"], schedule=fields["schedule"])
         return Trajectory(**fields)
 
     def model(self, fit: Fit | None = None, **changes: Any) -> Restoration:
@@ -91,7 +93,7 @@ def tiny() -> Tiny:
 @pytest.fixture
 def photo(tiny: Tiny) -> np.ndarray:
     """uint8 (32, 32, 3): two ramps, a wave, and a disc with a sharp edge."""
-    return tiny.images[tiny.pictures["photo"].pixels]
+    return tiny.images[tiny.pictures["photo"].content_hash]
 
 
 @pytest.fixture

@@ -50,12 +50,12 @@ def test_fit_takes_levels_in_place_of_rounds(lip: Lip, capsys) -> None:
 def test_an_image_without_reference_is_restored_and_never_called_clean(lip: Lip, capsys) -> None:
     assert lip("fit", "cat.png", *TINY, "--set", "task=restore") == 0
     assert {path.name for path in Path("cat").glob("*.png")} == {"degraded.png", "round-00.png"}
-    assert "no reference; early stop at step" in capsys.readouterr().out
+    assert "no clean image; ES-WMV stop at step" in capsys.readouterr().out
     (row,) = Ledger("cat").fits().to_pylist()
     silent = {name for name, value in row.items() if value is None}
     assert {"psnr_peak", "psnr_last_ema", "ssim_stop", "psnr_emv", "step_peak", "curve_psnr_ema"} <= silent
     assert None not in (row["loss"], row["step_stop"], row["step_emv"], row["curve_loss"], row["collapsed"])
-    outputs = Ledger("cat")._outputs.items()
+    outputs = Ledger("cat").stores["outputs"].items()
     assert all(b"peak" not in data for _, data in outputs)
 
 
@@ -74,7 +74,7 @@ def test_fit_writes_the_clean_the_degraded_and_each_rounds_image(lip: Lip, tiny,
     dense = tiny.fit(steps=4, task=Denoise(sigma=50))
     (psnr,) = ledger.fits(["psnr_last_ema"], ids=[dense.id])["psnr_last_ema"].to_pylist()
     said = capsys.readouterr().out
-    assert f"round 0     0.00% pruned  PSNR of the averaged output: last {psnr:5.2f}" in said
+    assert f"round 0     0.00% pruned  PSNR of the averaged output: last output {psnr:5.2f}" in said
     assert "round 2    36.00% pruned" in said
     assert str(ledger.root) in said
 
@@ -91,7 +91,7 @@ def test_again_nothing_is_trained_and_more_rounds_train_only_those(lip: Lip, mon
     train = fitting.train
 
     def counted(model, *rest):
-        trained.append(model.fit.mask.round)
+        trained.append(model.fit.recipe.round)
         return train(model, *rest)
 
     monkeypatch.setattr(fitting, "train", counted)
@@ -121,7 +121,7 @@ def test_the_benchmark_prints_a_row_for_every_round_it_times(
     monkeypatch.setattr(bench, "ROUNDS", (0, 1))
     assert lip("bench", "--width", "4", "--steps", "2", "--turns", "1", "--masks", "2", "--storage", "kept") == 0
     said = capsys.readouterr().out
-    assert all(word in said for word in ("reference", "plain", "ours", "0.0%", "20.0%", "17 rounds"))
+    assert all(word in said for word in ("released", "plain", "ours", "0.0%", "20.0%", "17 rounds"))
     assert Ledger("kept").fits().num_rows == 1
 
 
@@ -143,7 +143,7 @@ BAD = [
     (["cat.png", "--size", "33"], "error: fit: size 33 is not a multiple of 4"),
     (["cat.png", "--scales", "5"], "error: fit: image cat.png is 32x32 pixels, the net needs at least 64x64"),
     (["cat.png", "--out", "cat.png/below"], "below cannot be written (Not a directory); choose another folder\n"),
-    (["cat.png", "--out", "."], "could replace cat.png there; name another folder\n"),
+    (["cat.png", "--out", "."], "could replace cat.png; name another folder\n"),
     (["cat.png", "--device", "quantum"], "error: --device quantum cannot be used here"),
     (["cat.png", "--backend", "nunba"], "error: there is no backend 'nunba'; did you mean 'numba'?"),
     (
@@ -206,14 +206,14 @@ def test_the_module_is_the_same_command(lip: Lip, tmp_path: Path) -> None:
 def test_a_number_is_one_however_it_is_written(lip: Lip) -> None:
     for written in ("1e-3", "0.001", ".001", "1E-3", "0.1e-2"):
         assert lip("fit", "cat.png", *TINY, "--set", f"lr={written}", "--out", "out") == 0
-    assert len(Ledger("out").fits(["id"])) == 1
+    assert len(Ledger("out").fits(["fit"])) == 1
 
 
 def test_the_hidden_share_is_told(lip: Lip, capsys: pytest.CaptureFixture[str], photo: np.ndarray) -> None:
     hidden = np.ones(photo.shape[:2], np.uint8)
     hidden[:8] = 0
     PIL.Image.fromarray(hidden).save("mask.png")
-    assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", "--set", "mask=mask.png") == 0
+    assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", "--set", "inpaint_mask=mask.png") == 0
     assert "mask.png: as a mask it hides 25 % of the pixels" in capsys.readouterr().out
 
 
@@ -222,8 +222,8 @@ def test_masks_of_the_same_pixels_give_the_same_fit(lip: Lip, photo: np.ndarray)
     PIL.Image.fromarray(known.astype(np.uint8)).save("ones.png")
     PIL.Image.fromarray(np.where(known, 255, 0).astype(np.uint8)).save("white.png")
     PIL.Image.fromarray(np.where(known, 0, 255).astype(np.uint8)).save("turned.png")
-    for mask in ("mask=ones.png", "mask=white.png"):
+    for mask in ("inpaint_mask=ones.png", "inpaint_mask=white.png"):
         assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", "--set", mask, "--out", "out") == 0
-    turned = ("--set", "mask=turned.png", "--set", "invert=true")
+    turned = ("--set", "inpaint_mask=turned.png", "--set", "invert=true")
     assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", *turned, "--out", "out") == 0
-    assert len(Ledger("out").fits(["id"])) == 1
+    assert len(Ledger("out").fits(["fit"])) == 1

@@ -40,11 +40,16 @@ def prior(request: pytest.FixtureRequest) -> Prior:
     return SMALL[request.param]
 
 
-@pytest.fixture(params=PRUNERS)
-def made(request: pytest.FixtureRequest, tiny, prior: Prior, covers: str) -> Trajectory:
-    """Two rounds and, on the way to a level, a third."""
-    options = (("search", 2),) if request.param == "oes" else ()
-    return tiny.trajectory(pruner=request.param, prior=prior, covers=covers, options=options, rewind=40.0, steps=4)
+CASES = [(pruner, "hourglass") for pruner in PRUNERS]
+CASES += [(pruner, prior) for prior in SMALL if prior != "hourglass" for pruner in ("imp", "random")]
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def trajectory(request: pytest.FixtureRequest, tiny, covers: str) -> Trajectory:
+    """Two rounds and, towards a level, a third, of every pruner on the hourglass and of two pruners on every prior."""
+    pruner, prior = request.param
+    options = (("search", 2),) if pruner == "oes" else ()
+    return tiny.trajectory(pruner=pruner, prior=SMALL[prior], covers=covers, options=options, rewind=40.0, steps=4)
 
 
 @pytest.fixture(params=["weights", "all"])
@@ -53,39 +58,43 @@ def covers(request: pytest.FixtureRequest) -> str:
 
 
 def mask_of(fit: Fit, tiny, ledger: Ledger) -> tuple[Model, Mask]:
-    for source in fit.sources:
+    for source in fit.dependencies:
         tiny.run_fit(source, ledger)
     model = tiny.model(fit)
     return model, build_mask(fit, model, ledger)
 
 
-def test_counts_are_exact_rounds_nested_and_seeds_repeatable(made: Trajectory, tiny, ledger: Ledger) -> None:
-    found = [mask_of(fit, tiny, ledger)[1] for fit in made.fits]
+def test_counts_are_exact_rounds_nested_and_seeds_repeatable(trajectory: Trajectory, tiny, ledger: Ledger) -> None:
+    found = [mask_of(fit, tiny, ledger)[1] for fit in trajectory.fits]
     total = found[0].bits.size
-    assert [mask.kept for mask in found] == [kept_after(total, k) for k in range(3)]
+    assert [mask.n_kept for mask in found] == [kept_after(total, k) for k in range(3)]
     nested = all((after.bits <= before.bits).all() for before, after in pairwise(found))
-    assert nested or not PRUNERS[made.pruner].nested
-    assert found[-1] == mask_of(made.fits[-1], tiny, ledger)[1]
-    _, fit = made.replace(rounds=0, levels=(LEVEL,), rewind=0.0).fits
+    assert nested or not PRUNERS[trajectory.pruner].nested
+    assert found[-1] == mask_of(trajectory.fits[-1], tiny, ledger)[1]
+    _, fit = trajectory.replace(rounds=0, levels=(LEVEL,), rewind=0.0).fits
     model, mask = mask_of(fit, tiny, ledger)
-    assert mask.kept == LEVEL.kept(total, model.theta.numel()) < kept_after(total, 4)
-    assert str(fit.mask) == "level 0.6"
+    assert mask.n_kept == LEVEL.n_kept(total, model.theta.numel()) < kept_after(total, 4)
+    assert str(fit.recipe) == "level 0.6"
 
 
-def test_survivors_start_at_the_rewind_point_and_the_pruned_stay_zero(made: Trajectory, tiny, ledger: Ledger) -> None:
-    fit = made.fits[-1]
+def test_survivors_start_at_the_rewind_point_and_the_pruned_stay_zero(
+    trajectory: Trajectory, tiny, ledger: Ledger
+) -> None:
+    fit = trajectory.fits[-1]
     model, mask = mask_of(fit, tiny, ledger)
     start = ledger.weights(fit.start)
     seen: list[torch.Tensor] = []
     model.net.register_forward_pre_hook(lambda net, _: seen.append(model.theta.detach().clone()))
-    kept = model.spread(mask).bool()
+    kept = model.expand_mask(mask).bool()
     trained = train(model, mask, start)
     rewound = tiny.model(fit)
     rewound.start_from(start)
     assert torch.equal(seen[0][kept], rewound.theta.detach()[kept])
     for theta in (*seen, model.theta.detach()):
         assert (theta[~kept] == 0).all()
-    assert not np.array_equal(trained.prunable[mask.bits], seen[0][model.prunable][torch.tensor(mask.bits)].numpy())
+    assert not np.array_equal(
+        trained.final_weights[mask.bits], seen[0][model.is_prunable][torch.tensor(mask.bits)].numpy()
+    )
 
 
 def test_a_net_of_hardly_any_weights_is_reported_and_crashes_nothing(prior: Prior, covers: str, tiny, ledger) -> None:
@@ -100,11 +109,11 @@ def test_a_net_of_hardly_any_weights_is_reported_and_crashes_nothing(prior: Prio
 
 def test_masks_over_all_parameters_count_every_one_of_them(prior: Prior, tiny) -> None:
     model = tiny.model(prior=prior, covers="all")
-    assert model.prunable.all()
-    assert model.prunable_count == model.theta.numel() == sum(layer.size for layer in model.layers)
+    assert model.is_prunable.all()
+    assert model.n_prunable == model.theta.numel() == sum(layer.size for layer in model.layers)
     names = [layer.name for layer in model.layers]
     assert len(set(names)) == len(names)
-    assert {name for name, _ in model.net.prunable()} < set(names)
+    assert {name for name, _ in model.net.prunable_parameters()} < set(names)
 
 
 def test_what_survives_of_sgld_is_noised_in_the_convolutions_only(tiny) -> None:
@@ -112,7 +121,7 @@ def test_what_survives_of_sgld_is_noised_in_the_convolutions_only(tiny) -> None:
     before = model.theta.detach().clone()
     trained: RestorationResult = train(model, Mask.dense(model.layers))
     moved = (model.theta.detach() - before).abs() > 1e-6
-    assert torch.equal(moved, model.convolutional)
+    assert torch.equal(moved, model.is_convolutional)
     assert trained.weights
 
 
@@ -131,8 +140,8 @@ def test_every_prior_is_the_same_on_both_backends(
         with install_recorder("numba:compile") as compiled:
             trained = train(model, mask, backend=backend)
         assert not compiled.buffer
-        assert (trained.prunable[~mask.bits] == 0).all()
-        assert trained.prunable.shape == mask.bits.shape
+        assert (trained.final_weights[~mask.bits] == 0).all()
+        assert trained.final_weights.shape == mask.bits.shape
         assert trained.weights.keys() == tiny.model(trajectory.fits[-1]).weights().keys()
         losses.append(trained.curve.loss)
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)

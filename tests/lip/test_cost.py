@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lip.bench import products
+from lip.bench import multiplications
 from lip.masks import Mask
 from lip.priors import Decoder, Hourglass
 from lip.priors.dcgan import Dcgan
@@ -32,19 +32,19 @@ def test_nothing_is_computed() -> None:
 def test_a_step_of_a_restoration_is_three_forward_passes(tiny) -> None:
     model = tiny.model()
     dense = Mask.dense(model.layers)
-    assert step_work(model.fit).multiplications == products(model, dense)
+    assert step_work(model.fit).multiplications == multiplications(model, dense)
 
 
 def test_images_with_codes_of_their_own_cost_a_pass_each(tiny) -> None:
     one = tiny.fit()
     for codes, times in (("shared", 1), ("per_image", 2)):
-        both = one.replace(also=(tiny.pictures["other"],), codes=codes)
+        both = one.replace(other_pictures=(tiny.pictures["other"],), codes=codes)
         assert step_work(both) == times * step_work(one)
 
 
 def test_an_epoch_trains_on_one_split_and_tests_on_the_other() -> None:
     def work(train: int, test: int) -> Work:
-        seen = DataSet(name="", pixels="0" * 16, height=9, width=9, channels=3, classes=4, train=train, test=test)
+        seen = DataSet(name="", content_hash="0" * 16, height=9, width=9, channels=3, classes=4, train=train, test=test)
         fit = Fit(picture=seen, task=Classify(), schedule=Sgd(), prior=Hourglass(width=8, scales=2))
         return step_work(fit)
 

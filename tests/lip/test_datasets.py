@@ -37,7 +37,7 @@ def test_a_folder_of_class_folders_is_a_data_set(pets: Path) -> None:
     found = load("pets", 8)
     assert found.classes == ("cat", "dog")
     assert found.notes == ("2 classes, 12 pictures to train on and 3 to test on, 8x8",)
-    reference = found.reference
+    reference = found.spec
     assert (reference.name, reference.classes, reference.train, reference.test) == ("pets", 2, 12, 3)
     assert (reference.height, reference.width, reference.channels) == (8, 8, 3)
     assert sorted(found.records["label"]) == [0] * 10 + [1] * 5
@@ -53,10 +53,10 @@ def test_the_split_goes_by_content_and_not_by_names(pets: Path) -> None:
     pets.rename("animals")
     after = load("animals", 8)
     assert np.array_equal(after.records, before.records)
-    assert after.reference.pixels == before.reference.pixels
+    assert after.spec.content_hash == before.spec.content_hash
     halved = load("animals", 4)
     assert np.array_equal(halved.records["test"], before.records["test"]), "nor by the size asked for"
-    assert halved.reference.pixels != before.reference.pixels
+    assert halved.spec.content_hash != before.spec.content_hash
 
 
 def test_pictures_are_cut_square_reduced_smoothly_and_enlarged_by_repeating(pets: Path) -> None:
@@ -72,15 +72,15 @@ def test_equal_pictures_of_a_class_count_once(pets: Path) -> None:
     save(pets / "cat" / "again.png", picture(3))
     after = load("pets", 8)
     assert np.array_equal(after.records, before.records)
-    assert after.notes[1:] == ("1 of class cat left out, which are there already",)
+    assert after.notes[1:] == ("1 duplicates of class cat left out",)
 
 
 def test_one_picture_in_colour_makes_all_of_them_so(pets: Path) -> None:
     for number in range(15):
         save(Path(f"grey/{'cat' if number < 10 else 'dog'}/{number}.png"), picture(number, channels=1))
-    assert load("grey", 8).reference.channels == 1
+    assert load("grey", 8).spec.channels == 1
     save(Path("grey/cat/colour.png"), picture(1))
-    assert load("grey", 8).reference.channels == 3
+    assert load("grey", 8).spec.channels == 3
 
 
 def test_a_list_names_the_class_folders(pets: Path) -> None:
@@ -88,13 +88,13 @@ def test_a_list_names_the_class_folders(pets: Path) -> None:
     Path("two.txt").write_text("pets/dog\n\n# the second of three\npets/cat\n", encoding="utf-8-sig")
     found = load("two.txt", 8)
     assert found.classes == ("dog", "cat")
-    assert found.reference.train == 12
+    assert found.spec.train == 12
 
 
 def test_the_embedded_set_needs_no_network() -> None:
     found = load("faces", 25)
     assert found.notes == ("2 classes, 160 pictures to train on and 40 to test on, 25x25",)
-    assert found.reference.pixels == "d048aa5c49480e14", "a moved hash orphans results"
+    assert found.spec.content_hash == "d048aa5c49480e14", "a moved hash orphans results"
 
 
 def test_the_digits_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,17 +113,17 @@ def test_digits_without_scikit_learn_are_refused(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("face", "no data set is called 'face'; did you mean 'faces'?"),
-        ("nowhere/pets", "neither|no folder of class folders"),
-        ("pets/cat", "data pets/cat has 0 class folders; two are the least"),
-        ("one", "data one has 1 class folders; two are the least"),
-        ("single", "data single: class dog has 1 different PNG or JPEG pictures; give two at least"),
+        ("face", "there is no data set 'face'; did you mean 'faces'?"),
+        ("nowhere/pets", "neither|not a folder of class folders"),
+        ("pets/cat", "data pets/cat has 0 class folders; give at least two"),
+        ("one", "data one has 1 class folders; give at least two"),
+        ("single", "data single: class dog has 1 different PNG or JPEG pictures; give at least two"),
         ("empty", "data empty: class dog has 0 different"),
         ("broken", "broken/cat/3.png is in a format that is not read; save it as PNG"),
         ("missing.txt", "data missing.txt: there is no folder pets/bird; correct the line"),
-        ("twice.txt", "data twice.txt: two folders are called cat; a class has one"),
+        ("twice.txt", "data twice.txt: two folders have the name cat; rename one"),
         ("binary.txt", "data binary.txt cannot be read as a list"),
-        ("pets/cat/1.png", "data pets/cat/1.png is no folder of class folders"),
+        ("pets/cat/1.png", "data pets/cat/1.png is not a folder of class folders"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_name(pets: Path, name: str, said: str) -> None:
@@ -153,7 +153,7 @@ def cifar(cifar_archive: Callable[..., Path], tmp_path: Path, monkeypatch: pytes
 def test_cifar_10_is_read_from_its_archive_with_its_own_split(cifar: Path) -> None:
     found = load("cifar10", 32, cifar.parent)
     assert found.classes == CIFAR_CLASSES
-    assert (found.reference.train, found.reference.test) == (10, 2)
+    assert (found.spec.train, found.spec.test) == (10, 2)
     assert found.records["test"].tolist() == [False] * 10 + [True] * 2
     assert found.records["label"].tolist() == [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6]
     with tarfile.open(cifar) as tar:

@@ -26,7 +26,7 @@ from lip.fast.stages import FusedStages
 from lip.fast.upsample import Upsample2x, is_bilinear_x2
 from lip.fast.upsampled_conv import UpsampledUp
 from lip.masks import Mask
-from lip.networks.encoder_decoder import ReflectConv, Up, doubling
+from lip.networks.encoder_decoder import ReflectConv, Up, upsample2x
 from lip.priors import Hourglass
 from lip.training.restore import Restoration, train
 
@@ -210,8 +210,8 @@ def test_a_leaky_norm_is_batch_norm_and_leaky_relu(shape: tuple[int, ...], leak:
 @pytest.mark.parametrize("shape", [(1, 2, 2, 2), (2, 3, 5, 4), (1, 1, 3, 8)])
 def test_upsample2x_is_pytorchs(shape: tuple[int, ...]) -> None:
     x, grad = drawn(*shape), torch.randn(*shape[:2], 2 * shape[2], 2 * shape[3], dtype=torch.float64)
-    assert is_bilinear_x2(doubling())
-    torch.testing.assert_close(sides(Upsample2x(), x, grad=grad), sides(doubling(), x, grad=grad), **exactly)
+    assert is_bilinear_x2(upsample2x())
+    torch.testing.assert_close(sides(Upsample2x(), x, grad=grad), sides(upsample2x(), x, grad=grad), **exactly)
 
 
 @pytest.mark.parametrize("density", [0.0, 0.3, 1.0])
@@ -269,7 +269,7 @@ def test_other_upsamplings_are_left_alone() -> None:
 
 def sparse(model: Restoration, density: float = 0.05) -> Mask:
     rng = np.random.default_rng(0)
-    return Mask(model.layers, rng.random(int(model.prunable.sum())) < density)
+    return Mask(model.layers, rng.random(int(model.is_prunable.sum())) < density)
 
 
 @pytest.fixture
@@ -294,7 +294,7 @@ def test_an_accelerated_network_has_the_loss_and_the_gradient_of_the_dense_one(t
     for loss in losses:
         loss.backward()
     torch.testing.assert_close(accelerated.grad, dense.grad[kept.bool()], **exactly)
-    assert torch.equal(accelerated.whole(), dense.theta)
+    assert torch.equal(accelerated.full_parameters(), dense.theta)
     assert dense.weights().keys() == accelerated.weights().keys()
 
 
@@ -305,9 +305,9 @@ def test_pruned_weights_stay_exactly_zero_whatever_moves_the_others(tiny, schedu
     mask = sparse(model)
     trained = train(model, mask, backend="numba")
     assert trained.backend == "numba"
-    assert np.array_equal(trained.prunable != 0, mask.bits)
+    assert np.array_equal(trained.final_weights != 0, mask.bits)
     weights = torch.cat([trained.weights[name].flatten() for name in trained.weights if name.endswith("weight")])
-    assert weights.count_nonzero() == mask.kept + sum(norm.numel() for norm in norms(model))
+    assert weights.count_nonzero() == mask.n_kept + sum(norm.numel() for norm in norms(model))
     assert trained.parameters == 6339
 
 
@@ -321,10 +321,10 @@ def test_langevin_noise_leaves_biases_and_norms_alone_on_either_backend(tiny) ->
     for name in ("dense", "numba"):
         model = tiny.model(steps=1, lr=1e-12, langevin=0.5)
         before, mask = model.theta.detach().clone(), sparse(model)
-        kept = model.spread(mask).bool()
+        kept = model.expand_mask(mask).bool()
         train(model, mask, backend=name)
-        moved = (model.whole() - before * kept).abs() > 1e-6
-        assert torch.equal(moved, kept & model.prunable), name
+        moved = (model.full_parameters() - before * kept).abs() > 1e-6
+        assert torch.equal(moved, kept & model.is_prunable), name
 
 
 @pytest.mark.usefixtures("every_layer")
@@ -350,16 +350,16 @@ def test_two_runs_on_numba_are_equal_bit_for_bit(tiny) -> None:
 
 @pytest.mark.usefixtures("every_layer")
 def test_an_accelerated_fit_can_start_from_weights_and_several_codes(tiny) -> None:
-    model = tiny.model(also=(tiny.pictures["other"],), codes="per_image", steps=1, lr=1e-9)
+    model = tiny.model(other_pictures=(tiny.pictures["other"],), codes="per_image", steps=1, lr=1e-9)
     mask, source = sparse(model), tiny.model(seed=1)
     trained = train(model, mask, start=source.weights(), backend="numba")
-    assert trained.prunable == pytest.approx(source.theta.detach()[source.prunable].numpy() * mask.bits, abs=1e-7)
+    assert trained.final_weights == pytest.approx(source.theta.detach()[source.prunable].numpy() * mask.bits, abs=1e-7)
 
 
 def test_of_a_dense_mask_only_thin_layers_go_sparse(tiny) -> None:
     model = tiny.model(width=32)
     assert model.accelerate(model.prune(Mask.dense(model.layers))).all()
-    assert model.there.all()
+    assert model.is_stored.all()
     sparse = [module.keep_mask.shape for module in model.net.modules() if isinstance(module, SparseConv)]
     assert {tuple(shape) for shape in sparse} == {(4, 32, 1, 1), (3, 32, 1, 1)}
 
@@ -395,7 +395,7 @@ def test_the_dense_path_computes_bit_for_bit_what_a_plain_loop_does(tiny) -> Non
     model, plain = tiny.model(steps=20, backtrack=None), tiny.model(steps=20, backtrack=None)
     mask = sparse(model)
     trained = train(model, mask, backend="dense")
-    kept, theta, jitter = plain.spread(mask), plain.theta, plain.stream("jitter")
+    kept, theta, jitter = plain.expand_mask(mask), plain.theta, plain.stream("jitter")
     adam = torch.optim.Adam([theta], lr=0.01, fused=True)
     losses = []
     for _ in range(20):
@@ -406,7 +406,7 @@ def test_the_dense_path_computes_bit_for_bit_what_a_plain_loop_does(tiny) -> Non
         adam.step()
         adam.zero_grad(set_to_none=False)
     assert trained.curve.loss == losses
-    assert np.array_equal(trained.prunable, (theta.data * kept)[plain.prunable].numpy())
+    assert np.array_equal(trained.final_weights, (theta.data * kept)[plain.prunable].numpy())
 
 
 # A step that can be recorded
@@ -442,7 +442,8 @@ class Replayed:
 
 
 @pytest.mark.parametrize(
-    "schedule", [{}, {"undo": "official"}, {"decay": 0.1, "langevin": 0.05, "backtrack": None}, {"jitter": 0.0}]
+    "schedule",
+    [{}, {"backtrack_rule": "released"}, {"decay": 0.1, "langevin": 0.05, "backtrack": None}, {"jitter": 0.0}],
 )
 def test_a_step_that_is_recorded_keeps_its_state_in_place(tiny, monkeypatch, schedule: dict[str, Any]) -> None:
     steps: list[Replayed] = []
@@ -500,8 +501,8 @@ def test_adam_moves_the_survivors_of_an_accelerated_network_as_it_does_in_the_de
             adam.step()
             model.grad.zero_()
             model.theta.data.mul_(kept)
-        moved[accelerated] = model.whole()[model.prunable]  # biases before a norm follow rounding alone
-        assert adam.state[model.theta]["exp_avg"].numel() == model.theta.numel() == int(model.there.sum())
+        moved[accelerated] = model.full_parameters()[model.is_prunable]  # biases before a norm follow rounding alone
+        assert adam.state[model.theta]["exp_avg"].numel() == model.theta.numel() == int(model.is_stored.sum())
     torch.testing.assert_close(moved[True], moved[False], rtol=1e-6, atol=1e-8)
 
 

@@ -12,7 +12,7 @@ from lip.pruners import Imp, Random, Snip
 def test_rewound_is_the_same_run_after_a_percentage_of_its_steps(tiny, percent: float, steps: int) -> None:
     dense = tiny.fit(steps=3000, seed=3)
     rewound = dense.rewound(percent)
-    assert rewound == dense.replace(schedule=dense.schedule.replace(steps=steps), keeps_weights=True)
+    assert rewound == dense.replace(schedule=dense.schedule.replace(steps=steps), saves_weights=True)
     assert rewound.id != dense.id
 
 
@@ -24,16 +24,16 @@ def test_rewinding_to_no_step_at_all_is_refused(tiny) -> None:
 def test_sources_are_the_weights_to_start_from_and_then_the_fit_to_cut(tiny) -> None:
     dense = tiny.fit(steps=30)
     start, imp = dense.rewound(10), Imp(trained=dense)
-    assert dense.sources == ()
-    assert dense.replace(mask=imp).sources == (dense,)
-    assert dense.replace(mask=Random(rounds=1), start=start).sources == (start,)
-    assert dense.replace(mask=imp, start=start).sources == (start, dense)
+    assert dense.dependencies == ()
+    assert dense.replace(recipe=imp).dependencies == (dense,)
+    assert dense.replace(recipe=Random(target=1), start=start).dependencies == (start,)
+    assert dense.replace(recipe=imp, start=start).dependencies == (start, dense)
 
 
 def test_every_link_of_an_imp_chain_yields_a_ticket_and_nothing_else_does(tiny) -> None:
     dense = tiny.fit(steps=30)
-    assert dense.yields_ticket
-    assert dense.replace(mask=Imp(trained=dense)).yields_ticket
-    assert not dense.replace(mask=Random(rounds=1)).yields_ticket
-    assert not dense.replace(mask=Snip(rounds=1)).yields_ticket
-    assert not dense.rewound(10).yields_ticket
+    assert dense.has_next_mask
+    assert dense.replace(recipe=Imp(trained=dense)).has_next_mask
+    assert not dense.replace(recipe=Random(target=1)).has_next_mask
+    assert not dense.replace(recipe=Snip(target=1)).has_next_mask
+    assert not dense.rewound(10).has_next_mask

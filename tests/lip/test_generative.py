@@ -37,7 +37,7 @@ from lip.specs.trajectory import Trajectory
 from lip.tasks.generate import Generate
 from lip.tasks.sense import CORRUPT, Sense
 from lip.training.adversarial import Generation, gradient_penalty
-from lip.training.recover import Recovery, error_of
+from lip.training.recover import Recovery, mse
 from lip.training.run import run_fit
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -70,13 +70,13 @@ def test_every_generator_is_tested() -> None:
 
 
 def test_counts_are_those_of_the_published_networks() -> None:
-    colour = Picture(name="", pixels="0" * 16, height=256, width=256, channels=3)
+    colour = Picture(name="", content_hash="0" * 16, height=256, width=256, channels=3)
     assert Generate().counts(Pggan(), colour, "weights") == (18_844_992, 23_051_989)
     kept = [kept_after(18_844_992, k) for k in range(1, 7)]
     assert kept == [15_075_994, 12_060_795, 9_648_636, 7_718_909, 6_175_127, 4_940_102]
     assert sum(p.numel() for p in Pggan().networks(3)["critic"].parameters()) == 23_052_353
     assert Generate().counts(Dcgan(), colour, "weights") == (869_888, 870_851)
-    names = [name for name, _ in Pggan().networks(3)["generator"].prunable()]  # type: ignore[operator]
+    names = [name for name, _ in Pggan().networks(3)["generator"].prunable_parameters()]  # type: ignore[operator]
     assert (names[0], names[-1], len(names)) == ("base", "to_colours.6", 20)
 
 
@@ -156,7 +156,7 @@ def test_published_weights_keep_their_values_under_our_names(tmp_path: Path, mon
     for name, network in {"generator": net, "averaged": net, "critic": critic}.items():
         loaded = checkpoint.part(checkpoint.unpacked(found.data), name)
         assert all(torch.equal(loaded[key], value) for key, value in network.state_dict().items())
-    with pytest.raises(InputError, match=r"of another architecture: generator\.\S+ is \S+ there, \S+ in pggan; give"):
+    with pytest.raises(InputError, match=r"has another architecture: generator\.\S+ is \S+ in it, \S+ in pggan; give"):
         checkpoint.check(found, Pggan(size=16, width=4).networks(3), "pggan")
     with pytest.raises(InputError, match="missing in dcgan"):
         checkpoint.check(found, Dcgan(size=16, width=8).networks(3), "dcgan")
@@ -204,13 +204,13 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
     for name, tensor in tensors.items():
         torch.save({"weight": tensor}, tmp_path / f"{name}.pt")
     sentences = {
-        "cut": "is not a whole checkpoint of PyTorch; give an undamaged one",
-        "text": "is not a whole checkpoint of PyTorch; give an undamaged one",
-        "pickle": "is not a whole checkpoint of PyTorch; give an undamaged one",
-        "list": "holds no weights by name; give a checkpoint of a generator",
+        "cut": "is not a complete checkpoint of PyTorch; give an undamaged one",
+        "text": "is not a complete checkpoint of PyTorch; give an undamaged one",
+        "pickle": "is not a complete checkpoint of PyTorch; give an undamaged one",
+        "list": "does not hold named weights; give a checkpoint of a generator",
         "number": "epoch is not a tensor; give a checkpoint of a generator",
         "none": "there is no checkpoint .*; give a file, or celebahq-256",
-        **dict.fromkeys(tensors, "weight is no dense tensor of finite numbers; give a checkpoint of a generator"),
+        **dict.fromkeys(tensors, "weight is not a dense tensor of finite numbers; give a checkpoint of a generator"),
     }
     for name, sentence in sentences.items():
         with pytest.raises(InputError, match=sentence):
@@ -313,7 +313,7 @@ def test_measurements_are_what_they_are_said_to_be() -> None:
 def test_a_recovery_is_the_tournament_of_the_definition(library: InputLibrary) -> None:
     """Two codes take turns, row by row: the first descends, then the second ascends, on its median block's mean."""
     fit = made(library, measurements=65, lr=0.05).fits[0]  # three blocks, and five rows left over
-    recovery = Recovery(fit, library.pixels)
+    recovery = Recovery(fit, library.inputs)
     trained = recovery.train(Mask.dense(recovery.layers))
     first, second = (code[None].clone().requires_grad_() for code in recovery._prior.codes(2, recovery.stream("z")))
     optimisers = [torch.optim.Adam([code], 0.05) for code in (first, second)]
@@ -339,11 +339,11 @@ def test_the_median_of_means_survives_what_least_squares_does_not(library: Input
     errors = {}
     for estimator in ("median_of_means", "least_squares"):
         fit = made(library, corrupted=4, estimator=estimator, **values).fits[0]
-        recovery = Recovery(fit, library.pixels)
+        recovery = Recovery(fit, library.inputs)
         target = recovery.net.eval()(recovery._prior.codes(1, torch.Generator().manual_seed(5))).detach()
         recovery.clean = target
         recovery.observation = recovery.task.observe(target, recovery.stream("observation"))
-        errors[estimator] = error_of(recovery.train(Mask.dense(recovery.layers)).scores["last"].psnr)
+        errors[estimator] = mse(recovery.train(Mask.dense(recovery.layers)).scores["last"].psnr)
     assert errors["median_of_means"] < 0.2 * errors["least_squares"]
 
 
@@ -362,11 +362,11 @@ def test_every_mask_is_tuned_from_the_same_weights_and_then_recovers(
     trajectories = [
         made(library, **generator),
         made(library, **generator, pruner="random"),
-        parse_trajectory({**generator, **POINT, "task": "inpaint", "mask": "text"}, library, "demo.yaml"),
+        parse_trajectory({**generator, **POINT, "task": "inpaint", "inpaint_mask": "text"}, library, "demo.yaml"),
     ]
     for trajectory in trajectories:
         for fit in trajectory.fits:
-            run_fit(fit, library.pixels, ledger)
+            run_fit(fit, library.inputs, ledger)
     imp, random, inpaint = ([fit.start for fit in trajectory.fits] for trajectory in trajectories)
     assert imp == inpaint, "what is recovered does not change what tickets are found"
     assert imp[0] == random[0]
@@ -375,19 +375,19 @@ def test_every_mask_is_tuned_from_the_same_weights_and_then_recovers(
     for trajectory in trajectories:
         for fit in trajectory.fits:
             (row,) = ledger.fits(ids=[fit.id]).to_pylist()
-            assert row["kept"] == kept_after(row["prunable"], row["round"])
-            assert row["mse_last"] == pytest.approx(error_of(row["psnr_last"]))
+            assert row["n_kept"] == kept_after(row["n_prunable"], row["round"])
+            assert row["mse_last"] == pytest.approx(mse(row["psnr_last"]))
             weights = ledger.weights(fit.start)
-            mask = ledger.ticket(fit.mask.source).bits if fit.mask.source else None
+            mask = ledger.next_mask(fit.recipe.source_fit).bits if fit.recipe.source_fit else None
             if mask is not None:
                 for part in ("generator", "averaged"):
                     net = trajectory.prior.build(1)
                     net.load_state_dict(checkpoint.part(weights, part))
-                    flat = torch.cat([weight.detach().flatten() for _, weight in net.prunable()])
+                    flat = torch.cat([weight.detach().flatten() for _, weight in net.prunable_parameters()])
                     assert (flat[~torch.tensor(mask)] == 0).all()
                     assert not torch.equal(weights["generator." + next(iter(net.state_dict()))], torch.zeros(1))
     (row,) = ledger.fits(ids=[imp[1].id]).to_pylist()
-    assert (row["task"], row["source_task"], row["start"]) == ("generate", "generate", pretraining.id)
+    assert (row["task"], row["mask_task"], row["start"]) == ("generate", "generate", pretraining.id)
     assert row["mse_last"] is None
     assert len(row["curve_loss"]) == 3
 
@@ -395,23 +395,23 @@ def test_every_mask_is_tuned_from_the_same_weights_and_then_recovers(
 def test_recovering_moves_the_code_and_nothing_else(library: InputLibrary, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     fit = made(library).fits[0]
-    run_fit(fit.start, library.pixels, ledger)
-    recovery = Recovery(fit, library.pixels)
+    run_fit(fit.start, library.inputs, ledger)
+    recovery = Recovery(fit, library.inputs)
     weights = ledger.weights(fit.start)
     recovery.train(Mask.dense(recovery.layers), weights)
     averaged = checkpoint.part(weights, "averaged")
     assert all(torch.equal(averaged[key], value) for key, value in recovery.net.state_dict().items())
-    assert not fit.yields_ticket
+    assert not fit.has_next_mask
     raw = made(library, compat=["raw_generator"]).fits[0]
     assert raw.start == fit.start
-    recovery = Recovery(raw, library.pixels)
+    recovery = Recovery(raw, library.inputs)
     recovery.train(Mask.dense(recovery.layers), weights)
     last = checkpoint.part(weights, "generator")
     assert all(torch.equal(last[key], value) for key, value in recovery.net.state_dict().items())
 
 
 def test_of_several_codes_the_one_that_fits_best_is_kept(library: InputLibrary) -> None:
-    one, three = (Recovery(made(library, restarts=n).fits[0], library.pixels) for n in (1, 3))
+    one, three = (Recovery(made(library, restarts=n).fits[0], library.inputs) for n in (1, 3))
     single, best = (recovery.train(Mask.dense(recovery.layers)) for recovery in (one, three))
     assert best.loss <= single.loss
     assert made(library, restarts=3).fits[0].start == made(library).fits[0].start
@@ -425,11 +425,11 @@ def test_a_checkpoint_is_where_every_fit_starts(library: InputLibrary, tmp_path:
     trajectory = made(library, checkpoint=str(tmp_path / "face.pt"))
     ledger = Ledger(tmp_path / "ledger")
     tuned = trajectory.fits[1].start
-    run_fit(tuned.start, library.pixels, ledger)
+    run_fit(tuned.start, library.inputs, ledger)
     before = ledger.weights(tuned.start)
     for part in ("generator", "averaged"):
         assert all(torch.equal(before[f"{part}.{key}"], value) for key, value in net.state_dict().items())
-    fresh = Generation(tuned, library.pixels)
+    fresh = Generation(tuned, library.inputs)
     assert torch.equal(fresh.net.state_dict()["blocks.0.0.weight"], net.state_dict()["blocks.0.0.weight"])
     assert not torch.equal(before["critic.decision.weight"], fresh.critic.state_dict()["decision.weight"])
     assert made(library, checkpoint=str(tmp_path / "face.pt"), pretraining=0).fits[0].start.start is None
@@ -437,7 +437,7 @@ def test_a_checkpoint_is_where_every_fit_starts(library: InputLibrary, tmp_path:
 
 def test_running_statistics_are_those_of_the_weights_in_the_end(library: InputLibrary) -> None:
     fit = made(library, batch=8).fits[0].start
-    generation = Generation(fit, library.pixels)
+    generation = Generation(fit, library.inputs)
     generation.train(Mask.dense(generation.layers))
     for net in (generation.net, generation.averaged):
         first = net.blocks[0]
@@ -448,7 +448,7 @@ def test_running_statistics_are_those_of_the_weights_in_the_end(library: InputLi
 
 def test_tuning_is_repeatable_and_the_released_way_is_another(library: InputLibrary) -> None:
     def weights(fit: Fit) -> torch.Tensor:
-        generation = Generation(fit, library.pixels)
+        generation = Generation(fit, library.inputs)
         return generation.train(Mask.dense(generation.layers)).weights["generator.blocks.1.0.weight"]
 
     fit, released = (made(library, compat=compat).fits[0].start for compat in ([], ["gan_batch"]))
@@ -461,7 +461,7 @@ def test_an_untrained_prior_senses_by_least_squares(tmp_path: Path) -> None:
     point = {**SENSE, "estimator": "least_squares", "image": "camera", "size": 16, "width": 4, "scales": 2}
     fits = parse_trajectory({**point, "corrupted": 0, "steps": 20, "rounds": 1}, library, "demo.yaml").fits
     for fit in fits:
-        run_fit(fit, library.pixels, ledger)
+        run_fit(fit, library.inputs, ledger)
     row = ledger.fits(ids=[fits[1].id]).to_pylist()[0]
     assert row["curve_loss"][-1] < row["curve_loss"][0]
     assert row["psnr_last"] > 0
@@ -500,12 +500,12 @@ def test_only_one_matrix_of_measurements_is_there_at_a_time(tmp_path: Path, monk
         ({"image": "held-out/9999"}, r"there is no image held-out/9999; lfw has held-out/0 to \d+"),
         ({"image": "astronaut"}, "astronaut has 3 channels and the faces of lfw have 1"),
         ({"source_data": "nowhere"}, "there is no folder of faces nowhere"),
-        ({"source_data": None}, "the key 'source_data' is missing; say which data generate is of"),
+        ({"source_data": None}, "the key 'source_data' is missing; name the data of generate"),
         ({"rewind": 20.0}, "rewind: dcgan goes back to its pre-trained weights; use 0"),
         ({"source_task": "denoise"}, "source_task: tickets of dcgan are found by training it; remove it"),
         ({"pruner": "snip"}, "pruner: snip cannot prune for generate; use imp, random, layerwise, shuffled"),
-        ({"precision": "bf16"}, "precision: weights of dcgan are not trained here; leave it at its default"),
-        ({"schedule": "sgld"}, "undo: weights of dcgan are not trained here; leave it at its default"),
+        ({"precision": "bf16"}, "precision: the weights of dcgan are not trained; leave it at its default"),
+        ({"schedule": "sgld"}, "backtrack_rule: the weights of dcgan are not trained; leave it at its default"),
         ({"checkpoint": "nothing.pt"}, "checkpoint: there is no checkpoint nothing.pt"),
         ({"prior": "hourglass"}, "tuning: it goes with task: generate; remove it, or use that"),
     ],
@@ -520,16 +520,16 @@ def test_what_cannot_be_used_is_said_in_one_sentence(
 def test_an_album_tells_crops_of_one_face_apart() -> None:
     library = InputLibrary()
     face = {(share, crop): library.held_out("0", "lfw", 16, share, crop) for share in (0.4, 0.9) for crop in (1.0, 0.5)}
-    assert len({picture.pixels for picture in face.values()}) == 4
-    assert {picture.pixels for picture in face.values()} <= library.pixels.keys()
+    assert len({picture.content_hash for picture in face.values()}) == 4
+    assert {picture.content_hash for picture in face.values()} <= library.inputs.keys()
 
 
 def test_other_priors_generate_no_faces_and_have_no_checkpoint(library: InputLibrary) -> None:
-    with pytest.raises(InputError, match="prior: hourglass is no generator of faces; use prior: dcgan or pggan"):
+    with pytest.raises(InputError, match="prior: hourglass does not generate faces; use prior: dcgan or pggan"):
         parse_trajectory({"task": "generate", "data": "lfw"}, library, "demo.yaml")
     with pytest.raises(InputError, match="checkpoint: hourglass is trained from scratch; remove it"):
         parse_trajectory({"image": "astronaut", "checkpoint": "face.pt"}, library, "demo.yaml")
-    with pytest.raises(InputError, match="estimator: only generators have a tournament of codes; use least_squares"):
+    with pytest.raises(InputError, match="estimator: median_of_means needs a generator; use least_squares"):
         parse_trajectory({"image": "astronaut", "task": "sense", "size": 64}, library, "demo.yaml")
-    with pytest.raises(InputError, match="one of a generator's faces; say which those are, with source_data"):
+    with pytest.raises(InputError, match="is a face held out from a generator; name the faces with source_data"):
         parse_trajectory({"image": "held-out/0"}, library, "demo.yaml")

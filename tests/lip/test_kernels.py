@@ -38,15 +38,15 @@ choose("numba", "cpu")
 ledger = Ledger(sys.argv[1])
 with event.install_recorder("numba:compile") as compiled:
     for fit in fits:
-        run_fit(fit, library.pixels, ledger, backend="numba")
-model = build_model(fits[0], library.pixels)
+        run_fit(fit, library.inputs, ledger, backend="numba")
+model = build_model(fits[0], library.inputs)
 model.accelerate(model.prune(Mask.dense(model.layers)))
 model.loss(model.output(model.stream("jitter"))).backward()
 print(json.dumps({
     "compiled in fits": len(compiled.buffer),
     "loaded": sum(sum(kernel.stats.cache_hits.values()) for kernel, _ in KERNELS),
     "gradient": hashlib.sha256(model.grad.numpy().tobytes()).hexdigest(),
-    "ticket": hashlib.sha256(ledger.ticket(fits[0]).bits.tobytes()).hexdigest(),
+    "ticket": hashlib.sha256(ledger.next_mask(fits[0]).bits.tobytes()).hexdigest(),
 }))
 """
 

@@ -14,7 +14,7 @@ from lip.data.library import InputLibrary
 from lip.errors import InputError
 from lip.masks import Mask
 from lip.networks.cells import BUILDABLE, CELLS, Cell, cell
-from lip.networks.nas import NasNet, convolution, doubling, routes
+from lip.networks.nas import NasNet, convolution, routes, upsampling_cell
 from lip.priors.nas import PUBLISHED, Nas
 from lip.pruners.synflow import Flow
 from lip.specs.request import parse_trajectory
@@ -41,7 +41,7 @@ def test_the_published_networks_have_exactly_their_parameters(
     """All that the released module declares for inpainting and super-resolution, and that it uses for denoising."""
     network = Nas(net=net).build(channels)
     assert sum(p.numel() for p in network.parameters()) == parameters
-    assert sum(weight.numel() for _, weight in network.prunable()) == weights
+    assert sum(weight.numel() for _, weight in network.prunable_parameters()) == weights
 
 
 def test_what_the_released_denoiser_declares_and_never_uses_are_the_strided_convolutions_between_scales() -> None:
@@ -53,7 +53,7 @@ def test_the_layers_of_the_denoiser_come_in_the_order_of_its_forward_pass() -> N
     expected = [f"s{s} {part}" for s in range(5) for part in ("stride", "conv")]
     expected += ["s1 to s0", "s2 to s1", "s3 to s2", "s4 to s3"]
     expected += [f"s{s} {part}" for s in (4, 3, 2, 1, 0) for part in ("cell", "skip", "up", "again", "mix")]
-    layers = dict(Nas().build(3).prunable())
+    layers = dict(Nas().build(3).prunable_parameters())
     assert list(layers) == [*expected, "out"]
     assert layers["s0 stride"].shape == (128, 32, 3, 3)
     assert layers["s2 to s1"].shape == layers["s4 cell"].shape == (128, 32, 5, 5)
@@ -65,8 +65,8 @@ def test_transposed_and_separable_weights_are_prunable_each_under_a_name_of_its_
     inpaint = Nas(net="inpaint", width=16).build(3)
     transposed = {module.weight for module in inpaint.modules() if isinstance(module, nn.ConvTranspose2d)}
     assert len(transposed) == 9
-    assert transposed <= {weight for _, weight in inpaint.prunable()}
-    separable = [name for name, _ in small("39 11/01").build(3).prunable()]
+    assert transposed <= {weight for _, weight in inpaint.prunable_parameters()}
+    separable = [name for name, _ in small("39 11/01").build(3).prunable_parameters()]
     assert separable[4:6] == ["s1 to s0 depthwise", "s1 to s0 mix"]
     assert len(set(separable)) == len(separable)
 
@@ -114,7 +114,7 @@ def test_every_cell_that_can_be_built_runs_and_all_its_parameters_get_a_slope(fi
         assert image.shape == (1, 1, 16, 24)
         image.square().sum().backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters()), number
-        assert all(weight.grad.count_nonzero() > 0 for _, weight in network.prunable()), number
+        assert all(weight.grad.count_nonzero() > 0 for _, weight in network.prunable_parameters()), number
 
 
 def test_the_cells_that_cannot_be_built_are_those_pytorch_refuses_or_whose_channels_do_not_add_up() -> None:
@@ -195,7 +195,7 @@ def test_every_kind_of_cell_computes_what_it_is_described_as(kernel: int, activa
     assert len(kinds) == (24 if kernel == 5 else 27)
     for kind in kinds:
         torch.manual_seed(2)
-        network, x = doubling(kind, 16).double(), torch.randn(1, 16, 5, 7, dtype=torch.float64)
+        network, x = upsampling_cell(kind, 16).double(), torch.randn(1, 16, 5, 7, dtype=torch.float64)
         expected = by_hand(kind, x, list(network.parameters()))
         assert expected.shape == (1, 16, 10, 14)
         assert torch.allclose(network(x), expected, rtol=0, atol=1e-12), kind
@@ -254,7 +254,7 @@ def test_links_that_share_a_step_share_its_weights() -> None:
         "s2 to s1": 2,
         "s3 to s2": 1,
     }
-    assert [name for name, _ in network.prunable() if " to " in name] == ["s1 to s0", "s2 to s1", "s3 to s2"]
+    assert [name for name, _ in network.prunable_parameters() if " to " in name] == ["s1 to s0", "s2 to s1", "s3 to s2"]
 
 
 def test_the_decoder_normalises_then_convolves_three_times() -> None:
@@ -323,7 +323,7 @@ def test_the_gradient_is_deterministic(number: int) -> None:
 
 
 def kept(network: NasNet, mask: Mask) -> dict[str, Tensor]:
-    names, weights = zip(*network.prunable(), strict=True)
+    names, weights = zip(*network.prunable_parameters(), strict=True)
     bits = torch.tensor(mask.bits).split([weight.numel() for weight in weights])
     return {name: part.view_as(weight) for name, weight, part in zip(names, weights, bits, strict=True)}
 
@@ -331,12 +331,12 @@ def kept(network: NasNet, mask: Mask) -> dict[str, Tensor]:
 @pytest.mark.parametrize("number", [86, 322])
 def test_pruned_transposed_weights_stay_exactly_zero(tiny, number: int) -> None:
     model = tiny.model(prior=small(f"{number} 111/010/001"), steps=6)
-    draw = torch.rand(int(model.prunable.sum()), generator=torch.Generator().manual_seed(0))
+    draw = torch.rand(int(model.is_prunable.sum()), generator=torch.Generator().manual_seed(0))
     mask = Mask.keep_largest(model.layers, draw.numpy(), len(draw) // 2)
     before = model.weights()
     trained = train(model, mask)
     pruned = {name: ~part for name, part in kept(model.net, mask).items()}
-    for name, weight in model.net.prunable():
+    for name, weight in model.net.prunable_parameters():
         assert weight[pruned[name]].count_nonzero() == 0
         assert weight[~pruned[name]].count_nonzero() > 0
     weight = "parts.s0 cell.0.weight" if number == 322 else "parts.s0 cell.2.weight"
@@ -347,7 +347,7 @@ def test_pruned_transposed_weights_stay_exactly_zero(tiny, number: int) -> None:
 @pytest.mark.parametrize("pruner", ["snip", "grasp", "synflow", "layerwise"])
 def test_pruners_at_initialisation_work_on_it(tiny, pruner: str) -> None:
     fit = tiny.trajectory(pruner=pruner, rounds=2, prior=small("86 11/11")).fits[2]
-    mask = fit.mask.build(tiny.model(fit), None)
+    mask = fit.recipe.build(tiny.model(fit), None)
     assert mask.sparsity == pytest.approx(0.36, abs=1e-4)
 
 

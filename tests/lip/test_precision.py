@@ -22,14 +22,14 @@ def test_a_fit_in_double_precision_has_the_same_draws_and_no_single_precision_te
     one, two = (train(model, Mask.dense(model.layers), backend="dense") for model in (single, double))
     assert one.curve.loss == pytest.approx(two.curve.loss, rel=2e-3)
     assert one.curve.loss != two.curve.loss
-    assert two.prunable.dtype == np.float64
+    assert two.final_weights.dtype == np.float64
 
 
 @pytest.mark.parametrize("pruner", ["snip", "grasp", "magnitude", "synflow", "random"])
 def test_every_pruner_scores_in_double_precision(tiny, pruner: str) -> None:
-    fits = [tiny.fit(precision=name, mask=PRUNERS[pruner].at(3, None)) for name in ("float32", "float64")]
-    single, double = (fit.mask.build(tiny.model(fit), None) for fit in fits)
-    assert single.kept == double.kept
+    fits = [tiny.fit(precision=name, recipe=PRUNERS[pruner].for_target(3, None)) for name in ("float32", "float64")]
+    single, double = (fit.recipe.build(tiny.model(fit), None) for fit in fits)
+    assert single.n_kept == double.n_kept
     assert (single.bits != double.bits).mean() < 0.01, "but for near ties"
 
 

@@ -15,7 +15,7 @@ def parameters(network: nn.Module) -> int:
 
 
 def prunable(network: nn.Module) -> int:
-    return sum(weight.numel() for _, weight in network.prunable())
+    return sum(weight.numel() for _, weight in network.prunable_parameters())
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -39,7 +39,7 @@ def test_every_prior_maps_its_code_to_an_image(prior: Prior, channels: int) -> N
 @pytest.mark.parametrize("prior", [pytest.param(prior(), id=name) for name, prior in PRIORS.items()])
 def test_every_prior_prunes_its_own_parameters_each_under_a_name_of_its_own(prior: Prior) -> None:
     network = prior.build(3)
-    names, weights = zip(*network.prunable(), strict=True)
+    names, weights = zip(*network.prunable_parameters(), strict=True)
     assert len(set(names)) == len(names)
     assert {id(weight) for weight in weights} <= {id(p) for p in network.parameters()}
 
@@ -60,7 +60,7 @@ def test_the_layers_of_the_hourglass_come_in_the_order_of_the_paper() -> None:
         expected += [(f"s{scale} up", (128, 132, 3, 3)), (f"s{scale} mix", mix)]
     expected += [("out", (3, 128, 1, 1))]
     assert len(expected) == 26
-    assert [(name, tuple(weight.shape)) for name, weight in Hourglass().build(3).prunable()] == expected
+    assert [(name, tuple(weight.shape)) for name, weight in Hourglass().build(3).prunable_parameters()] == expected
 
 
 def test_the_code_is_uniform_up_to_a_tenth() -> None:
@@ -133,7 +133,7 @@ def test_an_image_of_odd_size_is_cut_out_of_the_middle_of_what_is_doubled() -> N
 
 
 def test_without_skip_connections_there_are_fewer_layers() -> None:
-    names = [name for name, _ in Hourglass(width=4, scales=2, skip=0).build(3).prunable()]
+    names = [name for name, _ in Hourglass(width=4, scales=2, skip=0).build(3).prunable_parameters()]
     assert names == ["s0 stride", "s0 conv", "s1 stride", "s1 conv", "s1 up", "s1 mix", "s0 up", "s0 mix", "out"]
 
 
@@ -159,7 +159,7 @@ def test_the_gradient_is_deterministic() -> None:
 def test_the_deep_decoder_has_exactly_the_published_parameters(width: int, count: int) -> None:
     net = PRIORS["decoder"](width=width).build(3)
     assert sum(p.numel() for p in net.parameters()) == count == 6 * width**2 + 12 * width + 3 * width
-    assert [name for name, _ in net.prunable()] == ["c0", "c1", "c2", "c3", "c4", "c5", "out"]
+    assert [name for name, _ in net.prunable_parameters()] == ["c0", "c1", "c2", "c3", "c4", "c5", "out"]
 
 
 def test_the_deep_decoder_doubles_after_each_convolution_but_the_last_two() -> None:
@@ -204,9 +204,9 @@ def test_the_unet_computes_what_optimal_eye_surgeon_describes() -> None:
 def test_the_unet_of_optimal_eye_surgeon_has_exactly_its_parameters() -> None:
     net = PRIORS["unet"]().build(3)
     assert sum(p.numel() for p in net.parameters()) == 3_008_867
-    assert sum(weight.numel() for _, weight in net.prunable()) == 3_003_184
+    assert sum(weight.numel() for _, weight in net.prunable_parameters()) == 3_003_184
     norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert sum(norm.weight.numel() for norm in norms) == 2_096
-    names = [name for name, _ in net.prunable()]
+    names = [name for name, _ in net.prunable_parameters()]
     assert names[:4] == ["s0 down", "s0 conv", "s1 down", "s1 conv"]
     assert names[-3:] == ["s1 up", "s0 up", "out"]

@@ -13,10 +13,10 @@ from torch.func import functional_call
 from lip.masks import Layer, Mask, kept_after
 from lip.priors import Hourglass
 from lip.pruners import PRUNERS
-from lip.pruners.imp import cut
+from lip.pruners.imp import prune_to
 from lip.pruners.oes import divergence
 from lip.pruners.pruner import Pruner
-from lip.pruners.synflow import Flow, cuts
+from lip.pruners.synflow import Flow, cut_sizes
 from lip.training.run import build_mask
 
 
@@ -26,7 +26,7 @@ def pruner(request: pytest.FixtureRequest) -> str:
 
 
 def next_ticket(mask: Mask, random: np.random.Generator) -> Mask:
-    return cut(mask, random.normal(size=mask.bits.size), kept_after(mask.kept, 1))
+    return prune_to(mask, random.normal(size=mask.bits.size), kept_after(mask.n_kept, 1))
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def masks(tiny):
         found: list[Mask] = []
         for fit in fits:
             model = tiny.model(fit)
-            ticket = next_ticket(found[-1], random) if fit.mask.source else None
-            recipe = fit.mask
+            ticket = next_ticket(found[-1], random) if fit.recipe.source_fit else None
+            recipe = fit.recipe
             found.append(recipe.build(model, ticket) if isinstance(recipe, Pruner) else Mask.dense(model.layers))
             assert found[-1].layers == model.layers
         return found
@@ -56,7 +56,7 @@ def test_what_is_drawn_for_an_id_stays_what_it_was(tiny, pruner: str, drawn: str
     """Another stream, or another order of draws, would give published ids another meaning."""
     options = (("counts_of", "random"),) if pruner == "shuffled" else ()
     _, fit = tiny.trajectory(pruner=pruner, rounds=1, options=options).fits
-    mask = fit.mask.build(tiny.model(fit), None)
+    mask = fit.recipe.build(tiny.model(fit), None)
     assert hashlib.sha256(np.packbits(mask.bits).tobytes()).hexdigest()[:8] == drawn
 
 
@@ -66,8 +66,8 @@ def test_another_seed_gives_another_mask(masks, pruner: str) -> None:
 
 def test_a_recipe_knows_its_round(tiny, pruner: str) -> None:
     fits = tiny.trajectory(pruner=pruner, rounds=3).fits
-    assert [fit.mask.round for fit in fits] == [0, 1, 2, 3]
-    assert [fit.mask.kind for fit in fits] == ["dense", pruner, pruner, pruner]
+    assert [fit.recipe.round for fit in fits] == [0, 1, 2, 3]
+    assert [fit.recipe.kind for fit in fits] == ["dense", pruner, pruner, pruner]
 
 
 def test_dense_keeps_everything(tiny, ledger) -> None:
@@ -88,7 +88,7 @@ def test_imp_cuts_the_smallest_fifth_of_what_is_kept() -> None:
     layers = (Layer("a", (2, 3, 1, 1)), Layer("b", (6, 1, 1, 1)))
     kept = np.array([1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 1], bool)
     trained = np.array([0.5, -0.1, 0.9, 99.0, 0.3, -0.8, 0.4, -0.2, 0.7, 1.1, 0.0, -0.6])
-    ticket = cut(Mask(layers, kept), trained, 8)  # of 10 kept weights -0.1 and -0.2 go
+    ticket = prune_to(Mask(layers, kept), trained, 8)  # of 10 kept weights -0.1 and -0.2 go
     assert np.flatnonzero(ticket.bits).tolist() == [0, 2, 4, 5, 6, 8, 9, 11]
     assert ticket.layers == layers
 
@@ -97,20 +97,20 @@ def test_imp_never_takes_back_a_pruned_weight_even_when_kept_ones_have_died() ->
     layers = (Layer("a", (10, 1, 1, 1)),)
     kept = np.arange(10) < 5
     trained = np.where(kept, 0.0, 1e9)
-    assert np.flatnonzero(cut(Mask(layers, kept), trained, 4).bits).tolist() == [0, 1, 2, 3]
+    assert np.flatnonzero(prune_to(Mask(layers, kept), trained, 4).bits).tolist() == [0, 1, 2, 3]
 
 
 def test_imp_refuses_a_training_that_diverged() -> None:
     layers = (Layer("a", (10, 1, 1, 1)),)
-    with pytest.raises(ValueError, match="not a number"):
-        cut(Mask.dense(layers), np.full(10, np.nan), 8)
+    with pytest.raises(ValueError, match="NaN"):
+        prune_to(Mask.dense(layers), np.full(10, np.nan), 8)
 
 
 def test_imp_uses_the_ticket_it_is_handed(tiny) -> None:
     fit = tiny.trajectory().fits[1]
     model = tiny.model(fit)
-    ticket = Mask.keep_largest(model.layers, np.arange(int(model.prunable.sum())), 100)
-    assert fit.mask.build(model, ticket) is ticket
+    ticket = Mask.keep_largest(model.layers, np.arange(int(model.is_prunable.sum())), 100)
+    assert fit.recipe.build(model, ticket) is ticket
 
 
 def test_snip_keeps_the_weights_whose_masking_moves_the_loss_most(tiny) -> None:
@@ -125,16 +125,16 @@ def test_snip_keeps_the_weights_whose_masking_moves_the_loss_most(tiny) -> None:
     slopes = torch.autograd.grad(F.mse_loss(output, model.observation), list(gates.values()))
     flat = torch.cat([slope.flatten() for slope in slopes])
 
-    ours = model.theta.detach()[model.prunable] * model.gradient("snip")
-    assert torch.allclose(ours, flat[model.prunable], rtol=1e-4, atol=1e-9)
-    scores, kept = flat[model.prunable].abs().numpy(), fit.mask.build(model, None).bits
+    ours = model.theta.detach()[model.is_prunable] * model.gradient("snip")
+    assert torch.allclose(ours, flat[model.is_prunable], rtol=1e-4, atol=1e-9)
+    scores, kept = flat[model.is_prunable].abs().numpy(), fit.recipe.build(model, None).bits
     assert scores[kept].min() >= scores[~kept].max() * (1 - 1e-4)
     assert scores[kept].min() > 1.05 * np.median(scores)
 
 
 def test_snip_leaves_no_trace_in_the_problem(tiny) -> None:
     model, untouched = tiny.model(), tiny.model()
-    PRUNERS["snip"](rounds=1).build(model, None)
+    PRUNERS["snip"](target=1).build(model, None)
     assert all(torch.equal(value, untouched.weights()[name]) for name, value in model.weights().items())
     assert model.grad.count_nonzero() == 0
     assert all(p.grad.count_nonzero() == 0 for p in model.net.parameters())
@@ -150,22 +150,22 @@ def test_layerwise_takes_the_same_share_of_every_layer_to_the_weight(masks) -> N
 def test_shuffled_keeps_the_counts_of_imp_and_nothing_else(tiny) -> None:
     fit = tiny.trajectory(pruner="shuffled").fits[1]
     model = tiny.model(fit)
-    ticket = Mask.keep_largest(model.layers, np.arange(int(model.prunable.sum())), 700)
-    mask = fit.mask.build(model, ticket)
+    ticket = Mask.keep_largest(model.layers, np.arange(int(model.is_prunable.sum())), 700)
+    mask = fit.recipe.build(model, ticket)
     assert mask.kept_per_layer == ticket.kept_per_layer
     assert mask != ticket
 
 
 def test_shuffled_masks_come_from_the_tickets_of_imp(tiny) -> None:
     shuffled, imp = tiny.trajectory(pruner="shuffled"), tiny.trajectory()
-    assert [fit.mask.source for fit in shuffled.fits] == [fit.mask.source for fit in imp.fits]
+    assert [fit.recipe.source_fit for fit in shuffled.fits] == [fit.recipe.source_fit for fit in imp.fits]
     assert shuffled.fits[0] == imp.fits[0]
 
 
 def test_magnitude_keeps_the_largest_weights_of_theta_0(tiny) -> None:
     fit = tiny.trajectory(pruner="magnitude", rounds=3).fits[3]
     model = tiny.model(fit)
-    sizes, kept = model.theta.detach()[model.prunable].abs().numpy(), fit.mask.build(model, None).bits
+    sizes, kept = model.theta.detach()[model.is_prunable].abs().numpy(), fit.recipe.build(model, None).bits
     assert sizes[kept].min() >= sizes[~kept].max()
 
 
@@ -174,7 +174,7 @@ def test_grasp_scores_by_the_change_of_the_gradient_norm(tiny) -> None:
     model = tiny.model()
     model.net.double()
     jitter = torch.empty_like(model.code).normal_(0, 1 / 30, generator=model.stream("grasp"))
-    weights = [weight for _, weight in model.net.prunable()]
+    weights = [weight for _, weight in model.net.prunable_parameters()]
     start = [p.detach().clone() for p in weights]
     draw = torch.Generator().manual_seed(0)
     direction = [torch.randn(p.shape, generator=draw, dtype=torch.float64) for p in start]
@@ -192,7 +192,7 @@ def test_grasp_scores_by_the_change_of_the_gradient_norm(tiny) -> None:
     along = torch.cat([way.flatten() for way in direction])
     fresh = tiny.model()
     assert (fresh.curvature("grasp").double() * along).sum() == pytest.approx(float(expected), rel=1e-3)
-    recipe = PRUNERS["grasp"](rounds=3)
+    recipe = PRUNERS["grasp"](target=3)
     scores, kept = recipe.scores(fresh).numpy(), recipe.build(fresh, None).bits
     assert scores[kept].min() >= scores[~kept].max(), "the largest -theta * H g go, the signed score counts"
     assert scores[~kept].max() < 0 < scores.max()
@@ -201,7 +201,7 @@ def test_grasp_scores_by_the_change_of_the_gradient_norm(tiny) -> None:
 @pytest.mark.parametrize("pruner", ["grasp", "oes", "synflow"])
 def test_scoring_leaves_no_trace_in_the_problem(tiny, pruner: str) -> None:
     model, untouched = tiny.model(), tiny.model()
-    PRUNERS[pruner](rounds=1).build(model, None)
+    PRUNERS[pruner](target=1).build(model, None)
     assert all(torch.equal(value, untouched.weights()[name]) for name, value in model.weights().items())
     assert model.grad.count_nonzero() == 0
 
@@ -229,8 +229,8 @@ def test_synflow_is_conserved(tiny) -> None:
 def test_synflow_never_empties_a_layer_while_others_have_weights_to_give(tiny) -> None:
     """What SynFlow is for: iterating with conserved scores avoids layer collapse, where one shot would not."""
     fit = tiny.trajectory(pruner="synflow", rounds=14, prior=Hourglass(width=8, scales=2, skip=0)).fits[14]
-    mask = fit.mask.build(tiny.model(fit), None)
-    assert mask.kept == kept_after(mask.bits.size, 14)
+    mask = fit.recipe.build(tiny.model(fit), None)
+    assert mask.n_kept == kept_after(mask.bits.size, 14)
     assert min(mask.kept_per_layer) > 0
 
 
@@ -240,7 +240,7 @@ def test_oes_learns_masks_under_which_theta_0_is_closer_to_the_observation_than_
         quick = (("search", 8),) if pruner == "oes" else ()
         fit = tiny.trajectory(pruner=pruner, rounds=2, steps=60, options=quick).fits[2]
         model = tiny.model(fit)
-        model.theta.data.mul_(model.spread(fit.mask.build(model, None)))
+        model.theta.data.mul_(model.expand_mask(fit.recipe.build(model, None)))
         with torch.no_grad():
             losses[pruner] = model.loss(model.net(model.code)).item()
     assert losses["oes"] < 0.8 * losses["random"]
@@ -249,7 +249,7 @@ def test_oes_learns_masks_under_which_theta_0_is_closer_to_the_observation_than_
 def test_oes_searches_as_published(tiny) -> None:
     """Adam at 0.01 on logits from 0, a Gumbel softmax at 0.2, and 1e-9 of the divergence, in `search` steps a step."""
     model = tiny.model(steps=2)
-    total = model.prunable_count
+    total = model.n_prunable
     wanted = kept_after(total, 2) / total
     theta = model.theta.detach().clone()
     draw = model.stream("oes")
@@ -258,7 +258,7 @@ def test_oes_searches_as_published(tiny) -> None:
     for _ in range(3 * 2):
         uniform = torch.empty(total).uniform_(1e-6, 1 - 1e-6, generator=draw)
         mask = torch.ones_like(theta).masked_scatter(
-            model.prunable, torch.sigmoid((logits + uniform.log() - (1 - uniform).log()) / 0.2)
+            model.is_prunable, torch.sigmoid((logits + uniform.log() - (1 - uniform).log()) / 0.2)
         )
         parts = (theta * mask).split([p.numel() for p in model.net.parameters()])
         named = {name: part.view_as(p) for (name, p), part in zip(model.net.named_parameters(), parts, strict=True)}
@@ -266,9 +266,9 @@ def test_oes_searches_as_published(tiny) -> None:
         adam.zero_grad()
         (error.square().mean() + 1e-9 * divergence(logits.sigmoid(), wanted)).backward()
         adam.step()
-    found = PRUNERS["oes"](rounds=2, search=3).scores(tiny.model(steps=2))
+    found = PRUNERS["oes"](target=2, search=3).scores(tiny.model(steps=2))
     torch.testing.assert_close(found, logits.detach(), rtol=0, atol=1e-5)
-    assert PRUNERS["oes"](rounds=2).search * 3000 == 60_000
+    assert PRUNERS["oes"](target=2).search * 3000 == 60_000
 
 
 def test_synflow_cuts_in_a_hundred_steps_of_one_rate(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,9 +276,9 @@ def test_synflow_cuts_in_a_hundred_steps_of_one_rate(tiny, monkeypatch: pytest.M
     largest = Mask.keep_largest
     monkeypatch.setattr(Mask, "keep_largest", lambda *given: asked.append(given[-1]) or largest(*given))
     model = tiny.model()
-    mask = PRUNERS["synflow"](rounds=5).build(model, None)
-    total = model.prunable_count
-    assert asked == [ceil(total * (mask.kept / total) ** (t / 100) - 1e-6) for t in range(1, 101)]
+    mask = PRUNERS["synflow"](target=5).build(model, None)
+    total = model.n_prunable
+    assert asked == [ceil(total * (mask.n_kept / total) ** (t / 100) - 1e-6) for t in range(1, 101)]
 
 
 @pytest.mark.parametrize("total", [3944, 2_208_768])
@@ -286,7 +286,7 @@ def test_the_last_cut_of_synflow_keeps_what_is_asked_for(total: int) -> None:
     """In floating point the rate alone would keep one weight more now and then."""
     for round in range(1, 51):
         kept = kept_after(total, round)
-        counts = cuts(total, kept)
+        counts = cut_sizes(total, kept)
         assert (len(counts), counts[-1]) == (100, kept)
         assert counts == sorted(counts, reverse=True)
 

@@ -19,7 +19,17 @@ from lip.tasks.inpaint import Inpaint
 from lip.tasks.superres import SuperResolution, downsample
 from lip.training import restore as fitting
 from lip.training.restore import Restoration
-from lip.training.search import METRICS, Candidate, annulus, chosen, closeness, drawn, score, search, spectrum
+from lip.training.search import (
+    METRICS,
+    Candidate,
+    annulus,
+    choose_best,
+    closeness,
+    draw_candidates,
+    score,
+    search,
+    spectrum,
+)
 
 
 @pytest.fixture
@@ -36,11 +46,11 @@ def nets(fits: list[Fit]) -> list[str]:
 
 
 def test_draws_are_different_members_of_the_space_given_by_the_seed(model: Fit) -> None:
-    some = drawn(model, 50)
+    some = draw_candidates(model, 50)
     assert len(set(nets(some))) == 50
-    assert nets(some) == nets(drawn(model, 50))
-    assert nets(drawn(model, 60))[:50] == nets(some)
-    assert nets(drawn(model.replace(seed=1), 50)) != nets(some)
+    assert nets(some) == nets(draw_candidates(model, 50))
+    assert nets(draw_candidates(model, 60))[:50] == nets(some)
+    assert nets(draw_candidates(model.replace(seed=1), 50)) != nets(some)
     assert all(re.fullmatch(r"\d+ [01]{2}/[01]{2}", net) for net in nets(some))
     assert {fit.replace(prior=model.prior) for fit in some} == {model}
     assert {(fit.prior.width, fit.prior.depth) for fit in some} == {(16, 3)}
@@ -48,13 +58,13 @@ def test_draws_are_different_members_of_the_space_given_by_the_seed(model: Fit) 
 
 def test_a_whole_space_can_be_drawn(tiny) -> None:
     model = tiny.fit(prior=Nas(net="0 1", width=16))
-    assert len(drawn(model, 297 * 2)) == 297 * 2
+    assert len(draw_candidates(model, 297 * 2)) == 297 * 2
 
 
 def test_draws_are_uniform(model: Fit) -> None:
     """Four standard deviations of a fair coin are allowed for each bit, as for the resize that has 63 of 297 cells."""
     count = 2000
-    some = nets(drawn(model.replace(prior=Nas(net="0 11111/11111/11111/11111/11111", width=16)), count))
+    some = nets(draw_candidates(model.replace(prior=Nas(net="0 11111/11111/11111/11111/11111", width=16)), count))
     bits = np.array([[int(bit) for bit in net.split()[1].replace("/", "")] for net in some])
     assert (abs(bits.mean(0) - 0.5) < 4 * 0.5 / np.sqrt(count)).all()
     bilinear = np.mean([int(net.split()[0]) < 63 for net in some])
@@ -127,9 +137,9 @@ def test_the_mean_counts_the_best_score_once_and_the_worst_not_at_all(model: Fit
 
 def test_the_best_scores_are_fitted_best_first_and_published(tiny, model: Fit, ledger: Ledger) -> None:
     candidates = found(model, tiny, ledger)
-    scores = {fit: score(fit, tiny.images, "psd") for fit in drawn(model, 6)}
+    scores = {fit: score(fit, tiny.images, "psd") for fit in draw_candidates(model, 6)}
     assert [(c.fit, c.score) for c in candidates] == sorted(scores.items(), key=lambda item: item[1])[:3]
-    assert ledger.fits(["id"])["id"].to_pylist() == sorted(c.fit.id for c in candidates)
+    assert ledger.fits(["fit"])["fit"].to_pylist() == sorted(c.fit.id for c in candidates)
     outputs = [ledger.outputs(c.fit)["last_ema"] for c in candidates]
     assert [c.closeness for c in candidates] == closeness(model, outputs, [c.score for c in candidates])
 
@@ -169,7 +179,7 @@ def test_the_choice_does_not_see_the_clean_image(
     monkeypatch.setattr(Restoration, "__init__", misled)
     fooled = found(model, tiny, Ledger(tmp_path / "fooled"))
     assert fooled == honest
-    assert chosen(fooled) == chosen(honest)
+    assert choose_best(fooled) == choose_best(honest)
     psnrs = [Ledger(tmp_path / name).fits(["psnr_last"])["psnr_last"].to_pylist() for name in ("honest", "fooled")]
     assert psnrs[0] != psnrs[1]
 
@@ -220,12 +230,12 @@ def test_the_command_says_what_was_found_and_how_to_go_on(
         (["--metric", "pds"], "--metric: there is no metric 'pds'; did you mean 'psd'?"),
         (
             ["--scales", "1", "--candidates", "595"],
-            "--candidates 595: with --scales 1 there are 594 networks; give fewer",
+            "--candidates 595: with --scales 1 there are only 594 networks; give fewer",
         ),
         (["--size", "8"], "--size: a degraded image of 8x8 pixels has too few frequencies; give more"),
         (["--size", "33"], "search: size 33 is not a multiple of 4"),
-        (["--set", "net=denoise"], "--set net: a search is of dense fits, with options of its own; remove it"),
-        (["--set", "pruner=snip"], "--set pruner: a search is of dense fits"),
+        (["--set", "net=denoise"], "--set net: a search uses dense fits and its own options; remove it"),
+        (["--set", "pruner=snip"], "--set pruner: a search uses dense fits"),
         (["--set", "sigm=5"], "search: there is no key 'sigm'; did you mean 'sigma'?"),
         (["--width", "20"], "search: width: input should be a multiple of 16, not 20"),
         (["--device", "quantum"], "--device quantum cannot be used here"),

@@ -12,7 +12,7 @@ from lip.specs.target import Level
 from lip.specs.trajectory import Trajectory
 from lip.tasks.denoise import Denoise
 
-CAT = Picture(name="cat", pixels="0123456789abcdef", height=64, width=96, channels=3)
+CAT = Picture(name="cat", content_hash="0123456789abcdef", height=64, width=96, channels=3)
 DENSE = Fit(picture=CAT, task=Denoise(), schedule=Schedule())
 
 
@@ -20,13 +20,13 @@ def test_the_canonical_form_says_only_what_is_not_default() -> None:
     assert Denoise().canonical() == {"kind": "denoise"}
     assert Denoise(sigma=5).canonical() == {"kind": "denoise", "sigma": 5.0}
     assert DENSE.canonical() == {
-        "picture": CAT.pixels,
+        "picture": CAT.content_hash,
         "task": {"kind": "denoise"},
         "schedule": {"revision": Schedule.revision},
     }
-    assert DENSE.replace(mask=Random(rounds=2), seed=1).canonical() == {
+    assert DENSE.replace(recipe=Random(target=2), seed=1).canonical() == {
         **DENSE.canonical(),
-        "mask": {"kind": "random", "rounds": 2},
+        "recipe": {"kind": "random", "target": 2},
         "seed": 1,
     }
 
@@ -36,10 +36,10 @@ def test_the_canonical_form_says_only_what_is_not_default() -> None:
     [
         (Schedule(), "3b23faf0f40b1609"),
         (DENSE, "d463782b49f60d08"),
-        (DENSE.replace(mask=Imp(trained=DENSE)), "f28cc2866bb99a3e"),
-        (DENSE.replace(mask=Random(rounds=2)), "c7e7019358dd4a89"),
+        (DENSE.replace(recipe=Imp(trained=DENSE)), "20561a44eceda126"),
+        (DENSE.replace(recipe=Random(target=2)), "e726b827e52d8b04"),
         (DENSE.replace(task=Denoise(sigma=50), seed=3), "a6a79f00d429f28b"),
-        (DENSE.rewound(5), "0c889e407acbddbd"),
+        (DENSE.rewound(5), "8fb595ba31d4b39f"),
         (
             Trajectory(
                 picture=CAT, task=Denoise(), schedule=Schedule(), prior=DENSE.prior, pruner="imp", rounds=2, rewind=5.0
@@ -73,23 +73,23 @@ def test_a_raised_revision_moves_the_id_of_all_that_holds_it() -> None:
 
 def test_every_field_that_changes_the_result_changes_the_id() -> None:
     changes = [
-        {"picture": CAT.replace(pixels="f" * 16)},
+        {"picture": CAT.replace(content_hash="f" * 16)},
         {"task": Denoise(sigma=50)},
         {"schedule": Schedule(lr=0.1)},
         {"prior": DENSE.prior.replace(width=64)},
         {"seed": 1},
-        {"mask": Random(rounds=1)},
-        {"mask": Imp(trained=DENSE)},
+        {"recipe": Random(target=1)},
+        {"recipe": Imp(trained=DENSE)},
         {"start": DENSE.rewound(5)},
-        {"also": (CAT.replace(pixels="e" * 16),)},
+        {"other_pictures": (CAT.replace(content_hash="e" * 16),)},
         {"codes": "per_image"},
         {"covers": "all"},
-        {"cut": Level(sparsity=0.5)},
+        {"next_target": Level(sparsity=0.5)},
         {"theta_seed": 0},
         {"z_seed": 0},
         {"noise_seed": 0},
         {"stale_ranking": True},
-        {"keeps_weights": True},
+        {"saves_weights": True},
     ]
     assert len({DENSE.id, *(DENSE.replace(**change).id for change in changes)}) == 1 + len(changes)
     assert {key for change in changes for key in change} == set(Fit.model_fields)

@@ -93,7 +93,7 @@ def test_inpainting_as_released_knows_channels_apart_and_pads() -> None:
 
 def test_what_is_to_be_restored_is_the_image_as_it_is(smooth: Tensor) -> None:
     assert torch.equal(Restore().observe(smooth, seeded()), smooth)
-    assert not Restore.has_reference
+    assert not Restore.has_clean_image
     assert Restore().schedules()["paper"].steps == 2400
 
 
@@ -112,12 +112,12 @@ def test_inpainting_learns_nothing_from_unknown_pixels(smooth: Tensor) -> None:
 def test_a_hole_is_where_its_picture_is_dark(smooth: Tensor) -> None:
     hole = torch.ones(1, 1, 32, 32)
     hole[..., 4:9, :] = 0.49
-    task = Inpaint(hole=Picture(name="hole", pixels="0" * 16, height=32, width=32, channels=1))
+    task = Inpaint(inpaint_mask=Picture(name="inpaint_mask", content_hash="0" * 16, height=32, width=32, channels=1))
     unknown = task.observe(smooth, seeded(), hole).isnan()
     assert unknown[:, :, 4:9].all()
     assert unknown.float().mean() == 5 / 32
     assert task.check(32, 32, Hourglass()) is None
-    assert task.check(64, 32, Hourglass()) == "mask: it is 32x32 pixels; use one of the image's size"
+    assert task.check(64, 32, Hourglass()) == "inpaint_mask: it is 32x32 pixels; use one of the image's size"
 
 
 @pytest.mark.parametrize(("factor", "size", "padding"), [(4, 16, 6), (8, 32, 12)])
@@ -165,7 +165,7 @@ def test_super_resolution_wants_a_multiple_of_its_factor() -> None:
     assert SuperResolution(factor=8).check(64, 96, Hourglass()) is None
     assert (
         SuperResolution(factor=8).check(64, 100, Hourglass())
-        == "factor: 100x64 pixels are no multiple of 8; use another size"
+        == "factor: 100x64 pixels are not a multiple of 8; use another size"
     )
 
 
@@ -188,7 +188,7 @@ def test_the_four_targets_are_what_they_say(smooth: Tensor) -> None:
     [
         (Inpaint(), (11000, 0.001, 0.03), (3000, 0.01, 0.03)),
         (
-            Inpaint(hole=Picture(name="hole", pixels="0" * 16, height=1, width=1, channels=1)),
+            Inpaint(inpaint_mask=Picture(name="inpaint_mask", content_hash="0" * 16, height=1, width=1, channels=1)),
             (6001, 0.01, 0.03),
             (3000, 0.01, 0.03),
         ),

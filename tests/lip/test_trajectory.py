@@ -18,7 +18,7 @@ from lip.pruners.random import Random
 from lip.pruners.snip import Snip
 from lip.specs.fit import Fit
 from lip.specs.request import parse_trajectory
-from lip.specs.trajectory import Origin
+from lip.specs.trajectory import MaskSource
 from lip.tasks.superres import SuperResolution
 from lip.training.restore import train
 from lip.training.run import run_fit
@@ -45,16 +45,16 @@ def run(tiny) -> Callable[..., list[bool]]:
 def test_imp_is_a_chain_in_which_each_round_is_cut_from_the_one_before(tiny) -> None:
     fits = tiny.trajectory(rounds=3).fits
     assert fits[0] == tiny.fit()
-    assert [fit.mask for fit in fits[1:]] == [Imp(trained=before) for before in fits[:-1]]
-    assert [fit.sources for fit in fits] == [(), *((before,) for before in fits[:-1])]
+    assert [fit.recipe for fit in fits[1:]] == [Imp(trained=before) for before in fits[:-1]]
+    assert [fit.dependencies for fit in fits] == [(), *((before,) for before in fits[:-1])]
     assert len({fit.id for fit in fits}) == 4
 
 
 @pytest.mark.parametrize(("pruner", "recipe"), [("random", Random), ("snip", Snip)])
 def test_rounds_of_masks_found_at_initialisation_depend_on_nothing(tiny, pruner: str, recipe: type) -> None:
     fits = tiny.trajectory(pruner=pruner, rounds=3).fits
-    assert [fit.mask for fit in fits[1:]] == [recipe(rounds=k) for k in (1, 2, 3)]
-    assert all(fit.sources == () for fit in fits)
+    assert [fit.recipe for fit in fits[1:]] == [recipe(target=k) for k in (1, 2, 3)]
+    assert all(fit.dependencies == () for fit in fits)
 
 
 def test_the_dense_fit_is_shared_by_all_pruners_and_rewinds(tiny) -> None:
@@ -74,24 +74,24 @@ def test_rewound_rounds_start_from_the_dense_run_of_the_same_seed(tiny) -> None:
     start = tiny.fit(seed=3).rewound(40)
     assert start.schedule.steps == 2
     assert [fit.start for fit in fits] == [None, start, start]
-    assert fits[2].sources == (start, fits[1])
+    assert fits[2].dependencies == (start, fits[1])
 
 
 def test_a_transfer_takes_the_tickets_of_its_source_and_a_dense_fit_of_its_own(tiny) -> None:
     other = tiny.pictures["other"]
     native, transfer = tiny.trajectory(picture=other), tiny.trajectory(source=other)
-    assert transfer.lender == native
+    assert transfer.source_trajectory == native
     assert transfer.fits[0] == tiny.fit()
-    assert [fit.mask.source for fit in transfer.fits] == [None, *native.fits[:-1]]
+    assert [fit.recipe.source_fit for fit in transfer.fits] == [None, *native.fits[:-1]]
     assert {fit.picture.name for fit in transfer.fits} == {"photo"}
-    assert native.lender is None
+    assert native.source_trajectory is None
 
 
 def test_a_rewound_transfer_rewinds_each_image_to_its_own_weights(tiny) -> None:
     other = tiny.pictures["other"]
     transfer = tiny.trajectory(source=other, rewind=40.0)
     assert transfer.fits[2].start.picture == tiny.pictures["photo"]
-    assert transfer.fits[2].mask.source.start.picture == other
+    assert transfer.fits[2].recipe.source_fit.start.picture == other
 
 
 # Publishing
@@ -104,7 +104,7 @@ def test_publishing_trains_what_is_missing_once(tiny, ledger: Ledger, run) -> No
     assert run(trajectory, ledger) == [False, False, False]
     assert ledger.fits() == table
     assert sorted(table["round"].to_pylist()) == [0, 1, 2]
-    assert sorted(table["kept"].to_pylist()) == [3886, 4858, 6072]
+    assert sorted(table["n_kept"].to_pylist()) == [3886, 4858, 6072]
 
 
 def test_publishing_the_last_round_publishes_all_it_builds_on(tiny, ledger: Ledger) -> None:
@@ -126,7 +126,7 @@ def test_an_interrupted_trajectory_goes_on_as_if_nothing_had_happened(tiny, tmp_
 
     def trip(fit: Fit) -> Callable[[int, float], None]:
         def watch(step: int, psnr: float) -> None:
-            if fit.mask.round == 2 and step == 3:
+            if fit.recipe.round == 2 and step == 3:
                 raise Interrupted
 
         return watch
@@ -137,8 +137,8 @@ def test_an_interrupted_trajectory_goes_on_as_if_nothing_had_happened(tiny, tmp_
     assert run(trajectory, rough) == [False, False, True, True]
     assert results(rough) == results(smooth)
     for fit in trajectory.fits:
-        if fit.yields_ticket:
-            assert rough.ticket(fit) == smooth.ticket(fit)
+        if fit.has_next_mask:
+            assert rough.next_mask(fit) == smooth.next_mask(fit)
 
 
 def test_the_ledger_says_the_same_whatever_else_the_process_has_computed(tiny, tmp_path: Path, run) -> None:
@@ -154,11 +154,11 @@ def test_the_ledger_says_the_same_whatever_else_the_process_has_computed(tiny, t
 def test_a_lost_ticket_is_computed_again_the_same(tiny, ledger: Ledger, run) -> None:
     trajectory = tiny.trajectory()
     run(trajectory, ledger)
-    before, ticket = results(ledger), ledger.ticket(trajectory.fits[1])
-    for path in (ledger.root / "tickets").rglob(f"{trajectory.fits[1].id}-*"):
+    before, ticket = results(ledger), ledger.next_mask(trajectory.fits[1])
+    for path in (ledger.root / "next_masks").rglob(f"{trajectory.fits[1].id}-*"):
         path.unlink()
     assert run(trajectory, ledger) == [False, True, False]
-    assert ledger.ticket(trajectory.fits[1]) == ticket
+    assert ledger.next_mask(trajectory.fits[1]) == ticket
     assert results(ledger) == before
 
 
@@ -166,9 +166,9 @@ def test_the_mask_of_a_round_is_the_ticket_of_the_one_before(tiny, ledger: Ledge
     trajectory = tiny.trajectory()
     run(trajectory, ledger)
     for before, fit in pairwise(trajectory.fits):
-        (row,) = ledger.fits(["layer_kept", "source"], ids=[fit.id]).to_pylist()
-        assert row == {"layer_kept": ledger.ticket(before).kept_per_layer, "source": before.id}
-    tickets = [ledger.ticket(fit).bits for fit in trajectory.fits]
+        (row,) = ledger.fits(["layer_kept", "mask_fit"], ids=[fit.id]).to_pylist()
+        assert row == {"layer_kept": ledger.next_mask(before).kept_per_layer, "mask_fit": before.id}
+    tickets = [ledger.next_mask(fit).bits for fit in trajectory.fits]
     assert (tickets[2] <= tickets[1]).all()
     assert (tickets[1] <= tickets[0]).all()
 
@@ -177,8 +177,8 @@ def test_a_ticket_keeps_the_weights_that_ended_largest(tiny, ledger: Ledger) -> 
     fit = tiny.fit()
     tiny.run_fit(fit, ledger)
     model = tiny.model(fit)
-    magnitudes = np.abs(train(model, Mask.dense(model.layers)).prunable)
-    kept = ledger.ticket(fit).bits
+    magnitudes = np.abs(train(model, Mask.dense(model.layers)).final_weights)
+    kept = ledger.next_mask(fit).bits
     assert magnitudes[kept].min() >= magnitudes[~kept].max()
 
 
@@ -188,9 +188,9 @@ def test_a_transfer_computes_its_source_when_that_is_absent(tiny, ledger: Ledger
     assert run(transfer, ledger) == [True, True, True]
     native = tiny.trajectory(picture=other)
     assert [fit in ledger for fit in native.fits] == [True, True, False]
-    rows = {row["id"]: row for row in ledger.fits().to_pylist()}
+    rows = {row["fit"]: row for row in ledger.fits().to_pylist()}
     assert len(rows) == 5
-    assert rows[transfer.fits[2].id]["source_image"] == "other"
+    assert rows[transfer.fits[2].id]["mask_image"] == "other"
     assert rows[transfer.fits[1].id]["layer_kept"] == rows[native.fits[1].id]["layer_kept"]
 
 
@@ -212,7 +212,7 @@ def test_the_watch_is_told_which_fit_begins_and_follows_its_steps(tiny, ledger: 
     run(
         trajectory,
         ledger,
-        watch=lambda fit: lambda step, psnr: seen.append((fit.mask.round, fit.keeps_weights, step)),
+        watch=lambda fit: lambda step, psnr: seen.append((fit.recipe.round, fit.saves_weights, step)),
     )
     dense, rewound, pruned = [(0, False)] * 5, [(0, True)] * 2, [(1, False)] * 5
     assert seen == [(*which, step) for part in (dense, rewound, pruned) for step, which in enumerate(part, 1)]
@@ -228,7 +228,7 @@ def test_outputs_are_kept_when_asked_for_and_not_those_of_the_sources(tiny, ledg
 
 
 def test_the_picture_is_found_by_its_pixels(tiny, ledger: Ledger) -> None:
-    with pytest.raises(KeyError, match=tiny.fit().picture.pixels):
+    with pytest.raises(KeyError, match=tiny.fit().picture.content_hash):
         run_fit(tiny.fit(), {}, ledger)
     assert ledger.fits().num_rows == 0
 
@@ -236,25 +236,25 @@ def test_the_picture_is_found_by_its_pixels(tiny, ledger: Ledger) -> None:
 def test_masks_of_several_images_come_from_fits_of_them_all(tiny, ledger: Ledger, run) -> None:
     both = tuple(tiny.pictures.values())
     own = tiny.trajectory()
-    transfer = own.replace(origin=Origin(pictures=both, task=own.task, schedule=own.schedule))
+    transfer = own.replace(mask_source=MaskSource(pictures=both, task=own.task, schedule=own.schedule))
     assert transfer.source_image == "photo+other"
-    assert transfer.lender.fits[0].pictures == both
+    assert transfer.source_trajectory.fits[0].pictures == both
     assert transfer.fits[0] == own.fits[0]
     assert run(transfer, ledger) == [True, True, True]
-    rows = {row["id"]: row for row in ledger.fits().to_pylist()}
-    assert rows[transfer.fits[1].id]["source_image"] == "photo+other"
-    assert rows[transfer.lender.fits[1].id]["image"] == "photo+other"
+    rows = {row["fit"]: row for row in ledger.fits().to_pylist()}
+    assert rows[transfer.fits[1].id]["mask_image"] == "photo+other"
+    assert rows[transfer.source_trajectory.fits[1].id]["image"] == "photo+other"
 
 
 def test_masks_of_another_task_come_from_its_own_schedule(tiny, ledger: Ledger, run) -> None:
     own = tiny.trajectory()
-    origin = Origin(pictures=(own.picture,), task=SuperResolution(), schedule=own.schedule.replace(steps=4))
-    transfer = own.replace(origin=origin)
+    mask_source = MaskSource(pictures=(own.picture,), task=SuperResolution(), schedule=own.schedule.replace(steps=4))
+    transfer = own.replace(mask_source=mask_source)
     assert (transfer.source_image, transfer.source_task) == (None, "superres")
-    assert {(fit.task.kind, fit.schedule.steps) for fit in transfer.lender.fits} == {("superres", 4)}
+    assert {(fit.task.kind, fit.schedule.steps) for fit in transfer.source_trajectory.fits} == {("superres", 4)}
     assert run(transfer, ledger) == [True, True, True]
-    rows = {row["id"]: row for row in ledger.fits().to_pylist()}
-    assert rows[transfer.fits[2].id]["source_task"] == "superres"
+    rows = {row["fit"]: row for row in ledger.fits().to_pylist()}
+    assert rows[transfer.fits[2].id]["mask_task"] == "superres"
 
 
 def test_a_rewound_fit_reaches_the_level_of_the_fit_it_came_from(ledger: Ledger) -> None:
@@ -263,8 +263,8 @@ def test_a_rewound_fit_reaches_the_level_of_the_fit_it_came_from(ledger: Ledger)
     sizes = {"size": 64, "width": 64, "steps": 120, "rounds": 1}
     asked = {"image": "astronaut", "task": "denoise", "pruner": "imp", "rewind": 20.0, **sizes}
     dense, rewound = parse_trajectory(asked, library, "test").fits
-    run_fit(rewound, library.pixels, ledger)
-    rows = {row["id"]: row for row in ledger.fits(ids=[dense.id, rewound.id]).to_pylist()}
+    run_fit(rewound, library.inputs, ledger)
+    rows = {row["fit"]: row for row in ledger.fits(ids=[dense.id, rewound.id]).to_pylist()}
     assert rows[rewound.id]["start_steps"] == 24
     assert rows[rewound.id]["backtracks"] == 0
     assert rows[rewound.id]["psnr_peak"] > rows[dense.id]["psnr_peak"] - 0.3

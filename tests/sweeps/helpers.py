@@ -74,7 +74,7 @@ def results(storage: Path) -> list[dict[str, object]]:
 
 def row(fit: Fit, **values: object) -> pa.Table:
     """An invented row of a fit."""
-    known = {"id": fit.id, "schema": VERSION, "spec": fit.canonical_text, "sparsity": 0.0, "collapsed": False}
+    known = {"fit": fit.id, "schema": VERSION, "spec": fit.canonical_text, "sparsity": 0.0, "collapsed": False}
     known |= {"started": datetime(2026, 1, 2, tzinfo=UTC), "seconds": 1.0}
     return pa.Table.from_pylist([known | values], FITS)
 
@@ -82,5 +82,5 @@ def row(fit: Fit, **values: object) -> pa.Table:
 def publish(ledger: Ledger, fit: Fit, **values: object) -> None:
     """Publish a fit by an invented row and mask, beside what is published of it with other results."""
     mask = Mask.dense([Layer("s0", (2, 2, 1, 1))]).to_bytes({"schema": str(VERSION)})
-    ledger._tickets.put(fit.id, mask)
-    ledger._fits.put(fit.id, row(fit, **values))
+    ledger.stores["next_masks"].put(fit.id, mask)
+    ledger.rows.put(fit.id, row(fit, **values))

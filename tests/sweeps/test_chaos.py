@@ -156,7 +156,7 @@ def test_folding_beside_a_run_loses_nothing(spec: str, undisturbed: Path, tmp_pa
     while run.process.poll() is None:
         ledger = Ledger(storage)
         ledger.compact()
-        ids = set(ledger.fits(["id"])["id"].to_pylist())
+        ids = set(ledger.fits(["fit"])["fit"].to_pylist())
         assert seen <= ids
         seen = ids
         time.sleep(0.05)
@@ -203,7 +203,7 @@ def test_damaged_files_are_made_again_and_nothing_else(spec: str, undisturbed: P
     storage = tmp_path / "results"
     shutil.copytree(undisturbed, storage)
     hurt = random.Random(0).sample(sorted((storage / "fits").rglob("*.parquet")), 5)
-    hurt.append(next((storage / "tickets").rglob("*.safetensors")))
+    hurt.append(next((storage / "next_masks").rglob("*.safetensors")))
     sound = {path for path in storage.glob("fits/*/*") if path not in hurt}
     for path in hurt:
         path.write_bytes(path.read_bytes()[:-1])
@@ -224,13 +224,13 @@ def test_no_flipped_bit_and_no_truncation_of_a_fit_is_read(undisturbed: Path, tm
     wrong = 0
     for place in range(len(data)):
         copy.write_bytes(data[:place] + bytes([data[place] ^ 1 << draw.randrange(8)]) + data[place + 1 :])
-        wrong += ledger._fits.shelf.read(str(copy.relative_to(tmp_path))) is not None
+        wrong += ledger.rows.blobs.read(str(copy.relative_to(tmp_path))) is not None
     for length in range(0, len(data), 64):
         copy.write_bytes(data[:length])
-        wrong += len(ledger.fits(["id"])) + bool(ledger.published([], verified=True))
+        wrong += len(ledger.fits(["fit"])) + bool(ledger.published([], verified=True))
     assert wrong == 0
     copy.write_bytes(data)
-    assert len(ledger.fits(["id"])) == 1
+    assert len(ledger.fits(["fit"])) == 1
 
 
 def test_nodes_come_and_go_and_the_run_uses_what_there_is(spec: str, undisturbed: Path, tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_waiting_trials_bring_workers_up_and_idle_ones_go(spec: str, undisturbed
     before, most, after = map(int, done.stdout.splitlines()[-1].split())
     assert (before, after) == (0, 0)
     assert most >= 2
-    ids = [[row["id"] for row in results(folder)] for folder in (storage, undisturbed)]
+    ids = [[row["fit"] for row in results(folder)] for folder in (storage, undisturbed)]
     assert ids[0] == ids[1]  # no more than that: four threads add up in another order than one
     assert Ledger(storage).damaged() == []
 

@@ -24,7 +24,7 @@ Write = Callable[..., str]
 def republish(ledger: Ledger, key: str, **values: object) -> None:
     """Publish a fit of this ledger again with other columns."""
     (row,) = ledger.fits(ids=[key]).to_pylist()
-    ledger._fits.put(key, pa.Table.from_pylist([row | values], schema=FITS))
+    ledger.rows.put(key, pa.Table.from_pylist([row | values], schema=FITS))
 
 
 def test_without_any_fit_an_estimate_is_a_count_of_work_and_trains_nothing(
@@ -109,5 +109,5 @@ def test_the_share_of_a_gpu_is_what_published_fits_have_needed(write: Write, tmp
     assert share(plan, ledger) == 1, "it ran on a CPU"
     (row,) = ledger.fits().to_pylist()
     for peak, part in ((3000, 0.2), (8000, 0.5), (20_000, 1)):
-        republish(ledger, row["id"], device="NVIDIA A10G", peak_memory_mb=peak, device_memory_mb=24_000)
+        republish(ledger, row["fit"], device="NVIDIA A10G", peak_memory_mb=peak, device_memory_mb=24_000)
         assert share(plan, ledger) == part  # a quarter more, and 600 MiB of CUDA's own

@@ -36,7 +36,7 @@ def test_a_key_has_its_values_default_and_meaning() -> None:
     factor = "Ratio of the image's height and width to those of the observation."
     assert by_name["factor"] == keys.Key("factor", "`2`, `4`, `8`", "`4`", factor)
     assert (by_name["sparsities"].values, by_name["sparsities"].default) == ("list of numbers", "")
-    assert (by_name["compat"].values, by_name["rewinds"].default) == ("`official` or list of texts", "`true`")
+    assert (by_name["compat"].values, by_name["rewinds"].default) == ("`released` or list of texts", "`true`")
 
 
 if __name__ == "__main__":

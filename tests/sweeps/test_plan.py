@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lip.ledger.ledger import Ledger
-from lip.ledger.schema import POINTS
+from lip.ledger.schema import SWEEP_ROWS
 from lip.specs.fit import Fit
 from sweeps.plan import Plan, label, with_dependencies
 from sweeps.spec import Sweep, read
@@ -51,7 +51,7 @@ def test_a_transfer_needs_its_source_tickets_but_not_the_last_source_fit(write: 
     plan = Plan(read(write(grid={"source_image": ["chelsea"], "pruner": ["imp"]})))
     (trajectory,) = plan.sweep.trajectories
     order = with_dependencies(trajectory)
-    assert [(fit.picture.name, fit.mask.round) for fit in order] == [
+    assert [(fit.picture.name, fit.recipe.round) for fit in order] == [
         ("astronaut", 0),
         *(pair for k in range(2) for pair in (("chelsea", k), ("astronaut", k + 1))),
     ]
@@ -69,7 +69,7 @@ def test_what_others_wait_for_is_made_before_what_is_ones_own(write: Write) -> N
 
 def test_points_are_what_the_ledger_records(write: Write) -> None:
     plan = Plan(read(write()))
-    assert {"sweep", "profile", *plan.points()[0]} == set(POINTS.names)
+    assert {"sweep", "profile", *plan.points()[0]} == set(SWEEP_ROWS.names)
 
 
 def test_published_fits_do_not_remain(write: Write, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_published_fits_do_not_remain(write: Write, tmp_path: Path) -> None:
     publish(ledger, sweep.trajectories[0].fits[0])
     plan = Plan.make(sweep, ledger)
     assert len(plan.missing) == 2
-    assert {key: [fit.mask.kind for fit in fits] for key, fits in plan.remaining_fits().items()} == {
+    assert {key: [fit.recipe.kind for fit in fits] for key, fits in plan.remaining_fits().items()} == {
         sweep.trajectories[0].id: ["imp"],
         sweep.trajectories[1].id: ["random"],
     }
@@ -98,7 +98,7 @@ def test_damaged_fits_are_set_aside_without_reading_the_others(
 ) -> None:
     """Of a fit with a damaged file and a sound one nothing is missing."""
     for fit in fits[:2]:
-        published._fits.shelf.add(fit.id, b"junk")
+        published.rows.blobs.add(fit.id, b"junk")
     next(path for path in published.root.glob(f"fits/*/{fits[0].id}-*") if path.read_bytes() != b"junk").unlink()
     damaged = published.damaged()
     plan = Plan.make(read(spec), published)

@@ -18,7 +18,7 @@ from sweeps.spec import read
 
 Write = Callable[..., str]
 
-ROW = dict.fromkeys(terminal.OUTCOME) | {"sparsity": 0.2, "seconds": 3.0, "step_stop_ema": 40}
+ROW = dict.fromkeys(terminal.ROW_COLUMNS) | {"sparsity": 0.2, "seconds": 3.0, "step_stop_ema": 40}
 
 
 class Screen:

@@ -48,8 +48,8 @@ def test_a_run_publishes_every_fit(undisturbed: Path, spec: str, cli: Cli) -> No
     sweep = read(spec)
     wanted = {fit.id for trajectory in sweep.trajectories for fit in trajectory.fits}
     ledger = Ledger(undisturbed)
-    assert wanted <= set(ledger.fits(["id"])["id"].to_pylist())
-    assert len(ledger.fits(["id"])) == len(wanted) + 1, "and the short dense run that is rewound to"
+    assert wanted <= set(ledger.fits(["fit"])["fit"].to_pylist())
+    assert len(ledger.fits(["fit"])) == len(wanted) + 1, "and the short dense run that is rewound to"
     assert set(ledger.fits(["backend"])["backend"].to_pylist()) == {"numba"}
     assert set(ledger.sweeps()["fit"].to_pylist()) == wanted
     code, output = cli("status", spec, "--storage", str(undisturbed))
@@ -100,8 +100,8 @@ def test_killed_at_any_moment_and_run_again_it_ends_as_if_undisturbed(
     assert results(tmp_path) == results(undisturbed)
     assert survivors <= {path.name for path in tmp_path.glob("fits/*/*.parquet")}, "nothing published is done again"
     assert not Ledger(tmp_path).damaged()
-    for fit in {fit for trajectory in read(spec).trajectories for fit in trajectory.fits if fit.yields_ticket}:
-        assert Ledger(tmp_path).ticket(fit) == Ledger(undisturbed).ticket(fit)
+    for fit in {fit for trajectory in read(spec).trajectories for fit in trajectory.fits if fit.has_next_mask}:
+        assert Ledger(tmp_path).next_mask(fit) == Ledger(undisturbed).next_mask(fit)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -128,7 +128,7 @@ def test_a_trial_that_raises_is_listed_with_its_cause_and_the_others_go_on(spec:
     assert code == 1, output
     assert "will be retried once" in output
     assert output.endswith("2 still to do; `python -m sweeps status` lists the causes\n")
-    assert len(Ledger(tmp_path).fits(["id"])) == 12
+    assert len(Ledger(tmp_path).fits(["fit"])) == 12
     code, output = cli("status", spec, "--storage", str(tmp_path))
     assert code == 1
     assert "failed: " in output

@@ -53,7 +53,7 @@ BAD = {
     "no part": ({"parts": []}, "parts is empty"),
     "unknown block of a part": ({"parts": [{"fix": {}}]}, r"there is no key 'parts\.0\.fix'"),
     "levels and rounds": ({"fixed": {"image": "astronaut", "rounds": 2, "sparsities": [0.5]}}, "remove one of the two"),
-    "sparsity in percent": ({"fixed": {"image": "astronaut", "sparsities": [50]}}, "50 is no fraction"),
+    "sparsity in percent": ({"fixed": {"image": "astronaut", "sparsities": [50]}}, "50 is not a fraction"),
     "more parameters than there are": (
         {"fixed": {"image": "astronaut", "parameters": [10**9]}},
         r"parameters: no ticket of hourglass has 1,000,000,000; use [\d,]+ to [\d,]+$",
@@ -171,7 +171,7 @@ def test_grid_is_multiplied_out_in_every_part(write: Write) -> None:
 def test_a_profile_sets_no_rounds_where_levels_are_asked_for(write: Write) -> None:
     levels = {"image": "astronaut", "sparsities": [0.36, 0.5]}
     (trajectory,) = spec.read(write(fixed=levels, grid={"pruner": ["imp"]})).trajectories
-    assert [fit.mask.round for fit in trajectory.fits] == [0, 2, None]
+    assert [fit.recipe.round for fit in trajectory.fits] == [0, 2, None]
 
 
 def test_what_a_file_says_wins_and_its_own_profile_fills_the_rest(write: Write) -> None:
@@ -227,7 +227,7 @@ def test_globs_name_several_images_and_native_sources_are_no_transfer(write: Wri
         Image.effect_noise((48, 48), 30 + index).save(tmp_path / f"{index}.png")
     pattern = str(tmp_path / "*.png")
     sweep = spec.read(write(fixed={"rounds": 1}, grid={"image": [pattern], "source_image": [pattern]}))
-    assert [t.origin is None for t in sweep.trajectories] == [True, False, False, True]
+    assert [t.mask_source is None for t in sweep.trajectories] == [True, False, False, True]
 
 
 def test_masks_may_come_from_several_images_together_and_from_another_task(write: Write) -> None:
@@ -307,18 +307,21 @@ def test_paths_in_a_sweep_file_are_expanded(write: Write, tmp_path: Path, monkey
     Image.linear_gradient("L").save(tmp_path / "one.png")
     Image.linear_gradient("L").point(lambda value: value // 128).save(tmp_path / "mask.png")
     path = write(
-        fixed={"rounds": 0, "task": "inpaint", "mask": "~/mask.png"}, grid={"image": ["~/*.png", "$HOME/one.png"]}
+        fixed={"rounds": 0, "task": "inpaint", "inpaint_mask": "~/mask.png"},
+        grid={"image": ["~/*.png", "$HOME/one.png"]},
     )
     with pytest.raises(InputError, match="duplicate trajectory"):
         spec.read(path)
-    path = write(fixed={"rounds": 0, "task": "inpaint", "mask": "~/mask.png", "image": "$HOME/one.png"})
-    assert spec.read(str(Path("~", Path(path).name))).trajectories[0].task.hole.name == "~/mask.png"
+    path = write(fixed={"rounds": 0, "task": "inpaint", "inpaint_mask": "~/mask.png", "image": "$HOME/one.png"})
+    assert spec.read(str(Path("~", Path(path).name))).trajectories[0].task.inpaint_mask.name == "~/mask.png"
 
 
 def test_a_mask_that_hides_nothing_is_refused(write: Write, tmp_path: Path) -> None:
     Image.new("L", (512, 512), 255).save(tmp_path / "white.png")
-    path = write(fixed={"image": "astronaut", "task": "inpaint", "mask": str(tmp_path / "white.png")})
-    with pytest.raises(InputError, match=r"tiny.yaml: mask: it hides no pixel; .*white.png must be light where"):
+    path = write(fixed={"image": "astronaut", "task": "inpaint", "inpaint_mask": str(tmp_path / "white.png")})
+    with pytest.raises(
+        InputError, match=r"tiny.yaml: inpaint_mask: it hides no pixel; .*white.png must be light where"
+    ):
         spec.read(path)
 
 
@@ -414,7 +417,7 @@ def test_a_shipped_sweep_is_planned_in_every_profile(name: str, shipped: Shipped
         assert len(plan.fits) == len(results) + sum(plan.counts.extra.values())
         built: set[str] = set()
         for key, fit in plan.fits.items():
-            assert {source.id for source in fit.sources} <= built, "each after those it builds on"
+            assert {source.id for source in fit.dependencies} <= built, "each after those it builds on"
             built.add(key)
         assert sweep.outputs <= results
         if profile == "smoke":

@@ -79,9 +79,9 @@ def test_a_row_under_another_key_is_listed_and_to_do(
 
 
 def test_junk_is_listed_and_ends_no_command(published: Ledger, spec: str, fits: list[Fit], report: Report) -> None:
-    hurt = [shelf.add("zz", b"junk") for shelf in published._shelves]
+    hurt = [shelf.add("zz", b"junk") for shelf in published.stores.values()]
     next(published.root.glob(f"fits/*/{fits[0].id}-*")).unlink()
-    hurt.append(published._fits.shelf.add(fits[0].id, b"junk"))
+    hurt.append(published.rows.blobs.add(fits[0].id, b"junk"))
     for command, *arguments in (("status", spec), ("compact",)):
         output = report(command, published, *arguments)
         assert output.count("damaged and ignored: ") == len(hurt)
@@ -118,7 +118,7 @@ def test_every_command_refuses_another_schema_in_one_sentence(
     published: Ledger, spec: str, fits: list[Fit], cli: Cli, version: int, age: str
 ) -> None:
     next(published.root.glob(f"fits/*/{fits[1].id}-*")).unlink()
-    path = published.root / published._fits.shelf.add(fits[1].id, to_parquet(row(fits[1], schema=version)))
+    path = published.root / published.rows.blobs.add(fits[1].id, to_parquet(row(fits[1], schema=version)))
     for command, *arguments in (("status", spec), ("show", spec), ("run", spec), ("compact",)):
         code, output = cli(command, *arguments, "--storage", str(published.root))
         assert code == 2
