@@ -3,9 +3,9 @@
     frames = analysis.load("results", "existence")     frames.fits, frames.curves, frames.layers: tidy data frames
     exhibit = analysis.exhibits.existence(frames)      exhibit.frame, exhibit.figure, exhibit.verdict
 
-or `python -m analysis report existence` for all exhibits on one page. `analysis.COLUMNS` says what every column holds,
-`analysis.CLAIMS` what is claimed. Needs neither torch nor ray, and importing it
-loads nothing heavy: pandas and seaborn come with the first name that is used.
+or `python -m analysis report existence` for all exhibits on one page. `analysis.COLUMNS` documents every column,
+`analysis.CLAIMS` lists the claims. Needs neither torch nor ray. Importing it loads nothing heavy: pandas and seaborn
+are loaded with the first name that is used.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis import exhibits
-    from analysis.claims import CLAIMS
-    from analysis.exhibits import EXHIBITS, Absent, Exhibit
+    from analysis.exhibits import CLAIMS, EXHIBITS, Exhibit, MissingExhibit
     from analysis.frames import COLUMNS, Frames, load, recorded
     from analysis.stats import MATCHING_TOLERANCE_DB, Claim, Verdict
 
@@ -27,10 +26,10 @@ __all__ = [
     "EXHIBITS",
     "MATCHING_TOLERANCE_DB",
     "SAMPLE",
-    "Absent",
     "Claim",
     "Exhibit",
     "Frames",
+    "MissingExhibit",
     "Verdict",
     "exhibits",
     "load",
@@ -41,8 +40,7 @@ SAMPLE = Path(__file__).parent / "sample"
 """The results folder of a small sweep of real fits, `sample`."""
 
 _HOMES = {
-    "CLAIMS": "analysis.claims",
-    **dict.fromkeys(("EXHIBITS", "Absent", "Exhibit"), "analysis.exhibits"),
+    **dict.fromkeys(("CLAIMS", "EXHIBITS", "Exhibit", "MissingExhibit"), "analysis.exhibits"),
     **dict.fromkeys(("COLUMNS", "Frames", "load", "recorded"), "analysis.frames"),
     **dict.fromkeys(("MATCHING_TOLERANCE_DB", "Claim", "Verdict"), "analysis.stats"),
 }

@@ -14,13 +14,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 @app.callback()
 def about() -> None:
-    """From the ledger to tables, figures and verdicts."""
+    """Turn the ledger into tables, figures and verdicts."""
 
 
 @app.command()
 def report(
     spec: Annotated[str, typer.Argument(help="A sweep: its name or its file.")],
-    profile: Annotated[str | None, typer.Option(help="The profile it was run with, if there are several.")] = None,
+    profile: Annotated[str | None, typer.Option(help="The profile; needed if the sweep was run with several.")] = None,
     storage: Annotated[
         Path | None, typer.Option(help="The results folder.", envvar="LIP_STORAGE", show_default="results")
     ] = None,
@@ -28,24 +28,24 @@ def report(
         Path | None, typer.Option(help="Where to write.", show_default="STORAGE/reports/SPEC.PROFILE")
     ] = None,
 ) -> None:
-    """Write all exhibits of a sweep, with a verdict on each of the paper's claims, to one page: index.html."""
+    """Write all exhibits of a sweep and verdicts on the paper's claims to one page: index.html."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
     with console.status("loading the ledger") as status:
         from analysis.frames import load
-        from analysis.report import Absent, corrected, default_folder, sections, tally, write_files
+        from analysis.report import MissingExhibit, corrected, default_folder, sections, tally, write_files
 
         frames = load(storage, spec, profile)
         folder = out or default_folder(frames)
         console.print(Text(frames.progress))
         parts = []
-        status.update("making the exhibits")
+        status.update("making exhibits")
         for part in sections(frames, folder):
             parts.append(part)
-            if isinstance(part.exhibit, Absent):
-                line = f"absent: {part.exhibit.reason}; {part.exhibit.remedy}"
+            if isinstance(part.exhibit, MissingExhibit):
+                line = f"missing: {part.exhibit.reason}; {part.exhibit.remedy}"
             else:
                 line = tally(part.verdicts)
             console.print(Text.assemble((f"{part.name:<17}", "bold"), f" {line}"), soft_wrap=True)

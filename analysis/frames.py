@@ -19,11 +19,11 @@ from lip.ledger.schema import FITS, POINTS
 from lip.paths import local
 
 AXES = ["image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
-"""What a sweep varies. Rows of whole rounds that agree in all of these are the same point of a sweep."""
+"""Axes of a sweep. Rows of whole rounds that agree in all of them are one point."""
 
 FAULTS = ("collapsed", "stalled", "diverged")
-"""Columns that mark a fit which did not train as meant. Of these, LEFT_OUT are left out of differences and verdicts."""
-LEFT_OUT = ("stalled", "diverged")
+"""Columns that mark a fit which did not train as meant. EXCLUDED ones are left out of differences and verdicts."""
+EXCLUDED = ("stalled", "diverged")
 
 _NESTED = [column.name for column in FITS if pa.types.is_list(column.type)]
 _FLAT = [column.name for column in FITS if column.name not in _NESTED]
@@ -34,9 +34,9 @@ _NAMES = {
     "source_image": "mask_image",
     "source_task": "mask_task",
 }
-"""A row's own columns under names that leave the plain ones to the axes of a sweep."""
+"""New names of a row's own columns, since the axes of a sweep use the plain ones."""
 
-_IN_OLDER_ROWS = {"precision": "float32", **dict.fromkeys(LEFT_OUT, False)}
+_IN_OLDER_ROWS = {"precision": "float32", **dict.fromkeys(EXCLUDED, False)}
 """What a null of these columns means."""
 
 _TYPES = {pa.string(): "str", pa.float64(): "float64", pa.float32(): "float32"} | {
@@ -92,30 +92,32 @@ COLUMNS: dict[str, dict[str, tuple[str, str]]] = {
         "sparsity": ("float64", "fraction of the layer that is pruned"),
     },
 }
-"""Every column of the three data frames: its dtype (before pandas 3, `str` is object) and what it says."""
+"""Every column of the three data frames: its dtype (before pandas 3, `str` is object) and its meaning."""
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Published results. PSNR is in dB, sparsity a fraction; every column is documented in COLUMNS.
+    """Published results. PSNR is in dB, sparsity a fraction; COLUMNS documents every column.
 
-    `fits` of a sweep has one row per trajectory and round, so a dense fit stands there once for every trajectory that
-    begins with it. Its axes say what the trajectory is; what the fit itself is stands in `mask_kind` (`dense` at round
-    0), `mask_fit` and `mask_image`.
+    `fits` of a sweep has one row per trajectory and round, so a dense fit has a row for every trajectory that begins
+    with it. The axes describe the trajectory; `mask_kind` (`dense` at round 0), `mask_fit` and `mask_image` describe
+    the fit itself.
 
-    Without a sweep `fits` has one row per fit; its image, task, seed and round are the fit's own, and the axes that
-    only trajectories have are not there.
+    Without a sweep `fits` has one row per fit with its own image, task, seed and round, and without the axes that only
+    trajectories have.
     """
 
     fits: pd.DataFrame
     points: pd.DataFrame
-    """What the sweep plans: experiment, trajectory, axes, `fit`, and if it is `published`. Empty without a sweep."""
+    """The plan of the sweep: experiment, trajectory, axes, `fit`, and whether it is `published`. Empty without one."""
     sweep: str | None
     profile: str | None
     storage: Path
     nested: pa.Table = field(repr=False)
     file: str = ""
-    """The sweep's file, where it was loaded by that: what runs it."""
+    """The sweep's file, if it was loaded by that; commands name it."""
+    experiment: str | None = None
+    """The experiment that these are the part of; None for the whole sweep."""
 
     @property
     def planned(self) -> int:
@@ -129,7 +131,7 @@ class Frames:
 
     @property
     def progress(self) -> str:
-        """Say how much of the sweep is published, in the words of `python -m sweeps`."""
+        """Say how much of the sweep is published, worded as by `python -m sweeps`."""
         results = self.points.drop_duplicates(["trajectory", "fit"])
         return (
             f"{results['published'].sum():,} of {len(results):,} results published,"
@@ -145,29 +147,34 @@ class Frames:
         """Return the command that runs a sweep with this profile into this results folder."""
         return run_command(str(sweep), self.profile, self.storage)
 
+    @property
+    def remedy(self) -> str:
+        """Return the command that runs what is missing, or the experiment if nothing planned is."""
+        return self.command if self.missing else self.command_for(self.experiment or self.sweep)
+
     def part(self, experiment: str) -> Frames:
-        """One experiment of a sweep that includes several; all of a sweep that is a single one."""
-        if self.sweep is None or self.points["experiment"].nunique() < 2:
-            return self
-        chosen = [frame[frame["experiment"] == experiment] for frame in (self.fits, self.points)]
-        return replace(self, fits=chosen[0], points=chosen[1])
+        """Return one experiment of a sweep that includes several; all of a sweep that is a single one."""
+        if self.points["experiment"].nunique() < 2:
+            return replace(self, experiment=experiment)
+        fits, points = (frame[frame["experiment"] == experiment] for frame in (self.fits, self.points))
+        return replace(self, fits=fits, points=points, experiment=experiment)
 
     def only(self, fits: pd.DataFrame) -> Frames:
-        """The same with some of the rows of `fits`, and their curves and layers."""
+        """Return the same with some of the rows of `fits`, and their curves and layers."""
         return replace(self, fits=fits)
 
     def outputs(self, fit: str) -> dict[str, np.ndarray]:
-        """The restored images of a fit by name (`last_ema`), uint8 (height, width, channels); none if not kept."""
+        """Return a fit's restored images by name (`last_ema`), uint8 (height, width, channels); none if not stored."""
         return Ledger(self.storage).images(fit)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """One row per row of `fits` and sampled step."""
+        """Return one row per row of `fits` and sampled step."""
         return self._long("curve_")
 
     @cached_property
     def layers(self) -> pd.DataFrame:
-        """One row per row of `fits` and prunable layer."""
+        """Return one row per row of `fits` and prunable layer."""
         frame = self._long("layer_").rename(columns={"name": "layer_name"})
         sparsity = 1 - (frame["kept"] / frame["size"]).astype("float64")
         return frame.assign(layer=frame.groupby("row").cumcount(), sparsity=sparsity)
@@ -185,20 +192,23 @@ class Frames:
 
 
 def _flattened(lists: pa.ListArray, like: pa.ListArray) -> pa.Array:
-    """The values of all lists; where there is none, as many nulls as the one it is `like` has values."""
+    """Concatenate lists; a missing one becomes as many nulls as the list that it is `like` has values."""
     nothing = pa.ListArray.from_arrays(like.offsets, pa.nulls(len(like.values), lists.type.value_type))
     return pc.list_flatten(pc.if_else(lists.is_valid(), lists, nothing) if lists.null_count else lists)
 
 
 def run_command(sweep: str, profile: str | None, storage: Path) -> str:
-    """Return the command that runs a sweep, quoted for a shell as it is given, into a results folder."""
+    """Return the command that runs a sweep into a results folder; quote a file name before."""
     sized = f" --profile {profile}" if profile else ""
     elsewhere = storage.absolute() != Path("results").absolute()
     return f"python -m sweeps run {sweep}{sized}" + (f" --storage {shlex.quote(str(storage))}" if elsewhere else "")
 
 
 def storage_folder(storage: str | Path | None) -> Path:
-    """The results folder that is meant: the one given, else the environment's LIP_STORAGE, else ./results."""
+    """Return the results folder: the one given, else the environment's LIP_STORAGE, else ./results.
+
+    Raises InputError if there is none.
+    """
     folder = local(storage or default_storage(), "--storage")
     if not folder.is_dir():
         raise InputError(f"there is no results folder {folder}; name it with --storage or LIP_STORAGE")
@@ -206,16 +216,16 @@ def storage_folder(storage: str | Path | None) -> Path:
 
 
 def recorded(storage: str | Path | None = None) -> pd.DataFrame:
-    """The sweeps that were started in a results folder: columns sweep, profile, and fits (how many are planned)."""
+    """List the sweeps that were started in a results folder: sweep, profile, number of planned fits."""
     points = Ledger(storage_folder(storage)).sweeps().to_pandas()
     return points.groupby(["sweep", "profile"])["fit"].nunique().rename("fits").reset_index()
 
 
 def load(storage: str | Path | None = None, sweep: str | None = None, profile: str | None = None) -> Frames:
-    """Load what is published of a sweep, given by name or file; without one, every fit there is.
+    """Load the published fits of a sweep, given by name or file; without a sweep, all fits.
 
-    The profile may be left out when the sweep was run with only one. Raises InputError for a folder, sweep or
-    profile that is not there, and when several profiles are: results of different sizes are never averaged.
+    The profile may be left out if the sweep was run with only one. Raises InputError for a folder, sweep or profile
+    that does not exist, and for several profiles: results of different sizes are never averaged.
     """
     folder = storage_folder(storage)
     ledger = Ledger(folder)
@@ -227,9 +237,10 @@ def load(storage: str | Path | None = None, sweep: str | None = None, profile: s
         return Frames(_flat(table), empty, None, None, folder, table.select(["id", *_NESTED]))
     file = sweep if sweep.endswith((".yaml", ".yml")) else ""
     sweep = Path(sweep).stem if file else sweep
-    every = _typed(ledger.sweeps())
-    profile = _profile(every, sweep, profile, run_command(shlex.quote(file or sweep), profile, folder))
-    points = every[(every["sweep"] == sweep) & (every["profile"] == profile)].reset_index(drop=True)
+    recorded_points = _typed(ledger.sweeps())
+    profile = _profile(recorded_points, sweep, profile, run_command(shlex.quote(file or sweep), profile, folder))
+    of_sweep = (recorded_points["sweep"] == sweep) & (recorded_points["profile"] == profile)
+    points = recorded_points[of_sweep].reset_index(drop=True)
     points["experiment"] = points["experiment"].fillna(sweep)
     for axis in ("image", "task"):
         points[f"source_{axis}"] = points[f"source_{axis}"].fillna(points[axis])
@@ -246,7 +257,7 @@ def _flat(table: pa.Table) -> pd.DataFrame:
 
 
 def _typed(table: pa.Table) -> pd.DataFrame:
-    """With dtypes that do not depend on whether anything is null, as COLUMNS says."""
+    """Convert with the dtypes of COLUMNS, whether or not anything is null."""
     nullable = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype(), pa.bool_(): pd.BooleanDtype()}
     return table.to_pandas(types_mapper=nullable.get)
 

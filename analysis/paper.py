@@ -1,8 +1,8 @@
-"""The paper's own numbers, shown beside what we measure.
+"""The paper's own numbers, shown beside ours.
 
 Chasing Better Deep Image Priors between Over- and Under-parameterization (TMLR 2023, arXiv 2410.24187). Its PSNRs are
 oracle peaks against the clean image, of averaged outputs for denoising and of raw ones otherwise, so they compare with
-our column "oracle peak" only. What it claims of them stands in `analysis.claims`.
+our column "oracle peak" only. Its claims stand beside the exhibits that judge them.
 """
 
 from __future__ import annotations

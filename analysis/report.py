@@ -1,4 +1,4 @@
-"""The report of a sweep: one page that needs nothing but itself, and beside it the figures and tables as files."""
+"""The report of a sweep: one self-contained page, and the figures and tables beside it as files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from analysis import plots
-from analysis.exhibits import EXHIBITS, Absent, Exhibit
-from analysis.exhibits.exhibit import plural, values
+from analysis import style
+from analysis.exhibits import EXHIBITS, Exhibit, MissingExhibit
 from analysis.frames import FAULTS, Frames
 from analysis.stats import FAILS, FALSE_DISCOVERIES, HOLDS, UNKNOWN, Claim, Verdict, adjusted
+from analysis.text import OUTPUTS, distinct_values, plural
 from lip.errors import InputError
 from lip.ledger.filesystem import write_whole
 from lip.ledger.ledger import Ledger
@@ -28,7 +28,7 @@ MARKS = {HOLDS: "✓", FAILS: "✗", UNKNOWN: "?"}
 PUBLISHED, MISSING = "published", "missing"
 
 _UNQUOTED = " /:=,;()+-.!~*@?$[]{}|"
-"""What may stand in an address as it is, so that drawings take less than in base64."""
+"""Characters that a data address need not escape, so that drawings are smaller than in base64."""
 
 
 @dataclass(frozen=True)
@@ -36,29 +36,30 @@ class Section:
     """An exhibit as the page shows it."""
 
     name: str
-    exhibit: Exhibit | Absent
+    exhibit: Exhibit | MissingExhibit
     picture: str = ""
-    """As a data address: inside an image nothing in a drawing can run, and its ids meet no others."""
+    """A data address: an image cannot run scripts, and its ids do not clash with those of the page."""
     latex: str = ""
 
     @property
     def verdicts(self) -> list[Verdict]:
+        """Return the exhibit's verdicts; none if it is missing."""
         return self.exhibit.verdicts if isinstance(self.exhibit, Exhibit) else []
 
     @property
     def scoreboard(self) -> list[tuple[Claim, dict[str, Verdict | None]]]:
-        """A row per claim: its verdicts by all reported outputs, in one order, or by what else was measured."""
+        """Return a row per claim: its verdicts by the reported outputs in order, or by what else was measured."""
         rows: dict[Claim, dict[str, Verdict]] = {}
         for verdict in self.verdicts:
             rows.setdefault(verdict.claim, {})[verdict.output] = verdict
         return [
-            (claim, {output: row.get(output) for output in (plots.OUTPUTS if row.keys() & plots.OUTPUTS else row)})
+            (claim, {output: row.get(output) for output in (OUTPUTS if row.keys() & OUTPUTS else row)})
             for claim, row in rows.items()
         ]
 
 
 def default_folder(frames: Frames) -> Path:
-    """<storage>/reports/<sweep>.<profile>. Raises InputError when these names would lead elsewhere."""
+    """Return <storage>/reports/<sweep>.<profile>. Raises InputError for a name that leads elsewhere."""
     name = f"{frames.sweep}.{frames.profile}"
     if Path(name).name != name:
         raise InputError(f"sweep {name!r} cannot name a folder; say where to write with --out")
@@ -69,17 +70,17 @@ def sections(frames: Frames, folder: Path) -> Iterator[Section]:
     """Make the exhibits one by one, writing <name>.svg, .png, .csv and .tex of each into the folder."""
     for name, make in EXHIBITS.items():
         exhibit = make(frames)
-        if isinstance(exhibit, Absent):
+        if isinstance(exhibit, MissingExhibit):
             yield Section(name, exhibit)
             continue
-        drawing = plots.svg(exhibit.figure)
+        drawing = style.svg(exhibit.figure)
         write(folder / f"{name}.svg", drawing)
-        write(folder / f"{name}.png", plots.png(exhibit.figure))
+        write(folder / f"{name}.png", style.png(exhibit.figure))
         write(folder / f"{name}.csv", exhibit.frame.to_csv(index=False).encode())
         table = latex(main_table(exhibit))
         write(folder / f"{name}.tex", table.encode())
-        if plots.has_pictures(exhibit.figure):
-            picture = base64.b64encode(plots.jpeg(exhibit.figure)).decode()
+        if style.has_pictures(exhibit.figure):
+            picture = base64.b64encode(style.jpeg(exhibit.figure)).decode()
             yield Section(name, exhibit, f"data:image/jpeg;base64,{picture}", table)
         else:
             lean = " ".join(drawing.decode().split())
@@ -87,7 +88,7 @@ def sections(frames: Frames, folder: Path) -> Iterator[Section]:
 
 
 def corrected(parts: Iterable[Section]) -> list[Section]:
-    """The sections with false discoveries controlled over the verdicts of all of them together."""
+    """Control false discoveries over the verdicts of all sections together."""
     parts = list(parts)
     verdicts = iter(adjusted(verdict for part in parts for verdict in part.verdicts))
     return [
@@ -99,7 +100,7 @@ def corrected(parts: Iterable[Section]) -> list[Section]:
 
 
 def claims_table(parts: Iterable[Section]) -> pd.DataFrame:
-    """All verdicts as a table, one row per claim and output."""
+    """Return all verdicts as a table, one row per claim and output."""
     return pd.DataFrame(
         [
             {
@@ -127,7 +128,7 @@ def claims_table(parts: Iterable[Section]) -> pd.DataFrame:
 
 
 def fits_table(frames: Frames) -> pd.DataFrame:
-    """Every fit that the sweep plans, once: what it is and reached, whether it is published, and if not, why."""
+    """Return every planned fit once: axes, results, and whether it is published, missing or failed."""
     axes = ["experiment", "image", "source_image", "task", "source_task", "pruner", "seed", "rewind", "compat", "round"]
     planned = frames.points.drop_duplicates("fit")[["fit", "trajectory", *axes, "published"]]
     results = [
@@ -151,7 +152,7 @@ def fits_table(frames: Frames) -> pd.DataFrame:
 
 
 def write_files(frames: Frames, parts: list[Section], folder: Path) -> None:
-    """The page, and the tables of claims and fits beside it."""
+    """Write the page, and the tables of claims and fits beside it."""
     claims = claims_table(parts)
     fits = fits_table(frames)
     write(folder / "claims.csv", claims.to_csv(index=False).encode())
@@ -165,7 +166,7 @@ def write_files(frames: Frames, parts: list[Section], folder: Path) -> None:
 
 
 def page(frames: Frames, parts: list[Section], fits: pd.DataFrame, tables: dict[str, tuple[pd.DataFrame, str]]) -> str:
-    """The page as HTML, `tables` being those that it offers as CSV and LaTeX.
+    """Return the page as HTML; it offers `tables` as CSV and LaTeX.
 
     Names come from users, so everything is escaped.
     """
@@ -181,9 +182,9 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame, tables: dict[
     return environment.get_template("report.html").render(
         frames=frames,
         sections=parts,
-        outputs=plots.OUTPUTS,
+        outputs=OUTPUTS,
         marks=MARKS,
-        counts={output: _counts(verdicts, output) for output in dict.fromkeys([*plots.OUTPUTS, *_others(verdicts)])},
+        counts={output: _counts(verdicts, output) for output in dict.fromkeys([*OUTPUTS, *_others(verdicts)])},
         confirmed=sum(verdict.confirmed for verdict in verdicts),
         holding=sum(verdict.verdict == HOLDS for verdict in verdicts),
         share=f"{100 * FALSE_DISCOVERIES:g} %",
@@ -200,12 +201,12 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame, tables: dict[
             },
             separators=(",", ":"),
             ensure_ascii=False,
-        ).replace("<", "\\u003c"),  # so that no name can end the script it stands in
+        ).replace("<", "\\u003c"),  # no name can end the script element
     )
 
 
 def provenance(frames: Frames) -> dict[str, str]:
-    """Describe what the results rest on: a few words for each question."""
+    """Describe what the results rest on, by label."""
     fits = frames.fits.drop_duplicates("fit")
     if fits.empty:
         return {"results": frames.progress}
@@ -236,12 +237,12 @@ def provenance(frames: Frames) -> dict[str, str]:
         "code": "code of lip",
     }
     for column, label in columns.items():
-        facts[label] = values(fits[column])
+        facts[label] = distinct_values(fits[column])
     return {label: fact for label, fact in facts.items() if fact}
 
 
 def write(path: Path, data: bytes) -> None:
-    """Put a file in place whole. Raises InputError when it cannot be written."""
+    """Write a file atomically. Raises InputError if it cannot be written."""
     try:
         write_whole(path, data)
     except OSError as error:
@@ -249,28 +250,25 @@ def write(path: Path, data: bytes) -> None:
 
 
 def tally(verdicts: list[Verdict]) -> str:
-    """Count verdicts, as in `2 hold, 1 does not hold`; with no claim, that it is shown."""
+    """Count verdicts, as in `2 hold, 1 does not hold`; `shown` for an exhibit without claims."""
     counts = {word: sum(verdict.verdict == word for verdict in verdicts) for word in MARKS}
     words = {HOLDS: "hold" if counts[HOLDS] != 1 else "holds", FAILS: "do not hold" if counts[FAILS] != 1 else FAILS}
     return ", ".join(f"{count} {words.get(word, word)}" for word, count in counts.items() if count) or "shown"
 
 
 def main_table(exhibit: Exhibit) -> pd.DataFrame:
-    """The table to print: the paper's numbers beside ours where there are some, else all of ours."""
-    return exhibit.frame if exhibit.reference is None else exhibit.reference
+    """Return the table to print: the paper's numbers beside ours if there are any, else all of ours."""
+    return exhibit.frame if exhibit.paper_table is None else exhibit.paper_table
 
 
 def latex(table: pd.DataFrame) -> str:
-    """A table for LaTeX with booktabs."""
+    """Return a table for LaTeX with booktabs."""
     names = {name: str(name).replace("_", " ") for name in table.columns}
     return printed(table).rename(columns=names).to_latex(index=False, escape=True)
 
 
 def printed(table: pd.DataFrame) -> pd.DataFrame:
-    """A table as text: as many digits to all numbers of a column, nothing for what was not measured.
-
-    The CSV has all digits.
-    """
+    """Return a table as text, with the same number of digits within a column; the CSV has all digits."""
     return pd.DataFrame({name: _texts(column) for name, column in table.items()})
 
 
@@ -279,11 +277,11 @@ def _counts(verdicts: list[Verdict], output: str) -> dict[str, int]:
 
 
 def _others(verdicts: list[Verdict]) -> list[str]:
-    return [verdict.output for verdict in verdicts if verdict.output not in plots.OUTPUTS]
+    return [verdict.output for verdict in verdicts if verdict.output not in OUTPUTS]
 
 
 def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:
-    """A table by column: numbers with six digits, or the distinct texts and which of them stands in each row."""
+    """Pack a table by column: numbers with six digits, or distinct texts and the index of each row's text."""
     packed: dict[str, list[Any]] = {}
     for name in table.columns:
         column = table[name]

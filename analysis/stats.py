@@ -1,4 +1,4 @@
-"""Verdicts: does the mean effect lie where the claim says, and how sure is that?
+"""Claims, and verdicts on them: is the mean effect where the claim says, and how certain is that?
 
 Everything is paired: a difference is between two fits of one image, seed, round and reported output, which share
 theta_0, the code and the noise. Differences are averaged over images and rounds within a seed first, so that seeds are
@@ -8,13 +8,15 @@ and so is the test of the hypothesis that the effect lies on the wrong side of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, nan, sqrt
 
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, t
+
+from analysis.text import OUTPUTS, plural
 
 MATCHING_TOLERANCE_DB = 0.1
 """A ticket matches when its seed mean is at most this much below the dense prior's. The paper names no tolerance."""
@@ -29,7 +31,7 @@ HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not enough data"
 
 @dataclass(frozen=True)
 class Region:
-    """The values of a mean effect if a claim holds; the limits belong to it unless it is `open`."""
+    """The values of a mean effect for which a claim holds; it includes its limits unless it is `open`."""
 
     low: float = -inf
     high: float = inf
@@ -60,11 +62,11 @@ NO_GAIN = Region(high=MATCHING_TOLERANCE_DB)
 HARM = Region(high=-MATCHING_TOLERANCE_DB, open=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A statement that can be tested, and the threshold it is held to, both written down before anything was run."""
+    """A statement that can be tested, and its threshold, both written down before anything was run."""
 
-    exhibit: str
+    id: str
     statement: str
     paper: str
     """What the paper says, and where."""
@@ -74,7 +76,21 @@ class Claim:
     """Where the mean over seeds lies if the claim holds."""
     unit: str = "dB"
     rounds: Sequence[int] = ()
-    """The rounds that it speaks of; it is not judged before the first and the last of them are measured."""
+    """Rounds that it speaks of; empty for all. It is judged only if the first and the last of them are measured."""
+    value: str = ""
+    """Column of an exhibit's effects that holds the statistic."""
+    rows: Callable[[pd.DataFrame], pd.Series] | None = None
+    """Marks the rows of these effects that it speaks of; None for all."""
+    cells: Sequence[str] = ("round", "image")
+    """Columns whose combinations are averaged within a seed."""
+    outputs: Sequence[str] = tuple(OUTPUTS)
+    """Reported outputs that it is judged by, or what else was measured: masks, loss."""
+    worst_round: bool = False
+    """Whether the worst round is judged, since the claim speaks of every round; else the mean."""
+    note: Callable[[pd.DataFrame], str] | None = None
+    """Says what its rows are, for the note of its verdicts; None for their range of sparsities."""
+    unless: Callable[[pd.DataFrame], str] | None = None
+    """Says why its rows cannot be judged, if another reason than missing fits; empty for none."""
 
     @property
     def threshold(self) -> str:
@@ -111,7 +127,7 @@ class Verdict:
 
     @property
     def measured(self) -> str:
-        """The effect with its interval and n."""
+        """Print the effect with its interval and n."""
         if self.n == 0:
             return "no data"
         interval = f" [{self.low:+.2f}, {self.high:+.2f}]" if self.n > 1 else ""
@@ -119,7 +135,7 @@ class Verdict:
 
     @property
     def tested(self) -> str:
-        """The effect size and the test, as in `d = 1.3, q = 0.02`; empty without."""
+        """Print the effect size and the test, as in `d = 1.3, q = 0.02`; empty without a test."""
         if not isfinite(self.p):
             return ""
         size = f"d = {self.d:.1f}, " if isfinite(self.d) else ""
@@ -128,12 +144,12 @@ class Verdict:
 
     @property
     def confirmed(self) -> bool:
-        """Tell whether it holds and the test, with false discoveries controlled, says so too."""
+        """Tell whether it holds and the test confirms it, with false discoveries controlled."""
         return self.verdict == HOLDS and self.q <= FALSE_DISCOVERIES
 
 
 def judge(claim: Claim, output: str, effects: pd.DataFrame, note: str = "") -> Verdict:
-    """Judge by effects with a row per seed and a column per thing averaged over (image, round).
+    """Judge a claim by effects with a row per seed and a column per image and round.
 
     A seed that lacks a column would change what is averaged, so it is left out and the note says so.
     """
@@ -146,20 +162,20 @@ def judge(claim: Claim, output: str, effects: pd.DataFrame, note: str = "") -> V
     if n < MIN_SEEDS:
         verdict = UNKNOWN
         if n:
-            notes.append(f"{n} seed{'s' * (n != 1)}, {MIN_SEEDS} are needed")
+            notes.append(f"{plural(n, 'seed')}, {MIN_SEEDS} are needed")
     else:
         verdict = HOLDS if effect in claim.region else FAILS
         if claim.region.is_crossed_by(low, high):
             notes.append("interval crosses the threshold")
     if left_out and n:
-        notes.append(f"{left_out} incomplete seed{'s' * (left_out > 1)} left out")
+        notes.append(f"{plural(left_out, 'incomplete seed')} left out")
     deviation = float(seeds.std()) if n > 1 else nan
     d = effect / deviation if deviation > 0 else nan
     return Verdict(claim, output, effect, low, high, d, p_value(seeds, claim.region), n, verdict, "; ".join(notes))
 
 
 def interval(values: pd.Series) -> tuple[float, float, float]:
-    """Mean and 95 % t-interval of independent values; nan where there are too few."""
+    """Return mean and 95 % t-interval of independent values; nan for too few."""
     n = len(values)
     mean = float(values.mean()) if n else nan
     if n < 2:
@@ -169,7 +185,7 @@ def interval(values: pd.Series) -> tuple[float, float, float]:
 
 
 def p_value(values: pd.Series, region: Region) -> float:
-    """Return the probability of values as far inside a region if their mean lay outside; nan with fewer than two."""
+    """Return p of the one-sided t-test of the mean lying outside a region; nan with fewer than two values."""
     n = len(values)
     if n < 2:
         return nan
@@ -181,7 +197,7 @@ def p_value(values: pd.Series, region: Region) -> float:
 
 
 def adjusted(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """The verdicts with `q`: p adjusted over all of them together (Benjamini and Hochberg), where there is a p."""
+    """Add `q` to the verdicts that have a p: p adjusted over all of them (Benjamini and Hochberg)."""
     verdicts = list(verdicts)
     p = np.array([verdict.p for verdict in verdicts])
     q = np.full(len(p), nan)

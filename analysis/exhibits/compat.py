@@ -1,91 +1,119 @@
-"""Beyond the paper: what each thing that the released code does otherwise does to Fig 3 and Table 2."""
+"""Beyond the paper: the effect of each deviation of the released code on Fig 3 and Table 2."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from analysis import paper
-from analysis.exhibits.exhibit import Absent, Exhibit, beside, caption, gap, lacking, psnr_notes, verdicts
-from analysis.exhibits.scores import minus, scores, summary
+from analysis.exhibits.captions import versus_paper
+from analysis.exhibits.comparison import Comparison, Difference
+from analysis.exhibits.rows import Rows, from_theta_0, own_image, pruned
 from analysis.exhibits.sizes import HOURGLASS
-from analysis.frames import Frames
-from analysis.plots import PRUNERS, Style, psnr_panels, styles
+from analysis.stats import HARM, POSITIVE, Claim
+from analysis.style import PRUNER_STYLES, Style
 from lip.masks import PRUNED_PER_ROUND, kept_after
 from lip.specs.released import SAID
 from lip.tasks import Denoise
 
-NAME, TITLE = "compat", "What the released code does to Fig. 3 and Table 2 (beyond the paper)"
-RELEASED = "as released"
-PLAIN = "as the paper says"
+PLAIN, RELEASED = "as the paper says", "as released"
 UNMASKED = 36_992
 """Weights of the two convolutions that the released masks skip, in the paper's network."""
 
-CLAIMED = {
-    "compat_double": ("random", "random_double"),
-    "compat_target": ("imp", "imp_target"),
-    "compat_unmasked": ("imp", "unmasked_first"),
-}
-
-
-def compat(frames: Frames) -> Exhibit | Absent:
-    """PSNR over nominal sparsity by what is done as released, and Table 2's counts."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _released, "ticket made as the released code does"):
-        return absent
-    fits = frames.fits[_shown(frames.fits)]
-    fits = fits.assign(
-        defect=fits["compat"].map(lambda name: RELEASED if name == "+".join(Denoise.defects) else name or PLAIN)
-    )
-    every = scores(fits, "defect")
-    every["panel"] = every["pruner"].map({"imp": "IMP", "random": "random"}) + ", " + every["image"]
-    at = ["panel", "seed", "round", "output"]
-    every["minus_plain"] = minus(every, every[every["defect"] == PLAIN], at)
-    judged = []
-    for name, (pruner, defect) in CLAIMED.items():
-        rows = every[(every["pruner"] == pruner) & (every["defect"] == defect) & (every["round"] > 0)]
-        judged += verdicts(frames, name, rows, "minus_plain", ["panel", "round"])
-    measured = set(fits["defect"])
-    alone = [name for name in Denoise.defects if name in measured]
-    names = [PLAIN, *alone, *sorted(measured - {PLAIN, *alone})]
-    looks = styles(names, {PLAIN: PRUNERS["imp"], RELEASED: Style("#111827", "X")})
-    said = "; ".join(f"{name}: {SAID[name]}" for name in Denoise.defects if name in names)
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            "PSNR over the sparsity that is asked for, with one thing at a time done as in the released code, and all"
-            f" of them together. {said}. The table has the sparsity that comes of it.",
-            psnr_notes(fits),
-        ),
-        summary(every, ["image", "pruner", "defect"], "minus_plain"),
-        psnr_panels(every, "defect", {name: name for name in names}, looks, "panel"),
-        judged,
-        table_2(),
-        gap(frames),
-    )
-
-
-def table_2() -> pd.DataFrame:
-    """Table 2 beside the weights that a mask keeps which skips two layers, if every round cuts all layers alike."""
-    weights, others = HOURGLASS
-    rows: list[dict[str, object]] = [
-        {
-            "network": name,
-            "paper (parameters)": paper.TABLE_2[name],
-            "ours (parameters)": round(UNMASKED + (weights - UNMASKED) * (1 - PRUNED_PER_ROUND) ** k),
-            "with no layer skipped": kept_after(weights, k) + others,
-        }
-        for name, k in paper.TABLE_2_ROUNDS.items()
-    ]
-    return beside(rows, "paper (parameters)", "ours (parameters)")
-
 
 def _shown(rows: pd.DataFrame) -> pd.Series:
-    own = (rows["source_image"] == rows["image"]) & (rows["task"] == "denoise")
-    return own & (rows["rewind"] == 0) & rows["pruner"].isin(["imp", "random"]) & rows["round"].notna()
+    own = own_image(rows) & (rows["task"] == "denoise")
+    return own & from_theta_0(rows) & rows["pruner"].isin(["imp", "random"]) & rows["round"].notna()
 
 
-def _released(rows: pd.DataFrame) -> pd.Series:
-    return _shown(rows) & (rows["compat"] != "") & (rows["round"] > 0)
+def _name_defects(scores: pd.DataFrame) -> pd.DataFrame:
+    return scores.assign(
+        defect=scores["compat"].replace({"": PLAIN, "+".join(Denoise.defects): RELEASED}),
+        panel=scores["pruner"].map({"imp": "IMP", "random": "random"}) + ", " + scores["image"],
+    )
+
+
+def _with_defect(pruner: str, defect: str) -> Rows:
+    return lambda scores: (scores["pruner"] == pruner) & (scores["defect"] == defect) & pruned(scores)
+
+
+def _labels(scores: pd.DataFrame) -> dict[str, str]:
+    measured = set(scores["defect"])
+    single = [name for name in Denoise.defects if name in measured]
+    return {name: name for name in (PLAIN, *single, *sorted(measured - {PLAIN, *single}))}
+
+
+def _about(fits: pd.DataFrame) -> str:
+    meanings = "; ".join(f"{name}: {SAID[name]}" for name in Denoise.defects if name in set(fits["compat"]))
+    return (
+        "PSNR over the sparsity that is asked for, with one thing at a time done as in the released code, and all of"
+        f" them together. {meanings}. The table has the sparsity that results."
+    )
+
+
+def _table_2(scores: pd.DataFrame) -> pd.DataFrame:
+    """Compare Table 2 with the weights that a mask keeps if it skips two layers and prunes all others alike."""
+    weights, others = HOURGLASS
+    return versus_paper(
+        [
+            {
+                "network": name,
+                "paper (parameters)": paper.TABLE_2[name],
+                "ours (parameters)": round(UNMASKED + (weights - UNMASKED) * (1 - PRUNED_PER_ROUND) ** k),
+                "with no layer skipped": kept_after(weights, k) + others,
+            }
+            for name, k in paper.TABLE_2_ROUNDS.items()
+        ],
+        "paper (parameters)",
+        "ours (parameters)",
+    )
+
+
+compat = Comparison(
+    name="compat",
+    title="What the released code does to Fig. 3 and Table 2 (beyond the paper)",
+    about=_about,
+    shown=_shown,
+    needed=lambda rows: _shown(rows) & (rows["compat"] != "") & pruned(rows),
+    needs="ticket made as the released code does",
+    within=None,
+    prepare=_name_defects,
+    differences={"minus_plain": Difference(lambda scores: scores["defect"] == PLAIN)},
+    panel="panel",
+    line="defect",
+    labels=_labels,
+    styles={PLAIN: PRUNER_STYLES["imp"], RELEASED: Style("#111827", "X")},
+    by=("image", "pruner", "defect"),
+    compare=_table_2,
+    claims=(
+        Claim(
+            id="compat_double",
+            statement="listing every layer twice makes the released random pruning worse than random pruning is",
+            paper="not in the paper; its script prunes 36 % a round (all random curves but the GAN's)",
+            statistic="PSNR of random pruning as released less without, mean over rounds",
+            region=HARM,
+            value="minus_plain",
+            rows=_with_defect("random", "random_double"),
+            cells=("panel", "round"),
+        ),
+        Claim(
+            id="compat_target",
+            statement="tickets found on the clean image are better than those found on the observation",
+            paper="not in the paper; its script finds them on the clean image, the paper says on the observation",
+            statistic="PSNR with masks found on the clean image less without, mean over rounds",
+            region=POSITIVE,
+            value="minus_plain",
+            rows=_with_defect("imp", "imp_target"),
+            cells=("panel", "round"),
+        ),
+        Claim(
+            id="compat_unmasked",
+            statement="leaving two layers unmasked makes the released tickets better than they are",
+            paper="not in the paper; its masks skip the convolutions that see the code",
+            statistic="PSNR of tickets as released less without, mean over rounds",
+            region=POSITIVE,
+            value="minus_plain",
+            rows=_with_defect("imp", "unmasked_first"),
+            cells=("panel", "round"),
+        ),
+    ),
+)

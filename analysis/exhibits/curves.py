@@ -5,76 +5,97 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
-from analysis.exhibits.exhibit import Absent, Exhibit, caption, gap, lacking, native, verdicts
-from analysis.exhibits.scores import minus, scores
+from analysis.exhibits.exhibit import Contents, Custom
+from analysis.exhibits.rows import from_theta_0, imp, native, pruned
+from analysis.exhibits.scores import difference, scores_of
 from analysis.frames import Frames
-from analysis.plots import PRUNERS, Style, curve_panels, percent, styles
+from analysis.panels import curve_panels
+from analysis.stats import MATCHING, Claim, Region
+from analysis.style import DENSE_STYLE, PRUNER_STYLES, assign_styles
+from analysis.text import PRUNER_LABELS, percent
 
-NAME, TITLE = "curves", "What happens over training (Fig. 11)"
-LOOKS = {**PRUNERS, "dense": Style("#4b5563", "P")}
+
+def _needed(rows: pd.DataFrame) -> pd.Series:
+    return native(rows) & from_theta_0(rows) & pruned(rows)
 
 
-def curves(frames: Frames) -> Exhibit | Absent:
-    """PSNR and SSIM of the averaged output over steps, at the measured sparsities nearest to 89 and 95 %."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _pruned, "pruned fit"):
-        return absent
-    fits = frames.fits[_shown(frames.fits)]
-    fits = fits[fits["image"] == sorted(fits["image"])[0]]
-    rounds = _nearest(fits)
-    pruned = fits[fits["round"].isin(rounds)]
+def _make(frames: Frames) -> Contents:
+    """Show PSNR and SSIM over steps, at the measured sparsities nearest to 89 and 95 %."""
+    fits = frames.fits[native(frames.fits) & from_theta_0(frames.fits)]
+    fits = fits[fits["image"] == fits["image"].min()]
+    rounds = nearest_rounds(fits.loc[pruned(fits), "round"], paper.CURVE_ROUNDS)
+    sparse = fits[fits["round"].isin(rounds)]
     dense = fits[fits["round"] == 0].drop_duplicates("fit").assign(pruner="dense")
-    every = scores(pd.concat([pruned, dense]))
-    at = ["image", "seed", "output"]
-    every["minus_dense"] = minus(every, every[every["pruner"] == "dense"], at)
-    every["minus_snip"] = minus(every, every[every["pruner"] == "snip"], [*at, "round"])
-    tickets = every[every["pruner"] == "imp"]
-    note = "at " + " and ".join(f"{percent(k):.3g} %" for k in rounds)
-    judged = [
-        *verdicts(frames, "curves_snip", tickets, "minus_snip", ["round"], note=note),
-        *verdicts(frames, "curves_dense", tickets, "minus_dense", ["round"], note=note),
-    ]
-    long = frames.only(pd.concat([pruned, dense], ignore_index=True)).curves
-    long = long.astype({"seed": "int64", "round": "int64", "step": "int64"}).assign(panel=lambda rows: rows["round"])
-    shown = pd.concat([long[long["round"] > 0], *(long[long["round"] == 0].assign(panel=k) for k in rounds)])
-    names = ["dense", *sorted(pruned["pruner"].unique())]
-    labels = {"dense": "dense", "imp": "IMP", "random": "random", "snip": "SNIP"}
-    table = (
-        shown.groupby(["panel", "pruner", "step"])[["psnr_ema", "ssim_ema", "psnr", "ssim", "loss"]]
+    fits = pd.concat([sparse, dense], ignore_index=True)
+    curves = _curves(frames.only(fits), rounds)
+    names = ["dense", *sorted(sparse["pruner"].unique())]
+    return Contents(
+        caption="PSNR and SSIM of the averaged output over the steps of training. Line: mean over seeds; band: one"
+        " standard deviation.",
+        frame=curves.groupby(["panel", "pruner", "step"])[["psnr_ema", "ssim_ema", "psnr", "ssim", "loss"]]
         .mean()
         .reset_index()
-        .rename(columns={"panel": "round"})
-    )
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            pd.concat([pruned, dense]),
-            "PSNR and SSIM of the averaged output over the steps of training. Line: mean over seeds; band: one standard"
-            " deviation.",
-        ),
-        table,
-        curve_panels(
-            shown,
+        .rename(columns={"panel": "round"}),
+        figure=curve_panels(
+            curves,
             {k: f"{percent(k):.3g} % pruned" for k in rounds},
             {"psnr_ema": "PSNR (dB)", "ssim_ema": "SSIM"},
-            {name: labels.get(name, name) for name in names},
-            styles(names, LOOKS),
+            {name: PRUNER_LABELS.get(name, name) for name in names},
+            assign_styles(names, {**PRUNER_STYLES, "dense": DENSE_STYLE}),
         ),
-        judged,
-        gap=gap(frames),
+        fits=fits,
+        effects=_effects(fits),
     )
 
 
-def _nearest(fits: pd.DataFrame) -> list[int]:
-    measured = fits.loc[fits["round"] > 0, "round"].unique()
-    return sorted({int(min(measured, key=lambda k: abs(k - wanted))) for wanted in paper.CURVE_ROUNDS})
+def _curves(frames: Frames, rounds: list[int]) -> pd.DataFrame:
+    """Return the curves, those of the dense prior in the panel of every round."""
+    curves = frames.curves.astype({"seed": "int64", "round": "int64", "step": "int64"})
+    dense, sparse = curves[curves["round"] == 0], curves[curves["round"] > 0]
+    return pd.concat([sparse.assign(panel=sparse["round"]), *(dense.assign(panel=k) for k in rounds)])
 
 
-def _shown(rows: pd.DataFrame) -> pd.Series:
-    return native(rows) & (rows["rewind"] == 0)
+def _effects(fits: pd.DataFrame) -> pd.DataFrame:
+    scores = scores_of(fits)
+    at = ["image", "seed", "output"]
+    return scores.assign(
+        minus_dense=difference(scores, scores[scores["pruner"] == "dense"], at),
+        minus_snip=difference(scores, scores[scores["pruner"] == "snip"], [*at, "round"]),
+    )
 
 
-def _pruned(rows: pd.DataFrame) -> pd.Series:
-    return _shown(rows) & (rows["round"] > 0)
+def nearest_rounds(measured: pd.Series, wanted: tuple[int, ...]) -> list[int]:
+    """Return the measured rounds nearest to the wanted ones."""
+    rounds = measured.unique()
+    return sorted({int(min(rounds, key=lambda k: abs(k - each))) for each in wanted})
+
+
+curves = Custom(
+    name="curves",
+    title="What happens over training (Fig. 11)",
+    needed=_needed,
+    needs="pruned fit",
+    make=_make,
+    claims=(
+        Claim(
+            id="curves_snip",
+            statement="SNIP falls behind tickets at 89 and 95 %",
+            paper="SNIP falls behind by up to 3 dB (Fig. 11)",
+            statistic="PSNR of the ticket less that of SNIP, mean over both sparsities",
+            region=Region(low=1),
+            rounds=paper.CURVE_ROUNDS,
+            value="minus_snip",
+            rows=imp,
+        ),
+        Claim(
+            id="curves_dense",
+            statement="tickets of 89 and 95 % reach the dense prior",
+            paper="LIP alone reaches the dense prior at the last step (Fig. 11)",
+            statistic="PSNR less that of the dense prior, mean over both sparsities",
+            region=MATCHING,
+            rounds=paper.CURVE_ROUNDS,
+            value="minus_dense",
+            rows=imp,
+        ),
+    ),
+)

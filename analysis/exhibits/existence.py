@@ -2,129 +2,133 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import pandas as pd
 
-from analysis import paper, stats
-from analysis.claims import CLAIMS
-from analysis.exhibits.exhibit import (
-    Absent,
-    Exhibit,
-    caption,
-    faults,
-    gap,
-    labels_of,
-    lacking,
-    native,
-    plural,
-    psnr_notes,
-    span,
-    verdicts,
-)
-from analysis.exhibits.scores import blocks, minus, of, scores, summary
-from analysis.frames import Frames
-from analysis.plots import OUTPUTS, percent, psnr_panels, styles
-from analysis.stats import Verdict, judge, p_value
-
-NAME, TITLE = "existence", "Sparse priors that match the dense one (Fig. 3)"
+from analysis import paper
+from analysis.exhibits.captions import versus_paper
+from analysis.exhibits.comparison import MINUS_DENSE, Comparison, Difference
+from analysis.exhibits.rows import Rows, from_theta_0, imp, native, native_imp, pruned
+from analysis.exhibits.scores import select_output
+from analysis.stats import MATCHING, POSITIVE, Claim
+from analysis.text import OUTPUTS, percent, plural, sparsity_range
 
 
-def existence(frames: Frames) -> Exhibit | Absent:
-    """PSNR over sparsity per image, for every pruner in the sweep."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, lambda rows: _shown(rows) & _ticket(rows), "IMP ticket"):
-        return absent
-    fits = frames.fits[_shown(frames.fits)]
-    every = scores(fits)
-    dense = every[every["round"] == 0]
-    every["minus_dense"] = minus(every, dense, ["image", "seed", "output"])
-    labels = labels_of(fits["pruner"])
-    tickets = every[_ticket(every)]
-    judged = [_matching(frames, tickets, name, output) for name in ("matching", "matching_again") for output in OUTPUTS]
-    for name, rival in (("beats_random", "random"), ("beats_snip", "snip")):
-        judged += _beats(frames, every, name, rival)
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(frames, fits, "PSNR over sparsity; the dashed line is the dense prior.", psnr_notes(fits)),
-        summary(every, ["image", "pruner"], "minus_dense"),
-        psnr_panels(every, "pruner", labels, styles(list(labels))),
-        judged,
-        _reach_beside(tickets),
-        gap(frames),
-    )
-
-
-def _shown(rows: pd.DataFrame) -> pd.Series:
-    return native(rows) & (rows["rewind"] == 0)
-
-
-def _ticket(rows: pd.DataFrame) -> pd.Series:
-    return (rows["pruner"] == "imp") & (rows["round"] > 0)
-
-
-def _matching(frames: Frames, tickets: pd.DataFrame, name: str, output: str) -> Verdict:
-    """Judged at the worst round up to the paper's, since all up to there must match; and so must all be tested.
-
-    The round with the worst mean need not be the least certain one: p is the largest of all rounds (an
-    intersection-union test).
-    """
-    limit = CLAIMS[name].rounds[-1]
-    rows = of(tickets, output)
-    effects = blocks(rows[rows["round"] <= limit], "minus_dense", ["round", "image"])
-    whole = effects.dropna()
-    rows = rows[rows["seed"].isin(whole.index)]
-    means = rows.groupby("round")["minus_dense"].mean()
-    worst = min((k for k in means.index if k <= limit), key=lambda k: means[k], default=tickets["round"].min())
-    at_worst = whole.loc[:, whole.columns.get_level_values("round") == worst].reindex(effects.index)
-    nothing = f"not measured; {frames.command}"
-    said = [nothing if at_worst.dropna().empty else "", *faults(frames.fits, rows)]
-    verdict = judge(CLAIMS[name], output, at_worst, "; ".join(filter(None, said)))
-    if whole.empty:
-        return verdict
-    by_round = whole.T.groupby("round").mean()
-    verdict = replace(verdict, p=max(p_value(seeds, CLAIMS[name].region) for _, seeds in by_round.iterrows()))
-    images = {str(image): _reach(part.groupby("round")["minus_dense"].mean()) for image, part in rows.groupby("image")}
-    least = min(images, key=lambda image: images[image])
-    notes = [
-        f"worst at {percent(worst):.4g} %",
-        f"matches up to {percent(_reach(means)):.4g} %, on {least} up to {percent(images[least]):.4g} %",
-        verdict.note,
-    ]
-    if verdict.verdict == stats.HOLDS and means.index.max() < limit:
-        notes.append(f"not measured beyond {percent(means.index.max()):.4g} %")
-        verdict = replace(verdict, verdict=stats.UNKNOWN)
-    return replace(verdict, note="; ".join(filter(None, notes)))
-
-
-def _reach(means: pd.Series) -> int:
-    """The last round that matches and so do all before it, given mean differences by round; 0 if the first does not."""
-    failing = means.index[[mean not in stats.MATCHING for mean in means]]
-    before = means.index[means.index < failing.min()] if len(failing) else means.index
+def reach(differences: pd.Series) -> int:
+    """Return the last round that matches and all before it do, given mean differences by round; 0 for none."""
+    failing = differences.index[[mean not in MATCHING for mean in differences]]
+    before = differences.index[differences.index < failing.min()] if len(failing) else differences.index
     return int(before.max()) if len(before) else 0
 
 
-def _beats(frames: Frames, every: pd.DataFrame, name: str, rival: str) -> list[Verdict]:
-    rows = every[every["round"].isin(paper.BEATS_ROUNDS)]
-    other = rows[rows["pruner"] == rival]
-    imp = rows[rows["pruner"] == "imp"].merge(other[["image", "round"]].drop_duplicates())
-    lead = imp.assign(lead=minus(imp, other, ["image", "seed", "round", "output"]))
-    judged = []
-    for output in OUTPUTS:
-        by_round = of(lead, output).groupby("round")["lead"].mean()
-        ahead = f"ahead at {int((by_round > 0).sum())} of {plural(len(by_round), 'round')}, {span(lead['round'])}"
-        note = f"{plural(lead['image'].nunique(), 'image')}, {ahead}"
-        judged += verdicts(frames, name, lead, "lead", ["round", "image"], [output], note)
-    return judged
+def _reach_note(rows: pd.DataFrame) -> str:
+    means = rows.groupby("round")["minus_dense"].mean()
+    images = {str(image): reach(part.groupby("round")["minus_dense"].mean()) for image, part in rows.groupby("image")}
+    least = min(images, key=lambda image: images[image])
+    return f"matches up to {percent(reach(means)):.4g} %, on {least} up to {percent(images[least]):.4g} %"
 
 
-def _reach_beside(tickets: pd.DataFrame) -> pd.DataFrame:
+def _reach_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Compare how far tickets match, in percent: the paper's and ours by output, mean over images and seeds."""
-    rows = []
+    rows: list[dict[str, object]] = []
+    tickets = scores[_tickets(scores)]
     for output, title in OUTPUTS.items():
-        means = of(tickets, output).groupby("round")["minus_dense"].mean().dropna()
-        ours = percent(_reach(means))
+        ours = percent(reach(select_output(tickets, output).groupby("round")["minus_dense"].mean().dropna()))
         theirs = percent(paper.MATCHING_ROUNDS[-1]) if output == "peak" else float("nan")
-        rows.append({"matches up to, by": title, "paper (%)": theirs, "ours (%)": ours, "difference": ours - theirs})
-    return pd.DataFrame(rows)
+        rows.append({"matches up to, by": title, "paper (%)": theirs, "ours (%)": ours})
+    return versus_paper(rows, "paper (%)", "ours (%)")
+
+
+def _tickets(rows: pd.DataFrame) -> pd.Series:
+    return imp(rows) & pruned(rows)
+
+
+def _pruned_by(pruner: str) -> Rows:
+    return lambda rows: rows["pruner"] == pruner
+
+
+def _met_by(rival: str) -> Rows:
+    """Mark tickets of images and rounds that a rival was measured on."""
+
+    def met(rows: pd.DataFrame) -> pd.Series:
+        measured = rows.loc[rows["pruner"] == rival, ["image", "round"]]
+        pairs = pd.MultiIndex.from_frame(rows[["image", "round"]])
+        return _tickets(rows) & pairs.isin(pd.MultiIndex.from_frame(measured))
+
+    return met
+
+
+def _lead_note(column: str) -> Callable[[pd.DataFrame], str]:
+    def note(rows: pd.DataFrame) -> str:
+        by_round = rows.groupby("round")[column].mean()
+        ahead = f"ahead at {int((by_round > 0).sum())} of {plural(len(by_round), 'round')}"
+        return f"{plural(rows['image'].nunique(), 'image')}, {ahead}, {sparsity_range(rows['round'])}"
+
+    return note
+
+
+existence = Comparison(
+    name="existence",
+    title="Sparse priors that match the dense one (Fig. 3)",
+    about="PSNR over sparsity; the dashed line is the dense prior.",
+    shown=lambda rows: native(rows) & from_theta_0(rows),
+    needed=lambda rows: native_imp(rows) & pruned(rows),
+    needs="IMP ticket",
+    within=None,
+    differences={
+        "minus_dense": MINUS_DENSE,
+        "minus_random": Difference(_pruned_by("random")),
+        "minus_snip": Difference(_pruned_by("snip")),
+    },
+    compare=_reach_table,
+    claims=(
+        Claim(
+            id="matching",
+            statement="IMP tickets match the dense prior up to 86.58 %",
+            paper="matching up to 86.58 % on the observation (Fig. 3 a-d)",
+            statistic="PSNR less that of the dense prior, at the worst round up to 86.58 %",
+            region=MATCHING,
+            rounds=paper.MATCHING_ROUNDS,
+            value="minus_dense",
+            rows=_tickets,
+            worst_round=True,
+            note=_reach_note,
+        ),
+        Claim(
+            id="matching_again",
+            statement="IMP tickets match the dense prior up to 83.22 %, trained again from their masks",
+            paper="matching up to 83.23 % with the found masks (Fig. 3 e-h)",
+            statistic="PSNR less that of the dense prior, at the worst round up to 83.22 %; masks are found on the"
+            " observation, so a fit of IMP and the one that evaluates its mask are the same",
+            region=MATCHING,
+            rounds=paper.AGAIN_ROUNDS,
+            value="minus_dense",
+            rows=_tickets,
+            worst_round=True,
+            note=_reach_note,
+        ),
+        Claim(
+            id="beats_random",
+            statement="IMP tickets beat random pruning from 20 to 96 %",
+            paper="better than random pruning on 20-96 % (Fig. 3)",
+            statistic="PSNR less that of random pruning, mean over rounds 1 to 14",
+            region=POSITIVE,
+            rounds=paper.BEATS_ROUNDS,
+            value="minus_random",
+            rows=_met_by("random"),
+            note=_lead_note("minus_random"),
+        ),
+        Claim(
+            id="beats_snip",
+            statement="IMP tickets beat SNIP from 20 to 96 %",
+            paper="better than SNIP on 20-96 % (Fig. 3)",
+            statistic="PSNR less that of SNIP, mean over rounds 1 to 14",
+            region=POSITIVE,
+            rounds=paper.BEATS_ROUNDS,
+            value="minus_snip",
+            rows=_met_by("snip"),
+            note=_lead_note("minus_snip"),
+        ),
+    ),
+)

@@ -5,75 +5,65 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import paper, plots
-from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, beside, caption, gap, labels_of, lacking, verdicts
-from analysis.exhibits.scores import FAULT_COUNTS, minus, of
+from analysis import paper
+from analysis.exhibits.captions import versus_paper
+from analysis.exhibits.exhibit import Contents, Custom
+from analysis.exhibits.rows import Rows, as_in_paper, pruned
+from analysis.exhibits.scores import FAULT_COUNTS, difference, select_output
 from analysis.frames import AXES, FAULTS, Frames
-from analysis.plots import OUTPUTS, grid, legend, lines, look, sparsity_axis, styles
+from analysis.panels import AXIS_LABELS, dense_line, draw_lines, legend, panel_grid, sparsity_axis
+from analysis.stats import Claim, Region
+from analysis.style import assign_styles, style_context
+from analysis.text import OUTPUTS, percent, pruner_labels
 
-NAME, TITLE = "gan", "Tickets of a pre-trained generator (Table 1)"
+SAME_ERROR = 10.0
+"""A mean squared error up to this many percent above the dense generator's counts as equal: the paper's tickets stay
+within 2.6, its random pruning begins at 26."""
+
 TASKS = {"sense": "compressive sensing", "inpaint": "inpainting"}
-SHOWN = ["last", "peak"]
-"""The reported outputs there are mean squared errors of: the paper's is the last."""
-
-
-def gan(frames: Frames) -> Exhibit | Absent:
-    """Mean squared error over sparsity of faces recovered with IMP tickets and with randomly pruned generators."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, ticket, "ticket of a generator"):
-        return absent
-    fits = frames.fits[shown(frames.fits)]
-    every = _errors(fits)
-    pruned = every[every["round"].isin(paper.GAN_ROUNDS)]
-    judged = [
-        verdict
-        for pruner, name in (("imp", "gan_lip"), ("random", "gan_random"))
-        for task in TASKS
-        for rows in [pruned[(pruned["pruner"] == pruner) & (pruned["task"] == task)]]
-        for verdict in verdicts(frames, f"{name}_{task}", rows, "rise", ["round", "image"], SHOWN)
-    ]
-    labels = labels_of(fits["pruner"])
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            "Mean squared error per value of images in [-1, 1] over sparsity, of faces recovered by fitting the code of"
-            " a generator whose masks are IMP's or random and that was tuned with them; the dashed line is the dense"
-            " generator, tuned as well. Line: mean over seeds; band: one standard deviation over seeds.",
-        ),
-        _summary(every),
-        _panels(every, labels),
-        judged,
-        _table_1(of(every, "last")),
-        gap(frames),
-    )
+ERRORS = ("last", "peak")
+"""The reported outputs that have mean squared errors; the paper's is the last."""
 
 
 def shown(rows: pd.DataFrame) -> pd.Series:
-    """Marks rounds of recoveries with generators tuned as the paper says."""
+    """Mark rounds of recoveries with generators tuned as in the paper."""
     tuned = rows["task"].isin(list(TASKS)) & (rows["source_task"] == "generate")
     return tuned & as_in_paper(rows) & rows["pruner"].isin(["imp", "random"])
 
 
-def ticket(rows: pd.DataFrame) -> pd.Series:
-    """Marks those with tickets of IMP."""
-    return shown(rows) & (rows["pruner"] == "imp") & (rows["round"] > 0)
+def tickets(rows: pd.DataFrame) -> pd.Series:
+    """Mark recoveries with tickets of IMP."""
+    return shown(rows) & (rows["pruner"] == "imp") & pruned(rows)
+
+
+def _make(frames: Frames) -> Contents:
+    """Show mean squared error over sparsity, of IMP tickets and of randomly pruned generators."""
+    fits = frames.fits[shown(frames.fits)]
+    errors = _errors(fits)
+    return Contents(
+        caption="Mean squared error per value of images in [-1, 1] over sparsity, of faces recovered by fitting the"
+        " code of a generator whose masks are IMP's or random and that was tuned with them; the dashed line is the"
+        " dense generator, tuned as well. Line: mean over seeds; band: one standard deviation over seeds.",
+        frame=_table(errors),
+        figure=_figure(errors),
+        fits=fits,
+        effects=errors,
+        paper_table=_table_1(select_output(errors, "last")),
+    )
 
 
 def _errors(fits: pd.DataFrame) -> pd.DataFrame:
-    """One row per fit and output: axes, sparsity, FAULTS, mse, and its rise over the dense generator's in %."""
+    """Return one row per fit and output: axes, sparsity, FAULTS, mse, and its rise over the dense generator's in %."""
     common = fits[["fit", *AXES, "sparsity", *FAULTS]].astype({"round": "int64", **dict.fromkeys(FAULTS, "bool")})
-    every = pd.concat([common.assign(output=output, mse=fits[f"mse_{output}"]) for output in SHOWN], ignore_index=True)
-    dense = every[every["round"] == 0]
-    difference = minus(every, dense, ["task", "image", "seed", "output"], "mse")
-    return every.assign(rise=100 * difference / (every["mse"] - difference))
+    errors = pd.concat([common.assign(output=name, mse=fits[f"mse_{name}"]) for name in ERRORS], ignore_index=True)
+    dense = errors[errors["round"] == 0]
+    over_dense = difference(errors, dense, ["task", "image", "seed", "output"], "mse")
+    return errors.assign(rise=100 * over_dense / (errors["mse"] - over_dense))
 
 
-def _summary(every: pd.DataFrame) -> pd.DataFrame:
+def _table(errors: pd.DataFrame) -> pd.DataFrame:
     return (
-        every.groupby(["task", "pruner", "round", "output"], sort=False)
+        errors.groupby(["task", "pruner", "round", "output"], sort=False)
         .agg(
             sparsity=("sparsity", "mean"),
             seeds=("seed", "nunique"),
@@ -87,35 +77,105 @@ def _summary(every: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _panels(every: pd.DataFrame, labels: dict[str, str]) -> Figure:
-    of_seeds = every.groupby(["task", "pruner", "seed", "round", "output"])["mse"].mean().reset_index()
-    present = [task for task in TASKS if task in set(every["task"])]
-    looks = styles(list(labels))
-    with look():
-        figure, axes = grid(len(present), len(SHOWN), height=2.3)
-        for i, task in enumerate(present):
-            for j, output in enumerate(SHOWN):
-                ax, rows = axes[i, j], of_seeds[(of_seeds["task"] == task) & (of_seeds["output"] == output)]
-                dense = rows.loc[rows["round"] == 0, "mse"].mean()
-                ax.axhline(dense, color=plots.DENSE, linewidth=1.2, linestyle=(0, (5, 3)))
-                lines(ax, rows, "round", "mse", "pruner", list(labels), looks)
-                sparsity_axis(ax, int(every["round"].max()))
+def _figure(errors: pd.DataFrame) -> Figure:
+    means = errors.groupby(["task", "pruner", "seed", "round", "output"])["mse"].mean().reset_index()
+    tasks = [task for task in TASKS if task in set(errors["task"])]
+    labels = pruner_labels(errors["pruner"])
+    styles = assign_styles(list(labels))
+    with style_context():
+        figure, axes = panel_grid(len(tasks), len(ERRORS), height=2.3)
+        for i, task in enumerate(tasks):
+            for ax, output in zip(axes[i], ERRORS, strict=True):
+                rows = means[(means["task"] == task) & (means["output"] == output)]
+                dense_line(ax, rows.loc[rows["round"] == 0, "mse"].mean())
+                draw_lines(ax, rows, "round", "mse", "pruner", list(labels), styles)
+                sparsity_axis(ax, int(errors["round"].max()))
                 ax.set_title(OUTPUTS[output] if i == 0 else "")
-                ax.set_xlabel("sparsity (%)" if i == len(present) - 1 else "")
+                ax.set_xlabel(AXIS_LABELS["round"] if i == len(tasks) - 1 else "")
             axes[i, 0].set_ylabel(f"{TASKS[task]}\nmean squared error")
-        legend(figure, labels, looks, seeds=every["seed"].nunique(), dense=True)
+        legend(figure, labels, styles, seeds=errors["seed"].nunique(), dense=True)
     return figure
 
 
 def _table_1(last: pd.DataFrame) -> pd.DataFrame:
-    """The paper's table beside ours; its faces are of 256 pixels, its generator is a larger one."""
+    """Put the paper's table beside ours; its faces have 256 pixels, and its generator is larger."""
     rows: list[dict[str, object]] = []
     for (task, pruner), numbers in paper.TABLE_1.items():
         for round_, number in enumerate(numbers):
-            own = last[(last["task"] == task) & (last["pruner"] == pruner) & (last["round"] == round_)]
-            ours = {"paper (MSE)": number, "ours (MSE)": own["mse"].mean(), "ours over dense (%)": own["rise"].mean()}
-            level = round(plots.percent(round_), 2)
-            over = round(100 * (number / numbers[0] - 1), 1)
-            where = {"task": TASKS[task], "pruner": pruner, "sparsity (%)": level, "paper over dense (%)": over}
-            rows.append({**where, **ours})
-    return beside(rows, "paper (MSE)", "ours (MSE)")
+            ours = last[(last["task"] == task) & (last["pruner"] == pruner) & (last["round"] == round_)]
+            rows.append(
+                {
+                    "task": TASKS[task],
+                    "pruner": pruner,
+                    "sparsity (%)": round(percent(round_), 2),
+                    "paper over dense (%)": round(100 * (number / numbers[0] - 1), 1),
+                    "paper (MSE)": number,
+                    "ours (MSE)": ours["mse"].mean(),
+                    "ours over dense (%)": ours["rise"].mean(),
+                }
+            )
+    return versus_paper(rows, "paper (MSE)", "ours (MSE)")
+
+
+def _of(pruner: str, task: str) -> Rows:
+    return lambda errors: (errors["pruner"] == pruner) & (errors["task"] == task)
+
+
+gan = Custom(
+    name="gan",
+    title="Tickets of a pre-trained generator (Table 1)",
+    needed=tickets,
+    needs="ticket of a generator",
+    make=_make,
+    claims=(
+        Claim(
+            id="gan_lip_sense",
+            statement="tickets of a generator recover as well as the dense one up to 73.79 %, in compressive sensing",
+            paper="the error stays at .0725 to 73.79 % (Table 1)",
+            statistic="mean squared error above that of the dense generator, mean over rounds 1 to 6",
+            region=Region(high=SAME_ERROR),
+            unit="%",
+            rounds=paper.GAN_ROUNDS,
+            value="rise",
+            rows=_of("imp", "sense"),
+            outputs=ERRORS,
+        ),
+        Claim(
+            id="gan_lip_inpaint",
+            statement="tickets of a generator recover as well as the dense one up to 73.79 %, in inpainting",
+            paper="the error stays at .0541 to 73.79 % (Table 1)",
+            statistic="mean squared error above that of the dense generator, mean over rounds 1 to 6",
+            region=Region(high=SAME_ERROR),
+            unit="%",
+            rounds=paper.GAN_ROUNDS,
+            value="rise",
+            rows=_of("imp", "inpaint"),
+            outputs=ERRORS,
+        ),
+        Claim(
+            id="gan_random_sense",
+            statement="randomly pruned generators recover worse than the dense one from 20 to 73.79 %, in compressive"
+            " sensing",
+            paper="the error rises from .0725 at 0 % to .3655 at 73.79 % (Table 1)",
+            statistic="mean squared error above that of the dense generator, mean over rounds 1 to 6",
+            region=Region(low=SAME_ERROR, open=True),
+            unit="%",
+            rounds=paper.GAN_ROUNDS,
+            value="rise",
+            rows=_of("random", "sense"),
+            outputs=ERRORS,
+        ),
+        Claim(
+            id="gan_random_inpaint",
+            statement="randomly pruned generators recover worse than the dense one from 20 to 73.79 %, in inpainting",
+            paper="the error rises from .0541 at 0 % to .2195 at 73.79 % (Table 1)",
+            statistic="mean squared error above that of the dense generator, mean over rounds 1 to 6",
+            region=Region(low=SAME_ERROR, open=True),
+            unit="%",
+            rounds=paper.GAN_ROUNDS,
+            value="rise",
+            rows=_of("random", "inpaint"),
+            outputs=ERRORS,
+        ),
+    ),
+)

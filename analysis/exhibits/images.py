@@ -5,70 +5,94 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
-from analysis.exhibits.exhibit import Absent, Exhibit, caption, denoising, gap, lacking, psnr_notes, span, verdicts
-from analysis.exhibits.scores import minus, scores, summary
-from analysis.frames import Frames
-from analysis.plots import PRUNERS, psnr_panels, styles
+from analysis.exhibits.comparison import Comparison, Difference
+from analysis.exhibits.rows import denoising, from_theta_0, imp, own_image, pruned, several_images
+from analysis.exhibits.scores import is_excluded
+from analysis.stats import EQUAL, NEGATIVE, POSITIVE, Claim
+from analysis.style import PRUNER_STYLES
 
-NAME, TITLE = "images", "Masks found on other images (Fig. 14)"
 NATIVE = "own masks"
 
 
-def images(frames: Frames) -> Exhibit | Absent:
-    """PSNR on an image with IMP masks found on other images, beside its own masks and the dense prior."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _transferred, "ticket taken from another image"):
-        return absent
-    fits = frames.fits[_imp(frames.fits)]
-    fits = fits[fits["image"].isin(fits.loc[_foreign(fits), "image"])]
-    every = scores(fits)
-    every["masks"] = every["source_image"].where(_foreign(every), NATIVE)
-    every["minus_native"] = minus(every, every[every["masks"] == NATIVE], ["image", "seed", "round", "output"])
-    sources = sorted(fits.loc[_foreign(fits), "source_image"].unique())
-    labels = {NATIVE: NATIVE, **{source: f"masks of {source}" for source in sources}}
-    foreign = every[(every["masks"] != NATIVE) & (every["round"] > 0)]
-    several = foreign["masks"].str.contains("+", regex=False)
-    single = foreign[~several]
-    low = single[single["round"].isin(paper.FOREIGN_LOW_ROUNDS)]
-    high = single[single["round"] >= paper.FOREIGN_HIGH_FROM]
-    mean = high.groupby(["image", "seed", "round", "output"])["psnr"].mean().reset_index()
-    multi = foreign[several & (foreign["round"] >= paper.FOREIGN_HIGH_FROM)]
-    multi = multi.assign(lead=minus(multi, mean, ["image", "seed", "round", "output"]))
-    judged = [
-        verdict
-        for name, rows, value in (
-            ("foreign_low", low, "minus_native"),
-            ("foreign_high", high, "minus_native"),
-            ("foreign_multi", multi, "lead"),
-        )
-        for verdict in verdicts(
-            frames, name, rows, value, ["round", "image", "masks"], note=f"at {span(rows['round'])}"
-        )
-    ]
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            "PSNR over sparsity with IMP masks of the image itself and of others (+: found on several together); θ₀ is"
-            " that of the same seed. The dashed line is the dense prior.",
-            psnr_notes(fits),
-        ),
-        summary(every, ["image", "masks"], "minus_native"),
-        psnr_panels(every, "masks", labels, styles(list(labels), {NATIVE: PRUNERS["imp"]})),
-        judged,
-        gap=gap(frames),
-    )
-
-
-def _imp(rows: pd.DataFrame) -> pd.Series:
-    return denoising(rows) & (rows["pruner"] == "imp") & (rows["rewind"] == 0)
+def _shown(rows: pd.DataFrame) -> pd.Series:
+    return denoising(rows) & imp(rows) & from_theta_0(rows)
 
 
 def _foreign(rows: pd.DataFrame) -> pd.Series:
-    return rows["source_image"] != rows["image"]
+    return ~own_image(rows) & pruned(rows)
 
 
-def _transferred(rows: pd.DataFrame) -> pd.Series:
-    return _imp(rows) & _foreign(rows) & (rows["round"] > 0)
+def _name_masks(scores: pd.DataFrame) -> pd.DataFrame:
+    """Name masks by the image they are of, and subtract the mean PSNR with masks of single other images."""
+    at = ["image", "seed", "round", "output"]
+    single = scores[_single(scores)].groupby(at)["psnr"].mean().rename("single")
+    return scores.assign(
+        masks=scores["source_image"].mask(own_image(scores), NATIVE),
+        minus_single=scores["psnr"].mask(is_excluded(scores)) - scores.join(single, on=at)["single"],
+    )
+
+
+def _single(scores: pd.DataFrame) -> pd.Series:
+    return _foreign(scores) & ~several_images(scores)
+
+
+def _single_high(scores: pd.DataFrame) -> pd.Series:
+    return _single(scores) & (scores["round"] >= paper.FOREIGN_HIGH_FROM)
+
+
+def _several_high(scores: pd.DataFrame) -> pd.Series:
+    return _foreign(scores) & several_images(scores) & (scores["round"] >= paper.FOREIGN_HIGH_FROM)
+
+
+def _labels(scores: pd.DataFrame) -> dict[str, str]:
+    sources = sorted(scores.loc[~own_image(scores), "source_image"].unique())
+    return {NATIVE: NATIVE, **{source: f"masks of {source}" for source in sources}}
+
+
+images = Comparison(
+    name="images",
+    title="Masks found on other images (Fig. 14)",
+    about="PSNR over sparsity with IMP masks of the image itself and of others (+: found on several together); θ₀ is"
+    " that of the same seed. The dashed line is the dense prior.",
+    shown=_shown,
+    needed=lambda rows: _shown(rows) & _foreign(rows),
+    needs="ticket taken from another image",
+    prepare=_name_masks,
+    differences={"minus_native": Difference(lambda scores: scores["masks"] == NATIVE)},
+    line="masks",
+    labels=_labels,
+    styles={NATIVE: PRUNER_STYLES["imp"]},
+    claims=(
+        Claim(
+            id="foreign_low",
+            statement="tickets of another image are worse than own ones at 20 to 36 %",
+            paper="foreign tickets are slightly worse at 0-40 % (Fig. 14)",
+            statistic="PSNR less that of the image's own ticket, mean over rounds 1 and 2",
+            region=NEGATIVE,
+            rounds=paper.FOREIGN_LOW_ROUNDS,
+            value="minus_native",
+            rows=_single,
+            cells=("round", "image", "masks"),
+        ),
+        Claim(
+            id="foreign_high",
+            statement="tickets of another image equal own ones from 74 % on",
+            paper="about equal below 0.6 M parameters, that is from round 6 on (Fig. 14)",
+            statistic="PSNR less that of the image's own ticket, mean over rounds from 6 on",
+            region=EQUAL,
+            value="minus_native",
+            rows=_single_high,
+            cells=("round", "image", "masks"),
+        ),
+        Claim(
+            id="foreign_multi",
+            statement="tickets of several images beat those of another one from 74 % on",
+            paper="multi-image tickets are the best of the foreign ones at high sparsity (Fig. 14)",
+            statistic="PSNR less the mean PSNR of tickets of single other images, mean over rounds from 6 on",
+            region=POSITIVE,
+            value="minus_single",
+            rows=_several_high,
+            cells=("round", "image", "masks"),
+        ),
+    ),
+)

@@ -1,79 +1,132 @@
-"""Fig 10: how readily a prior takes up an image, and how reluctantly noise."""
+"""Fig 10: how readily a prior fits an image, and how reluctantly noise."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
-from analysis.exhibits.exhibit import Absent, Exhibit, caption, gap, lacking, verdicts
-from analysis.exhibits.scores import minus
+from analysis.exhibits.exhibit import Contents, Custom
+from analysis.exhibits.rows import Rows, own_image
+from analysis.exhibits.scores import difference
 from analysis.frames import Frames
-from analysis.plots import PRUNERS, Style, curve_panels
+from analysis.panels import curve_panels
+from analysis.stats import NEGATIVE, POSITIVE, Claim, Region
+from analysis.style import DENSE_STYLE, PRUNER_STYLES
+from analysis.text import PRUNER_LABELS
 
-NAME, TITLE = "impedance", "Impedance to noise and to signal (Fig. 10)"
 TARGETS = {
     "clean": "clean image",
     "noisy": "image with noise",
     "shuffled": "shuffled pixels",
     "noise": "white noise",
 }
-CLAIMED = {
-    "impedance_noise": ("imp", ["shuffled", "noise"]),
-    "impedance_signal": ("imp", ["clean"]),
-    "impedance_snip": ("snip", list(TARGETS)),
-    "impedance_random": ("random", list(TARGETS)),
-}
-LABELS = {"dense": "dense", "imp": "IMP", "random": "random", "snip": "SNIP"}
-LOOKS = {**PRUNERS, "dense": Style("#4b5563", "P")}
+LABELS = {"dense": "dense"} | {name: PRUNER_LABELS[name] for name in ("imp", "random", "snip")}
 
 
-def impedance(frames: Frames) -> Exhibit | Absent:
-    """Training loss over steps for four targets, of dense and sparse priors at one sparsity."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _shown, "fit of a target outright", ["target"]):
-        return absent
+def _shown(rows: pd.DataFrame) -> pd.Series:
+    return (rows["task"] == "reconstruct") & own_image(rows) & (rows["compat"] == "") & rows["round"].notna()
+
+
+def _make(frames: Frames) -> Contents:
+    """Show training loss over steps for four targets, dense and at one sparsity."""
     fits = frames.fits[_shown(frames.fits)]
-    fits = fits.assign(pruner=fits["pruner"].where(fits["round"] > 0, "dense"))
-    fits = fits.drop_duplicates(["fit", "pruner"])
+    fits = fits.assign(pruner=fits["pruner"].where(fits["round"] > 0, "dense")).drop_duplicates(["fit", "pruner"])
     level = fits.loc[fits["round"] > 0, "round"].max()
     fits = fits[fits["round"].isin([0, level])].astype({"seed": "int64"})
-    measured = fits.assign(loss_db=10 * np.log10(fits["loss"].where(np.isfinite(fits["loss"]) & (fits["loss"] > 0))))
-    at = ["image", "target", "seed"]
-    measured["over_dense"] = minus(measured, measured[measured["pruner"] == "dense"], at, "loss_db")
-    judged = []
-    for name, (pruner, claimed) in CLAIMED.items():
-        rows = measured[(measured["pruner"] == pruner) & measured["target"].isin(claimed)]
-        judged += verdicts(frames, name, rows, "over_dense", ["image", "target"], ["loss"])
-    table = (
-        measured.groupby(["image", "target", "pruner"])
-        .agg(sparsity=("sparsity", "mean"), seeds=("seed", "nunique"), loss=("loss", "mean"), loss_std=("loss", "std"))
-        .join(measured.groupby(["image", "target", "pruner"])[["over_dense"]].mean())
-        .reset_index()
-        .rename(columns={"over_dense": "loss_over_dense_db"})
-    )
+    losses = _losses(fits)
     curves = frames.only(fits).curves.astype({"seed": "int64", "step": "int64"})
     curves = curves.merge(fits["target"].rename("panel"), left_on="row", right_index=True)
     targets = {target: text for target, text in TARGETS.items() if target in set(fits["target"])}
     labels = {name: text for name, text in LABELS.items() if name in set(fits["pruner"])}
-    figure = curve_panels(curves, targets, {"loss": "training loss"}, labels, LOOKS, log=True)
+    styles = {**PRUNER_STYLES, "dense": DENSE_STYLE}
     sparsity = fits.loc[fits["round"] > 0, "sparsity"].mean()
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            f"Training loss when a target is fitted outright, dense and at {100 * sparsity:.3g} % sparsity. IMP's masks"
-            " were found on denoising. Line: mean over seeds; band: one standard deviation. The statistic is the loss"
-            " (mean of the last 100 steps) over that of the dense prior, in dB: 10 dB is ten times the loss.",
-        ),
-        table,
-        figure,
-        judged,
-        gap=gap(frames),
+    return Contents(
+        caption=f"Training loss when a target is fitted directly, dense and at {100 * sparsity:.3g} % sparsity. IMP's"
+        " masks were found on denoising. Line: mean over seeds; band: one standard deviation. The statistic is the loss"
+        " (mean of the last 100 steps) over that of the dense prior, in dB: 10 dB is ten times the loss.",
+        frame=_table(losses),
+        figure=curve_panels(curves, targets, {"loss": "training loss"}, labels, styles, log=True),
+        fits=fits,
+        effects=losses,
     )
 
 
-def _shown(rows: pd.DataFrame) -> pd.Series:
-    own = rows["source_image"] == rows["image"]
-    return (rows["task"] == "reconstruct") & own & (rows["compat"] == "") & rows["round"].notna()
+def _losses(fits: pd.DataFrame) -> pd.DataFrame:
+    """Add the loss in dB and its difference from the dense prior's."""
+    finite = fits["loss"].where(np.isfinite(fits["loss"]) & (fits["loss"] > 0))
+    losses = fits.assign(loss_db=10 * np.log10(finite))
+    dense = losses[losses["pruner"] == "dense"]
+    return losses.assign(over_dense=difference(losses, dense, ["image", "target", "seed"], "loss_db"))
+
+
+def _table(losses: pd.DataFrame) -> pd.DataFrame:
+    groups = losses.groupby(["image", "target", "pruner"])
+    return groups.agg(
+        sparsity=("sparsity", "mean"),
+        seeds=("seed", "nunique"),
+        loss=("loss", "mean"),
+        loss_std=("loss", "std"),
+        loss_over_dense_db=("over_dense", "mean"),
+    ).reset_index()
+
+
+def _of(pruner: str, targets: Iterable[str] = TARGETS) -> Rows:
+    return lambda losses: (losses["pruner"] == pruner) & losses["target"].isin(list(targets))
+
+
+impedance = Custom(
+    name="impedance",
+    title="Impedance to noise and to signal (Fig. 10)",
+    needed=_shown,
+    needs="fit of a target itself",
+    apart=("target",),
+    make=_make,
+    claims=(
+        Claim(
+            id="impedance_noise",
+            statement="tickets of 89 % resist noise more than the dense prior",
+            paper="LIP has more impedance to noise than the dense prior (Fig. 10)",
+            statistic="final loss over that of the dense prior, mean over shuffled pixels and white noise",
+            region=POSITIVE,
+            value="over_dense",
+            rows=_of("imp", ["shuffled", "noise"]),
+            cells=("image", "target"),
+            outputs=("loss",),
+        ),
+        Claim(
+            id="impedance_signal",
+            statement="tickets of 89 % resist a clean image less than the dense prior",
+            paper="LIP has less impedance to signal than the dense prior (Fig. 10)",
+            statistic="final loss on the clean image over that of the dense prior",
+            region=NEGATIVE,
+            value="over_dense",
+            rows=_of("imp", ["clean"]),
+            cells=("image", "target"),
+            outputs=("loss",),
+        ),
+        Claim(
+            id="impedance_snip",
+            statement="SNIP at 89 % is like the dense prior",
+            paper="SNIP behaves like the dense prior (Fig. 10)",
+            statistic="final loss over that of the dense prior, mean over the four targets",
+            region=Region(-1, 1),
+            value="over_dense",
+            rows=_of("snip"),
+            cells=("image", "target"),
+            outputs=("loss",),
+        ),
+        Claim(
+            id="impedance_random",
+            statement="random pruning at 89 % fails on every target",
+            paper="random pruning fails everywhere (Fig. 10)",
+            statistic="final loss over that of the dense prior, mean over the four targets; 3 dB is twice the loss",
+            region=Region(low=3),
+            value="over_dense",
+            rows=_of("random"),
+            cells=("image", "target"),
+            outputs=("loss",),
+        ),
+    ),
+)

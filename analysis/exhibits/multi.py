@@ -5,68 +5,98 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
-from analysis.exhibits.exhibit import Absent, Exhibit, caption, denoising, gap, lacking, psnr_notes, span, verdicts
-from analysis.exhibits.scores import minus, scores, summary
-from analysis.frames import Frames
-from analysis.plots import PRUNERS, Style, psnr_panels
-
-NAME, TITLE = "multi", "Tickets of several images (Fig. 4)"
-LABELS = {"own": "own tickets", "several": "tickets of several images", "random": "random"}
-LOOKS = {"own": PRUNERS["imp"], "several": Style("#cc78bc", "D"), "random": PRUNERS["random"]}
-
-
-def multi(frames: Frames) -> Exhibit | Absent:
-    """PSNR over sparsity of multi-image tickets, of an image's own and of random pruning."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _several, "ticket of several images"):
-        return absent
-    fits = frames.fits[_shown(frames.fits)]
-    fits = fits[fits["image"].isin(fits.loc[_several(fits), "image"])]
-    every = scores(fits)
-    every["masks"] = every["pruner"].map({"imp": "own", "random": "random"})
-    every["masks"] = every["masks"].mask(every["source_image"] != every["image"], "several")
-    at = ["image", "seed", "round", "output"]
-    every["minus_dense"] = minus(every, every[every["round"] == 0], ["image", "seed", "output"])
-    every["minus_own"] = minus(every, every[every["masks"] == "own"], at)
-    every["minus_random"] = minus(every, every[every["masks"] == "random"], at)
-    tickets = every[(every["masks"] == "several") & (every["round"] > 0)]
-    judged = []
-    for name, value, rounds in (
-        ("multi_dense", "minus_dense", paper.MATCHING_ROUNDS),
-        ("multi_random", "minus_random", paper.BEATS_ROUNDS),
-        ("multi_own", "minus_own", paper.MATCHING_ROUNDS),
-        ("multi_extreme", "minus_own", range(paper.EXTREME_FROM, 51)),
-    ):
-        rows = tickets[tickets["round"].isin(rounds)]
-        judged += verdicts(frames, name, rows, value, ["round", "image"], note=f"at {span(rows['round'])}")
-    sources = sorted(fits.loc[_several(fits), "source_image"].unique())
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            f"PSNR over sparsity with IMP masks found on {' and '.join(sources)} together, with the image's own and"
-            " with random ones. With one code for all images this amounts to fitting their mean. The paper's faces are"
-            " not published, so that its comparison within one domain is missing.",
-            psnr_notes(fits),
-        ),
-        summary(every, ["image", "masks"], "minus_own"),
-        psnr_panels(every, "masks", LABELS, LOOKS),
-        judged,
-        gap=gap(frames),
-    )
+from analysis.exhibits.comparison import MINUS_DENSE, Comparison, Difference
+from analysis.exhibits.rows import denoising, from_theta_0, own_image, pruned, several_images
+from analysis.stats import MATCHING, POSITIVE, Claim
+from analysis.style import PRUNER_STYLES, PURPLE
 
 
 def _shown(rows: pd.DataFrame) -> pd.Series:
-    own = rows["source_image"] == rows["image"]
-    known = (rows["pruner"] == "random") | ((rows["pruner"] == "imp") & (own | _together(rows)))
-    return denoising(rows) & (rows["rewind"] == 0) & known
+    imp = (rows["pruner"] == "imp") & (own_image(rows) | several_images(rows))
+    return denoising(rows) & from_theta_0(rows) & (imp | (rows["pruner"] == "random"))
 
 
-def _together(rows: pd.DataFrame) -> pd.Series:
-    return rows["source_image"].str.contains("+", regex=False)
+def _needed(rows: pd.DataFrame) -> pd.Series:
+    return _shown(rows) & several_images(rows) & pruned(rows)
 
 
-def _several(rows: pd.DataFrame) -> pd.Series:
-    return _shown(rows) & _together(rows) & (rows["round"] > 0)
+def _name_masks(scores: pd.DataFrame) -> pd.DataFrame:
+    own = scores["pruner"].map({"imp": "own", "random": "random"})
+    return scores.assign(masks=own.mask(~own_image(scores), "several"))
+
+
+def _tickets(scores: pd.DataFrame) -> pd.Series:
+    return (scores["masks"] == "several") & pruned(scores)
+
+
+def _extreme(scores: pd.DataFrame) -> pd.Series:
+    return _tickets(scores) & (scores["round"] >= paper.EXTREME_FROM)
+
+
+def _about(fits: pd.DataFrame) -> str:
+    sources = sorted(fits.loc[_needed(fits), "source_image"].unique())
+    return (
+        f"PSNR over sparsity with IMP masks found on {' and '.join(sources)} together, with the image's own and with"
+        " random ones. With one code for all images this fits their mean. The paper's faces are not published, so its"
+        " comparison within one domain is missing."
+    )
+
+
+multi = Comparison(
+    name="multi",
+    title="Tickets of several images (Fig. 4)",
+    about=_about,
+    shown=_shown,
+    needed=_needed,
+    needs="ticket of several images",
+    prepare=_name_masks,
+    differences={
+        "minus_own": Difference(lambda scores: scores["masks"] == "own"),
+        "minus_random": Difference(lambda scores: scores["masks"] == "random"),
+        "minus_dense": MINUS_DENSE,
+    },
+    line="masks",
+    labels={"own": "own tickets", "several": "tickets of several images", "random": "random"},
+    styles={"own": PRUNER_STYLES["imp"], "several": PURPLE, "random": PRUNER_STYLES["random"]},
+    claims=(
+        Claim(
+            id="multi_dense",
+            statement="tickets of several images beat the dense prior up to 86.58 %",
+            paper="across domains, multi-image tickets beat the dense prior (Fig. 4)",
+            statistic="PSNR less that of the dense prior, mean over rounds 1 to 9",
+            region=POSITIVE,
+            rounds=paper.MATCHING_ROUNDS,
+            value="minus_dense",
+            rows=_tickets,
+        ),
+        Claim(
+            id="multi_random",
+            statement="tickets of several images beat random pruning from 20 to 96 %",
+            paper="across domains, multi-image tickets beat random pruning (Fig. 4)",
+            statistic="PSNR less that of random pruning, mean over rounds 1 to 14",
+            region=POSITIVE,
+            rounds=paper.BEATS_ROUNDS,
+            value="minus_random",
+            rows=_tickets,
+        ),
+        Claim(
+            id="multi_own",
+            statement="tickets of several images match an image's own up to 86.58 %",
+            paper="they equal the image's own tickets (Fig. 4)",
+            statistic="PSNR less that of the image's own ticket, mean over rounds 1 to 9",
+            region=MATCHING,
+            rounds=paper.MATCHING_ROUNDS,
+            value="minus_own",
+            rows=_tickets,
+        ),
+        Claim(
+            id="multi_extreme",
+            statement="tickets of several images beat an image's own from 94.5 % on",
+            paper="and are better at extreme sparsity (Fig. 4)",
+            statistic="PSNR less that of the image's own ticket, mean over rounds from 13 on",
+            region=POSITIVE,
+            value="minus_own",
+            rows=_extreme,
+        ),
+    ),
+)

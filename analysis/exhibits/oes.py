@@ -6,12 +6,13 @@ import json
 
 import pandas as pd
 
-from analysis.exhibits.exhibit import Absent, Exhibit, caption, gap, lacking, psnr_notes, verdicts
-from analysis.exhibits.scores import FAULT_COUNTS, minus, of, scores
-from analysis.frames import Frames
-from analysis.plots import PRUNERS, Style, dot_panels
+from analysis.exhibits.comparison import Comparison, Difference, is_dense
+from analysis.exhibits.rows import Rows, from_theta_0, own_image, own_task
+from analysis.exhibits.scores import FAULT_COUNTS, select_output
+from analysis.panels import dot_panels
+from analysis.stats import MATCHING, NEGATIVE, POSITIVE, Claim
+from analysis.style import BROWN, DENSE_STYLE, PRUNER_STYLES, PURPLE
 
-NAME, TITLE = "oes", "Against Optimal Eye Surgeon (beyond the paper)"
 LABELS = {
     "dense": "dense",
     "imp": "IMP",
@@ -19,45 +20,63 @@ LABELS = {
     "shuffled": "random, OES's counts per layer",
     "random": "random",
 }
-LOOKS = {
-    "dense": Style("#4b5563", "P"),
-    "imp": PRUNERS["imp"],
-    "oes": Style("#cc78bc", "D"),
-    "shuffled": Style("#ca9161", "v"),
-    "random": PRUNERS["random"],
+STYLES = {
+    "dense": DENSE_STYLE,
+    "imp": PRUNER_STYLES["imp"],
+    "oes": PURPLE,
+    "shuffled": BROWN,
+    "random": PRUNER_STYLES["random"],
 }
-COVERS = {"weights": "convolution weights", "all": "all parameters"}
+PRUNABLE = {"weights": "convolution weights", "all": "all parameters"}
+"""Names of the two sets of parameters that masks may cover."""
 
 
-def oes(frames: Frames) -> Exhibit | Absent:
-    """PSNR at one sparsity of masks by IMP, by OES and at random, of the same net, seed and observation."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _oes, "mask of Optimal Eye Surgeon", ["covers"]):
-        return absent
-    fits = frames.fits[_shown(frames.fits)]
-    fits = fits[fits["mask_kind"].ne("shuffled") | fits["spec"].map(_counts_of_oes)]
-    level = fits.loc[_oes(fits), "sparsity"].max()
-    fits = fits[(fits["round"] == 0).fillna(False) | ((fits["sparsity"] - level).abs() < 1e-3)]
-    fits = fits.assign(pruner=fits["pruner"].where(fits["sparsity"] > 0, "dense")).drop_duplicates(["fit", "pruner"])
-    every = scores(fits, "covers")
-    every["prunable"] = every["covers"].map(COVERS)
-    at = ["image", "covers", "seed", "output"]
-    for name in ("dense", "oes", "shuffled"):
-        every[f"minus_{name}"] = minus(every, every[every["pruner"] == name], at)
-    last = of(every, "last").set_index(["fit", "covers", "pruner"])["psnr"].rename("last")
-    gaps = of(every, "peak").join(last, on=["fit", "covers", "pruner"])
-    gaps["gap"] = gaps["psnr"] - gaps["last"]
-    gaps["minus_dense_gap"] = minus(gaps, gaps[gaps["pruner"] == "dense"], ["image", "covers", "seed"], "gap")
-    cells = ["image", "covers"]
-    masked = gaps[gaps["pruner"].isin(["imp", "oes"])]
-    judged = [
-        *verdicts(frames, "oes_matched", every[every["pruner"] == "imp"], "minus_oes", cells),
-        *verdicts(frames, "oes_counts", every[every["pruner"] == "oes"], "minus_shuffled", cells),
-        *verdicts(frames, "oes_gap", masked, "minus_dense_gap", [*cells, "pruner"], ["peak less last"]),
-    ]
+def _shown(rows: pd.DataFrame) -> pd.Series:
+    own = own_image(rows) & own_task(rows) & (rows["task"] == "denoise")
+    return own & (rows["compat"] == "") & from_theta_0(rows) & rows["pruner"].isin(list(LABELS))
+
+
+def _oes(rows: pd.DataFrame) -> pd.Series:
+    pruned = rows["sparsity"] > 0 if "sparsity" in rows else True
+    return _shown(rows) & (rows["pruner"] == "oes") & pruned
+
+
+def _level(fits: pd.DataFrame) -> float:
+    return float(fits.loc[_oes(fits), "sparsity"].max())
+
+
+def _at_one_level(fits: pd.DataFrame) -> pd.DataFrame:
+    """Select dense fits, fits at the sparsity of OES, and of shuffled masks those that shuffle masks of OES."""
+    fits = fits[fits["mask_kind"].ne("shuffled") | fits["spec"].map(_shuffles_oes)]
+    fits = fits[(fits["round"] == 0).fillna(False) | ((fits["sparsity"] - _level(fits)).abs() < 1e-3)]
+    return fits.assign(pruner=fits["pruner"].where(fits["sparsity"] > 0, "dense")).drop_duplicates(["fit", "pruner"])
+
+
+def _shuffles_oes(spec: str) -> bool:
+    return json.loads(spec).get("mask", {}).get("of", {}).get("kind") == "oes"
+
+
+def _add_gap(scores: pd.DataFrame) -> pd.DataFrame:
+    """Add the oracle peak less the last output of each fit."""
+    by_fit = ["fit", "covers", "pruner"]
+    peak, last = (select_output(scores, output).set_index(by_fit)["psnr"] for output in ("peak", "last"))
+    gap = (peak - last).rename("peak_less_last")
+    return scores.assign(prunable=scores["covers"].map(PRUNABLE)).join(gap, on=by_fit)
+
+
+def _is(pruner: str) -> Rows:
+    return lambda scores: scores["pruner"] == pruner
+
+
+def _masked_once(scores: pd.DataFrame) -> pd.Series:
+    return scores["pruner"].isin(["imp", "oes"]) & (scores["output"] == "peak")
+
+
+def _table(scores: pd.DataFrame) -> pd.DataFrame:
     by = ["image", "covers", "pruner"]
-    frame = (
-        every.groupby([*by, "output"])
+    gaps = select_output(scores, "peak").groupby(by)["peak_less_last"].mean()
+    return (
+        scores.groupby([*by, "output"])
         .agg(
             sparsity=("sparsity", "mean"),
             kept_parameters=("kept_parameters", "mean"),
@@ -67,36 +86,73 @@ def oes(frames: Frames) -> Exhibit | Absent:
             minus_dense=("minus_dense", "mean"),
             **FAULT_COUNTS,
         )
-        .join(gaps.groupby(by)["gap"].mean().rename("peak_less_last"), on=by)
+        .join(gaps, on=by)
         .reset_index()
     )
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            f"PSNR of masks that prune {100 * level:.3g} % of what they cover: the convolutions' weights, as in LIP, or"
-            " all parameters, as in OES. θ₀, code, observation and jitter are the same for all; OES searches longer"
-            " than a fit takes. The gap is the oracle peak less the last output.",
-            psnr_notes(fits, dots=True),
-        ),
-        frame,
-        dot_panels(every, "prunable", "pruner", LABELS, LOOKS),
-        judged,
-        gap=gap(frames),
+
+
+def _about(fits: pd.DataFrame) -> str:
+    return (
+        f"PSNR of masks that prune {100 * _level(fits):.3g} % of what they cover: the convolutions' weights, as in LIP,"
+        " or all parameters, as in OES. θ₀, code, observation and jitter are the same for all; OES searches longer than"
+        " a fit takes. The gap is the oracle peak less the last output."
     )
 
 
-def _counts_of_oes(spec: str) -> bool:
-    return json.loads(spec).get("mask", {}).get("of", {}).get("kind") == "oes"
-
-
-def _shown(rows: pd.DataFrame) -> pd.Series:
-    own = (rows["source_image"] == rows["image"]) & (rows["task"] == "denoise") & (rows["source_task"] == "denoise")
-    return own & (rows["compat"] == "") & (rows["rewind"] == 0) & rows["pruner"].isin(list(LABELS))
-
-
-def _oes(rows: pd.DataFrame) -> pd.Series:
-    pruned = rows["sparsity"] > 0 if "sparsity" in rows else True
-    return _shown(rows) & (rows["pruner"] == "oes") & pruned
+oes = Comparison(
+    name="oes",
+    title="Against Optimal Eye Surgeon (beyond the paper)",
+    about=_about,
+    shown=_shown,
+    needed=_oes,
+    needs="mask of Optimal Eye Surgeon",
+    apart=("covers",),
+    within=None,
+    select=_at_one_level,
+    also=("covers",),
+    prepare=_add_gap,
+    differences={
+        "minus_dense": Difference(is_dense, at=("covers",)),
+        "minus_oes": Difference(_is("oes"), at=("covers",)),
+        "minus_shuffled": Difference(_is("shuffled"), at=("covers",)),
+        "gap_minus_dense": Difference(is_dense, at=("covers",), value="peak_less_last"),
+    },
+    labels=LABELS,
+    styles=STYLES,
+    draw=lambda scores, labels, styles: dot_panels(scores, "prunable", "pruner", labels, styles),
+    table=_table,
+    claims=(
+        Claim(
+            id="oes_matched",
+            statement="IMP tickets match masks of Optimal Eye Surgeon of the same size",
+            paper="not in the paper; Optimal Eye Surgeon (arXiv 2406.05288) calls IMP masks poor priors",
+            statistic="PSNR less that of Optimal Eye Surgeon's mask, mean over both prunable sets",
+            region=MATCHING,
+            value="minus_oes",
+            rows=_is("imp"),
+            cells=("image", "covers"),
+        ),
+        Claim(
+            id="oes_counts",
+            statement="Optimal Eye Surgeon beats random masks with its own counts in every layer",
+            paper="not in the paper; if not, its gain is which layers it prunes",
+            statistic="PSNR less that of random masks with the same counts, mean over both prunable sets",
+            region=POSITIVE,
+            value="minus_shuffled",
+            rows=_is("oes"),
+            cells=("image", "covers"),
+        ),
+        Claim(
+            id="oes_gap",
+            statement="masked priors lose less after their peak than the dense one",
+            paper="not in the paper; the point of Optimal Eye Surgeon",
+            statistic="oracle peak less last output, minus that of the dense prior; mean over IMP and Optimal Eye"
+            " Surgeon",
+            region=NEGATIVE,
+            value="gap_minus_dense",
+            rows=_masked_once,
+            cells=("image", "covers", "pruner"),
+            outputs=("peak less last",),
+        ),
+    ),
+)

@@ -7,32 +7,30 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.exhibits.exhibit import Absent
+from analysis.exhibits.exhibit import MissingError
 from analysis.frames import Frames
-from analysis.plots import percent
+from analysis.text import percent
 
 
 class Restored(NamedTuple):
-    """A row of fits with what is kept of its outputs, by name (`last_ema`)."""
+    """A row of fits with its stored outputs by name (`last_ema`)."""
 
     row: pd.Series
     outputs: dict[str, np.ndarray]
 
 
-def restored(frames: Frames, fits: pd.DataFrame) -> list[Restored]:
-    """Fits whose restored images are kept, dense ones first."""
+def restored_images(frames: Frames, fits: pd.DataFrame) -> list[Restored]:
+    """Return the fits whose restored images are stored, dense ones first. Raises MissingError if there is none."""
     ordered = fits.sort_values(["seed", "sparsity"])
-    every = [Restored(row, frames.outputs(row["fit"])) for _, row in ordered.iterrows()]
-    return [each for each in every if each.outputs]
+    found = [Restored(row, frames.outputs(row["fit"])) for _, row in ordered.iterrows()]
+    stored = [each for each in found if each.outputs]
+    if not stored:
+        raise MissingError("no restored images of its fits are stored")
+    return stored
 
 
-def not_kept(frames: Frames, name: str, title: str) -> Absent:
-    """Return the reason to show when none are."""
-    return Absent(name, title, "no restored images are kept of its fits", frames.command_for(name))
-
-
-def place(row: pd.Series) -> str:
-    """A row's sparsity, in words: `dense`, `83.2 %`."""
+def sparsity_label(row: pd.Series) -> str:
+    """Print a row's sparsity: `dense`, `83.2 %`."""
     if row["sparsity"] == 0:
         return "dense"
     exact = 100 * row["sparsity"] if pd.isna(row["round"]) else percent(int(row["round"]))

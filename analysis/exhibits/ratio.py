@@ -5,57 +5,37 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
-from analysis.exhibits.exhibit import (
-    Absent,
-    Exhibit,
-    caption,
-    gap,
-    labels_of,
-    lacking,
-    native,
-    psnr_notes,
-    span,
-    verdicts,
-)
-from analysis.exhibits.scores import minus, scores, summary
-from analysis.frames import Frames
-from analysis.plots import psnr_panels, styles
-
-NAME, TITLE = "ratio", "Random pruning with IMP's layer-wise ratios (Fig. 15)"
-
-
-def ratio(frames: Frames) -> Exhibit | Absent:
-    """PSNR over sparsity of IMP, of random masks that keep as many weights of every layer, and of uniform ones."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _shuffled, "random mask with IMP's ratios"):
-        return absent
-    fits = frames.fits[_shown(frames.fits)]
-    fits = fits[fits["image"].isin(fits.loc[_shuffled(fits), "image"])]
-    every = scores(fits)
-    uniform = every[every["pruner"] == "random"]
-    every["minus_random"] = minus(every, uniform, ["image", "seed", "round", "output"])
-    rows = every[(every["pruner"] == "shuffled") & (every["round"] >= paper.RATIO_FROM)]
-    labels = labels_of(fits["pruner"])
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            "PSNR over sparsity of random masks that keep as many weights of every layer as IMP does, beside uniform"
-            " random ones and IMP. The dashed line is the dense prior.",
-            psnr_notes(fits),
-        ),
-        summary(every, ["image", "pruner"], "minus_random"),
-        psnr_panels(every, "pruner", labels, styles(list(labels))),
-        verdicts(frames, "ratio", rows, "minus_random", ["round", "image"], note=f"at {span(rows['round'])}"),
-        gap=gap(frames),
-    )
+from analysis.exhibits.comparison import Comparison, Difference
+from analysis.exhibits.rows import from_theta_0, native, pruned
+from analysis.stats import NEGATIVE, Claim
 
 
 def _shown(rows: pd.DataFrame) -> pd.Series:
-    return native(rows) & (rows["rewind"] == 0) & rows["pruner"].isin(["imp", "random", "shuffled"])
+    return native(rows) & from_theta_0(rows) & rows["pruner"].isin(["imp", "random", "shuffled"])
 
 
 def _shuffled(rows: pd.DataFrame) -> pd.Series:
-    return _shown(rows) & (rows["pruner"] == "shuffled") & (rows["round"] > 0)
+    return (rows["pruner"] == "shuffled") & pruned(rows)
+
+
+ratio = Comparison(
+    name="ratio",
+    title="Random pruning with IMP's layer-wise ratios (Fig. 15)",
+    about="PSNR over sparsity of random masks that keep as many weights of every layer as IMP does, beside uniform"
+    " random ones and IMP. The dashed line is the dense prior.",
+    shown=_shown,
+    needed=lambda rows: _shown(rows) & _shuffled(rows),
+    needs="random mask with IMP's ratios",
+    differences={"minus_random": Difference(lambda scores: scores["pruner"] == "random")},
+    claims=(
+        Claim(
+            id="ratio",
+            statement="random pruning with IMP's ratios is worse than uniform random pruning from 49 % on",
+            paper="random masks with the layer ratios of LIP collapse earlier, from 50 % (Fig. 15)",
+            statistic="PSNR less that of uniform random pruning, mean over rounds from 3 on",
+            region=NEGATIVE,
+            value="minus_random",
+            rows=lambda scores: _shuffled(scores) & (scores["round"] >= paper.RATIO_FROM),
+        ),
+    ),
+)

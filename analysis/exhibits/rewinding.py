@@ -4,69 +4,106 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.exhibits.exhibit import Absent, Exhibit, caption, gap, lacking, native, psnr_notes, span, verdicts
-from analysis.exhibits.scores import minus, scores, summary
-from analysis.frames import Frames
-from analysis.plots import PRUNERS, Style, psnr_panels, styles
+from analysis.exhibits.comparison import Comparison, Difference
+from analysis.exhibits.rows import Rows, imp, native, pruned
+from analysis.stats import HARM, NO_GAIN, Claim
+from analysis.style import PRUNER_STYLES, Style
 
-NAME, TITLE = "rewinding", "Rewinding to early training (Fig. 9)"
-LOOKS = {
-    "0": PRUNERS["imp"],
+STYLES = {
+    "0": PRUNER_STYLES["imp"],
     "5": Style("#fdb366", "v"),
     "10": Style("#dd3d2d", "D"),
     "20": Style("#7a0b2f", "X"),
 }
 """Darker is later."""
-LATEST = 20
 
-CLAIMED = {"rewinding_gain": 5, "rewinding_10": 10, "rewinding_20": 20}
 RELEASED = "backtrack"
 """The name in `compat` of undoing steps as the released code does."""
 
 
-def rewinding(frames: Frames) -> Exhibit | Absent:
-    """Compare IMP tickets started from theta_0 with those from theta_j (j in % of the dense run's steps)."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _rewound, "rewound IMP ticket"):
-        return absent
-    fits = frames.fits[_imp(frames.fits)]
-    fits = fits[fits["image"].isin(fits.loc[fits["rewind"] > 0, "image"])]
-    every = scores(fits)
-    every["rewind_percent"] = every["rewind"].map("{:g}".format)
-    every["panel"] = every["image"] + every["compat"].map({"": "", RELEASED: ", as released"})
-    every["minus_theta_0"] = minus(every, every[every["rewind"] == 0], ["panel", "seed", "round", "output"])
-    ours, theirs = (every[(every["compat"] == compat) & (every["round"] > 0)] for compat in ("", RELEASED))
-    levels = [f"{rewind:g}" for rewind in sorted(fits["rewind"].unique())]
-    labels = {level: "θ₀" if level == "0" else f"rewound to {level} %" for level in levels}
-    judged = []
-    for name, level in CLAIMED.items():
-        rows = ours[ours["rewind"] == level]
-        judged += verdicts(frames, name, rows, "minus_theta_0", ["round", "image"], note=f"at {span(rows['round'])}")
-    late = theirs[theirs["rewind"] == LATEST]
-    change = minus(late, ours, ["image", "rewind", "seed", "round", "output"], "minus_theta_0")
-    judged += verdicts(frames, "rewinding_undo", late.assign(change=change), "change", ["round", "image"])
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            "PSNR over sparsity of IMP tickets whose weights go back to θ₀, or to their values after a percentage of"
-            " the dense run's steps. The dashed line is the dense prior. Below, where there are such fits, steps are"
-            " undone as the released code does.",
-            psnr_notes(fits),
-        ),
-        summary(every, ["image", "compat", "rewind"], "minus_theta_0"),
-        psnr_panels(every, "rewind_percent", labels, styles(list(labels), LOOKS), "panel"),
-        judged,
-        gap=gap(frames),
-    )
-
-
-def _imp(rows: pd.DataFrame) -> pd.Series:
+def _shown(rows: pd.DataFrame) -> pd.Series:
     undone_as_released = native(rows.assign(compat="")) & (rows["compat"] == RELEASED)
-    return (native(rows) | undone_as_released) & (rows["pruner"] == "imp")
+    return (native(rows) | undone_as_released) & imp(rows)
 
 
 def _rewound(rows: pd.DataFrame) -> pd.Series:
-    return _imp(rows) & (rows["rewind"] > 0) & (rows["round"] > 0)
+    return (rows["rewind"] > 0) & pruned(rows)
+
+
+def _name_panels(scores: pd.DataFrame) -> pd.DataFrame:
+    panel = scores["image"] + scores["compat"].map({"": "", RELEASED: ", as released"})
+    return scores.assign(rewind_percent=scores["rewind"].map("{:g}".format), panel=panel)
+
+
+def _labels(scores: pd.DataFrame) -> dict[str, str]:
+    levels = [f"{rewind:g}" for rewind in sorted(scores["rewind"].unique())]
+    return {level: "θ₀" if level == "0" else f"rewound to {level} %" for level in levels}
+
+
+def _to(level: int, compat: str = "") -> Rows:
+    return lambda scores: _rewound(scores) & (scores["rewind"] == level) & (scores["compat"] == compat)
+
+
+rewinding = Comparison(
+    name="rewinding",
+    title="Rewinding to early training (Fig. 9)",
+    about="PSNR over sparsity of IMP tickets whose weights go back to θ₀, or to their values after a percentage of the"
+    " dense run's steps. The dashed line is the dense prior. Panels named `as released` undo steps as the released code"
+    " does.",
+    shown=_shown,
+    needed=lambda rows: _shown(rows) & _rewound(rows),
+    needs="rewound IMP ticket",
+    prepare=_name_panels,
+    differences={
+        "minus_theta_0": Difference(lambda scores: scores["rewind"] == 0),
+        "minus_checked": Difference(
+            lambda scores: (scores["compat"] == "") & pruned(scores),
+            at=("rewind", "round"),
+            value="minus_theta_0",
+            within_panel=False,
+        ),
+    },
+    panel="panel",
+    line="rewind_percent",
+    labels=_labels,
+    styles=STYLES,
+    by=("image", "compat", "rewind"),
+    claims=(
+        Claim(
+            id="rewinding_gain",
+            statement="rewinding to 5 % of training gains nothing over θ₀",
+            paper="rewinding gains nothing (Fig. 9)",
+            statistic="PSNR less that of the ticket that starts at θ₀, mean over rounds",
+            region=NO_GAIN,
+            value="minus_theta_0",
+            rows=_to(5),
+        ),
+        Claim(
+            id="rewinding_10",
+            statement="rewinding to 10 % hurts",
+            paper="rewinding to 10 or 20 % of training hurts or fails (Fig. 9)",
+            statistic="PSNR less that of the ticket that starts at θ₀, mean over rounds",
+            region=HARM,
+            value="minus_theta_0",
+            rows=_to(10),
+        ),
+        Claim(
+            id="rewinding_20",
+            statement="rewinding to 20 % hurts",
+            paper="rewinding to 10 or 20 % of training hurts or fails (Fig. 9)",
+            statistic="PSNR less that of the ticket that starts at θ₀, mean over rounds",
+            region=HARM,
+            value="minus_theta_0",
+            rows=_to(20),
+        ),
+        Claim(
+            id="rewinding_undo",
+            statement="the way the released code undoes steps makes late rewinding hurt",
+            paper="not in the paper",
+            statistic="loss by rewinding to 20 % with steps undone as released, less that without, mean over rounds",
+            region=HARM,
+            value="minus_checked",
+            rows=_to(20, RELEASED),
+        ),
+    ),
+)

@@ -1,65 +1,83 @@
-"""Beyond the paper: what the released script writes as layer ratios, whose accumulators are never reset."""
+"""Beyond the paper: layer ratios as the released script prints them, whose sums are never reset."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from analysis.exhibits.exhibit import Absent, Exhibit, caption, gap, lacking, span, verdicts
-from analysis.exhibits.layers import cumulative, nearest, plain, trend
+from analysis import paper
+from analysis.exhibits.curves import nearest_rounds
+from analysis.exhibits.exhibit import Contents, Custom
+from analysis.exhibits.layers import plain_layers, trends
+from analysis.exhibits.rows import from_theta_0, imp, own_image, own_task, pruned
 from analysis.frames import Frames
-from analysis.plots import PRUNERS, Style, layer_panels
+from analysis.panels import layer_panels
+from analysis.stats import POSITIVE, Claim
+from analysis.style import PRUNER_STYLES, SKY, Style
 
-NAME, TITLE = "script", "What the released layer-ratio script shows (beyond the paper)"
 MASKS = {"": "all layers masked", "unmasked_first": "two layers skipped"}
-LOOKS = {
-    "all layers masked, per layer": PRUNERS["imp"],
-    "all layers masked, added up": Style("#56b4e9", "<"),
+STYLES = {
+    "all layers masked, per layer": PRUNER_STYLES["imp"],
+    "all layers masked, added up": SKY,
     "two layers skipped, per layer": Style("#d55e00", "X"),
     "two layers skipped, added up": Style("#de8f05", "^"),
 }
 
 
-def script(frames: Frames) -> Exhibit | Absent:
-    """Layer ratios of IMP's masks per layer and as the released script adds them up, as it masks and as it should."""
-    frames = frames.part("compat")
-    if absent := lacking(frames, "compat", TITLE, _skipping, "IMP ticket that skips two layers, as released"):
-        return absent
-    fits = frames.fits[_imp(frames.fits)]
-    fits = fits[fits["round"].isin(nearest(fits["round"]))]
-    layers = plain(frames.only(fits).layers).sort_values(["row", "layer"], ignore_index=True)
+def _shown(rows: pd.DataFrame) -> pd.Series:
+    own = own_image(rows) & own_task(rows) & (rows["task"] == "denoise")
+    return own & rows["compat"].isin(list(MASKS)) & imp(rows) & from_theta_0(rows) & pruned(rows)
+
+
+def _make(frames: Frames) -> Contents:
+    """Show layer ratios per layer and as the released script sums them."""
+    fits = frames.fits[_shown(frames.fits)]
+    fits = fits[fits["round"].isin(nearest_rounds(fits["round"], paper.LAYER_ROUNDS))]
+    layers = plain_layers(frames.only(fits)).sort_values(["row", "layer"], ignore_index=True)
     layers["masks"] = layers["compat"].map(MASKS)
-    long = pd.concat(
-        [
-            layers.assign(ratio="per layer"),
-            layers.assign(ratio="added up", sparsity=cumulative(layers, ["row"])),
-        ]
-    )
+    added_up = layers.assign(ratio="added up", sparsity=cumulative_sparsity(layers, ["row"]))
+    long = pd.concat([layers.assign(ratio="per layer"), added_up])
     long["pruner"] = long["masks"] + ", " + long["ratio"]
-    each_fit = long[(long["ratio"] == "added up") & (long["compat"] == "unmasked_first")]
-    rho = each_fit.groupby(["image", "seed", "round"])[["layer", "sparsity"]].apply(trend).rename("rho").reset_index()
     means = long.groupby(["pruner", "round", "seed", "layer"])["sparsity"].mean().reset_index()
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            "Pruned share by layer of IMP's masks: of each layer alone, as the paper's Fig. 7 says, and of all layers"
-            " up to it, as the released script writes it; once for masks of all layers, once for masks that skip the"
-            " first two convolutions, as released. The released figure is the last of the four.",
-        ),
-        long.groupby(["masks", "ratio", "round", "layer", "layer_name"])["sparsity"].mean().reset_index(),
-        layer_panels(means, {name: name for name in LOOKS if name in set(means["pruner"])}, LOOKS),
-        verdicts(frames, "compat_script", rho, "rho", ["image", "round"], ["masks"], f"at {span(rho['round'])}"),
-        gap=gap(frames),
+    released = added_up[added_up["compat"] == "unmasked_first"]
+    return Contents(
+        caption="Pruned share by layer of IMP's masks: of each layer alone, as the paper's Fig. 7 says, and of all"
+        " layers up to it, as the released script prints it; once for masks of all layers, once for masks that skip the"
+        " first two convolutions, as released. The released figure is the last of the four.",
+        frame=long.groupby(["masks", "ratio", "round", "layer", "layer_name"])["sparsity"].mean().reset_index(),
+        figure=layer_panels(means, {name: name for name in STYLES if name in set(means["pruner"])}, STYLES),
+        fits=fits,
+        effects=trends(released, ["image", "seed", "round"]),
     )
 
 
-def _imp(rows: pd.DataFrame) -> pd.Series:
-    own = (rows["source_image"] == rows["image"]) & (rows["task"] == "denoise") & (rows["source_task"] == "denoise")
-    known = rows["compat"].isin(list(MASKS)) & (rows["pruner"] == "imp") & (rows["rewind"] == 0)
-    return own & known & (rows["round"] > 0).fillna(False)
+def cumulative_sparsity(layers: pd.DataFrame, by: list[str]) -> pd.Series:
+    """Return sparsity by layer as the released script prints it: of all layers up to there.
+
+    `layers` has size and kept in order of layers within the groups `by`.
+    """
+    totals = layers.groupby(by)[["size", "kept"]].cumsum()
+    return 1 - totals["kept"] / totals["size"]
 
 
-def _skipping(rows: pd.DataFrame) -> pd.Series:
-    return _imp(rows) & (rows["compat"] == "unmasked_first")
+script = Custom(
+    name="script",
+    title="What the released layer-ratio script shows (beyond the paper)",
+    needed=lambda rows: _shown(rows) & (rows["compat"] == "unmasked_first"),
+    needs="IMP ticket that skips two layers, as released",
+    experiment="compat",
+    make=_make,
+    claims=(
+        Claim(
+            id="compat_script",
+            statement="summed over layers, IMP's masks seem to prune later layers more",
+            paper="not in the paper; its script sums zeros and weights over layers, the figure says per layer",
+            statistic="Spearman's correlation of the summed ratio with the layer's number, two layers skipped as"
+            " released",
+            region=POSITIVE,
+            unit="ρ",
+            value="rho",
+            cells=("image", "round"),
+            outputs=("masks",),
+        ),
+    ),
+)

@@ -2,47 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
+from matplotlib.figure import Figure
 
 from analysis import paper
-from analysis.exhibits.exhibit import (
-    Absent,
-    Exhibit,
-    alone,
-    as_in_paper,
-    caption,
-    gap,
-    lacking,
-    plural,
-    psnr_notes,
-    verdicts,
-)
-from analysis.exhibits.scores import FAULT_COUNTS, minus, of, scores
-from analysis.frames import Frames
-from analysis.plots import OUTPUTS, PRUNERS, dot_panels
-
-NAME, TITLE = "sets", "Over the standard sets (Table 5)"
+from analysis.exhibits.comparison import MINUS_DENSE, Comparison, is_dense
+from analysis.exhibits.rows import restoring_imp
+from analysis.exhibits.scores import FAULT_COUNTS, select_output, task_and_factor
+from analysis.panels import dot_panels
+from analysis.stats import POSITIVE, Claim
+from analysis.style import PRUNER_STYLES, Style
+from analysis.text import plural
 
 
-def sets(frames: Frames) -> Exhibit | Absent:
-    """PSNR of IMP tickets of 73.79 % less that of the dense prior, by set and task."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _ticket, "IMP ticket of 73.79 %", ["factor", "prior"]):
-        return absent
-    fits = frames.fits[_imp(frames.fits) & (frames.fits["prior"] != "decoder")]
-    every = scores(fits, "factor", "channels")
-    factor = every["factor"].map(lambda value: "" if pd.isna(value) else f" ×{value}").astype("str")
-    every["what"] = every["task"] + factor
-    every["set"] = every["image"].str.split("/").str[0]
-    every["group"] = every["what"] + ", " + every["set"]
-    dense = every[every["round"] == 0]
-    at = ["group", "image", "seed", "output"]
-    every["minus_dense"] = minus(every, dense, at)
-    tickets = every[every["round"] == paper.SETS_ROUND]
-    means = tickets.groupby(["group", "seed", "output"])["minus_dense"].mean().reset_index().assign(line="imp")
-    pairs = pd.concat([dense.assign(net="dense"), tickets.assign(net="ticket")])
-    frame = (
-        pairs.groupby(["set", "what", "net", "output"])
+def _tickets(rows: pd.DataFrame) -> pd.Series:
+    return rows["round"] == paper.SETS_ROUND
+
+
+def _name_groups(scores: pd.DataFrame) -> pd.DataFrame:
+    what, of_set = task_and_factor(scores), scores["image"].str.split("/").str[0]
+    return scores.assign(what=what, set=of_set, group=what + ", " + of_set)
+
+
+def _means(scores: pd.DataFrame) -> pd.DataFrame:
+    tickets = scores[_tickets(scores)]
+    return tickets.groupby(["group", "seed", "output"])["minus_dense"].mean().reset_index().assign(line="imp")
+
+
+def _pairs(scores: pd.DataFrame) -> pd.DataFrame:
+    dense = scores[is_dense(scores)].assign(net="dense", minus_dense=float("nan"))
+    return pd.concat([dense, scores[_tickets(scores)].assign(net="ticket")])
+
+
+def _table(scores: pd.DataFrame) -> pd.DataFrame:
+    return (
+        _pairs(scores)
+        .groupby(["set", "what", "net", "output"])
         .agg(
             images=("image", "nunique"),
             seeds=("seed", "nunique"),
@@ -54,36 +51,13 @@ def sets(frames: Frames) -> Exhibit | Absent:
         )
         .reset_index()
     )
-    judged = []
-    for output in OUTPUTS:
-        columns = of(means, output).groupby("group")["minus_dense"].mean()
-        note = f"ahead in {int((columns > 0).sum())} of {plural(len(columns), 'column')}"
-        judged += verdicts(frames, "sets", tickets, "minus_dense", ["group", "image"], [output], note)
-    reference = _beside(of(pairs, "peak"))
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            "PSNR of IMP tickets of 73.79 % less that of the dense prior, by task and set, mean over images. In the"
-            " table the paper's columns are dense, LIP, NAS-DIP and ISNAS-DIP; ours are oracle peaks.",
-            alone(reference["LIP (ours)"]),
-            psnr_notes(fits, dots=True),
-        ),
-        frame,
-        dot_panels(means, "group", "line", {"imp": "IMP ticket less dense"}, PRUNERS, "minus_dense", "gain (dB)", True),
-        judged,
-        reference,
-        gap(frames),
-    )
 
 
-def _beside(peak: pd.DataFrame) -> pd.DataFrame:
+def _table_5(scores: pd.DataFrame) -> pd.DataFrame:
+    ours = select_output(_pairs(scores), "peak").groupby(["set", "what", "net"])["psnr"].mean()
     rows = []
-    ours = peak.groupby(["set", "what", "net"])["psnr"].mean()
     for (name, what), (dense, lip, nas, isnas) in paper.TABLE_5.items():
-        own_dense, own_lip = (ours.get((name, what, net), float("nan")) for net in ("dense", "ticket"))
+        our_dense, our_lip = (ours.get((name, what, net), float("nan")) for net in ("dense", "ticket"))
         rows.append(
             {
                 "set": name,
@@ -92,22 +66,58 @@ def _beside(peak: pd.DataFrame) -> pd.DataFrame:
                 "LIP (paper)": lip,
                 "NAS-DIP (paper)": nas,
                 "ISNAS-DIP (paper)": isnas,
-                "dense (ours)": own_dense,
-                "LIP (ours)": own_lip,
-                "difference, dense": own_dense - dense,
-                "difference, LIP": own_lip - lip,
+                "dense (ours)": our_dense,
+                "LIP (ours)": our_lip,
+                "difference, dense": our_dense - dense,
+                "difference, LIP": our_lip - lip,
                 "gain (paper)": round(lip - dense, 2),
-                "gain (ours)": own_lip - own_dense,
+                "gain (ours)": our_lip - our_dense,
             }
         )
     return pd.DataFrame(rows)
 
 
-def _imp(rows: pd.DataFrame) -> pd.Series:
-    own = (rows["source_image"] == rows["image"]) & (rows["source_task"] == rows["task"])
-    scored = ~rows["task"].isin(["reconstruct", "restore"])
-    return as_in_paper(rows) & own & scored & (rows["pruner"] == "imp") & (rows["rewind"] == 0)
+def _figure(scores: pd.DataFrame, labels: Mapping[str, str], styles: Mapping[str, Style]) -> Figure:
+    return dot_panels(_means(scores), "group", "line", labels, styles, "minus_dense", "gain (dB)", zero=True)
 
 
-def _ticket(rows: pd.DataFrame) -> pd.Series:
-    return _imp(rows) & (rows["round"] == paper.SETS_ROUND)
+def _columns_note(rows: pd.DataFrame) -> str:
+    columns = _means(rows).groupby("group")["minus_dense"].mean()
+    return f"ahead in {int((columns > 0).sum())} of {plural(len(columns), 'column')}"
+
+
+sets = Comparison(
+    name="sets",
+    title="Over the standard sets (Table 5)",
+    about="PSNR of IMP tickets of 73.79 % less that of the dense prior, by task and set, mean over images. In the table"
+    " the paper's columns are dense, LIP, NAS-DIP and ISNAS-DIP; ours are oracle peaks.",
+    shown=restoring_imp,
+    needed=lambda rows: restoring_imp(rows) & _tickets(rows),
+    needs="IMP ticket of 73.79 %",
+    apart=("factor", "prior"),
+    within=None,
+    select=lambda fits: fits[fits["prior"] != "decoder"],
+    also=("factor",),
+    prepare=_name_groups,
+    differences={"minus_dense": MINUS_DENSE},
+    panel="group",
+    line="line",
+    labels={"imp": "IMP ticket less dense"},
+    styles=PRUNER_STYLES,
+    draw=_figure,
+    table=_table,
+    compare=_table_5,
+    claims=(
+        Claim(
+            id="sets",
+            statement="tickets of 73.79 % beat the dense prior over sets and tasks",
+            paper="better than deep image prior in every column (Table 5)",
+            statistic="PSNR less that of the dense prior, mean over images and tasks",
+            region=POSITIVE,
+            value="minus_dense",
+            rows=_tickets,
+            cells=("group", "image"),
+            note=_columns_note,
+        ),
+    ),
+)

@@ -5,50 +5,65 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
-from analysis.exhibits.exhibit import Absent, Exhibit, caption, gap, lacking, native, psnr_notes, span, verdicts
-from analysis.exhibits.scores import minus, of, scores, summary
-from analysis.frames import Frames
-from analysis.plots import PRUNERS, psnr_panels
+from analysis.exhibits.comparison import MINUS_DENSE, Comparison, Difference, is_dense
+from analysis.exhibits.exhibit import MissingError
+from analysis.exhibits.rows import native_imp, pruned
+from analysis.exhibits.scores import select_output, summary
+from analysis.stats import POSITIVE, Claim
 
-NAME, TITLE = "sgld", "Tickets trained by Langevin dynamics (Fig. 16)"
+
+def _by_langevin(fits: pd.DataFrame) -> pd.DataFrame:
+    fits = fits[fits["langevin"] > 0]
+    if not pruned(fits).any():
+        raise MissingError("no IMP ticket of the sweep is trained by SGLD")
+    return fits
 
 
-def sgld(frames: Frames) -> Exhibit | Absent:
-    """PSNR over sparsity of IMP tickets trained by SGLD, with that of the posterior mean in the table."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, _imp, "IMP ticket", ["langevin"]):
-        return absent
-    fits = frames.fits[_imp(frames.fits) & (frames.fits["langevin"] > 0)]
-    if fits[fits["round"] > 0].empty:
-        return Absent(NAME, TITLE, "no IMP ticket of the sweep is trained by SGLD", frames.command_for(NAME))
-    every = scores(fits, "psnr_mean")
-    dense = every[every["round"] == 0]
-    on = ["image", "seed", "output"]
-    every["minus_dense"] = minus(every, dense, on)
-    every["mean_minus_dense"] = minus(every, dense, on, "psnr_mean")
-    tickets = every[every["round"].isin(paper.SGLD_ROUNDS)]
-    cells, note = ["round", "image"], f"at {span(tickets['round'])}"
-    judged = [
-        *verdicts(frames, "sgld", tickets, "minus_dense", cells, note=note),
-        *verdicts(frames, "sgld_mean", of(tickets, "last"), "mean_minus_dense", cells, ["posterior mean"], note),
-    ]
-    mean = of(every, "last").groupby(["image", "round"])[["psnr_mean", "mean_minus_dense"]].mean().reset_index()
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            "PSNR over sparsity of IMP tickets, found and trained by SGLD; the dashed line is the dense prior with"
-            " SGLD. The table has the posterior mean too, of the outputs after burn-in.",
-            psnr_notes(fits),
+def _last(scores: pd.DataFrame) -> pd.Series:
+    return scores["output"] == "last"
+
+
+def _with_posterior_mean(scores: pd.DataFrame) -> pd.DataFrame:
+    last = select_output(scores, "last")
+    mean = last.groupby(["image", "round"])[["psnr_mean", "mean_minus_dense"]].mean().reset_index()
+    return summary(scores, ["image", "pruner"], "minus_dense").merge(mean, on=["image", "round"], how="left")
+
+
+sgld = Comparison(
+    name="sgld",
+    title="Tickets trained by Langevin dynamics (Fig. 16)",
+    about="PSNR over sparsity of IMP tickets, found and trained by SGLD; the dashed line is the dense prior with SGLD."
+    " The table also has the PSNR of the posterior mean, of the outputs after burn-in.",
+    shown=native_imp,
+    needed=native_imp,
+    needs="IMP ticket",
+    apart=("langevin",),
+    within=None,
+    select=_by_langevin,
+    also=("psnr_mean",),
+    differences={"minus_dense": MINUS_DENSE, "mean_minus_dense": Difference(is_dense, at=(), value="psnr_mean")},
+    labels={"imp": "IMP with SGLD"},
+    table=_with_posterior_mean,
+    claims=(
+        Claim(
+            id="sgld",
+            statement="SGLD on tickets beats SGLD on the dense prior from 20 to 79 %",
+            paper="LIP with SGLD beats SGLD on 20-79 % (Fig. 16)",
+            statistic="PSNR less that of the dense prior with SGLD, mean over rounds 1 to 7",
+            region=POSITIVE,
+            rounds=paper.SGLD_ROUNDS,
+            value="minus_dense",
         ),
-        summary(every, ["image", "pruner"], "minus_dense").merge(mean, on=["image", "round"], how="left"),
-        psnr_panels(every, "pruner", {"imp": "IMP with SGLD"}, {"imp": PRUNERS["imp"]}),
-        judged,
-        gap=gap(frames),
-    )
-
-
-def _imp(rows: pd.DataFrame) -> pd.Series:
-    return native(rows) & (rows["pruner"] == "imp") & (rows["rewind"] == 0)
+        Claim(
+            id="sgld_mean",
+            statement="the posterior mean of SGLD is better on tickets than on the dense prior from 20 to 79 %",
+            paper="LIP with SGLD beats SGLD on 20-79 % (Fig. 16)",
+            statistic="PSNR of the mean of outputs after burn-in less that of the dense prior, mean over rounds 1 to 7",
+            region=POSITIVE,
+            rounds=paper.SGLD_ROUNDS,
+            value="mean_minus_dense",
+            rows=_last,
+            outputs=("posterior mean",),
+        ),
+    ),
+)

@@ -6,61 +6,21 @@ from typing import Literal
 
 import pandas as pd
 
-from analysis.exhibits.exhibit import Absent, Exhibit, as_in_paper, caption, gap, lacking, reported, values, verdicts
-from analysis.exhibits.scores import minus, of, scores
-from analysis.exhibits.transfer import panel
+from analysis.exhibits.captions import reported_output
+from analysis.exhibits.exhibit import Contents, Custom
+from analysis.exhibits.rows import Rows, pruned, restoring_imp
+from analysis.exhibits.scores import difference, scores_of, select_output, task_and_image
 from analysis.frames import Frames
-from analysis.plots import OUTPUTS, stop_panels
+from analysis.panels import stop_panels
+from analysis.stats import MATCHING, Claim
+from analysis.text import OUTPUTS, distinct_values
 
-NAME, TITLE = "stop_rule", "When to stop pruning (Fig. 13)"
 PATIENCE = 3
 """Rises in a row after which pruning stops; the paper says two or three."""
 
 
-def stop_rule(frames: Frames) -> Exhibit | Absent:
-    """Training loss and PSNR over the rounds of IMP, and the tickets that the reference-free stop rule picks."""
-    frames = frames.part(NAME)
-    if absent := lacking(frames, NAME, TITLE, lambda rows: _imp(rows) & (rows["round"] > 0), "IMP ticket", ["factor"]):
-        return absent
-    fits = frames.fits[_imp(frames.fits)]
-    every = scores(fits, "loss", "factor")
-    every["panel"] = panel(every)
-    every["minus_dense"] = minus(every, every[every["round"] == 0], ["panel", "seed", "output"])
-    losses = of(every, "last").set_index("round").groupby(["panel", "seed"])["loss"]
-    picks = {pick: losses.apply(stop_round, pick=pick) for pick in ("before", "at")}
-    judged = []
-    for pick, rounds in picks.items():
-        found = rounds.dropna()
-        wanted = rounds.rename("round").reset_index().merge(pd.DataFrame({"output": list(OUTPUTS)}), how="cross")
-        picked = wanted.merge(every, on=["panel", "seed", "round", "output"], how="left")
-        judged += verdicts(
-            frames,
-            f"stop_{pick}",
-            picked,
-            "minus_dense",
-            ["panel"],
-            note=f"it stops in {len(found)} of {len(rounds)} trajectories, at rounds {values(found)}",
-            why="" if len(found) else "it never stops",
-        )
-    return Exhibit(
-        NAME,
-        TITLE,
-        caption(
-            frames,
-            fits,
-            "Training loss (mean of a fit's last 100 steps) over the rounds of IMP, and PSNR of the last output. ▼: the"
-            f" ticket before the loss has risen {PATIENCE} times in a row, for each seed where it has.",
-            reported(fits),
-        ),
-        every[["panel", "seed", "round", "output", "sparsity", "loss", "psnr", "minus_dense"]],
-        stop_panels(of(every, "last"), picks["before"]),
-        judged,
-        gap=gap(frames),
-    )
-
-
 def stop_round(losses: pd.Series, patience: int = PATIENCE, pick: Literal["before", "at"] = "before") -> float:
-    """The round to keep by the paper's rule, given the training loss by round; nan if the rule never stops.
+    """Return the round to keep by the paper's rule, given the training loss by round; nan if the rule never stops.
 
     Pruning stops `at` the round at which the loss has risen `patience` times in a row; the round `before` is the last
     one before these rises.
@@ -74,7 +34,76 @@ def stop_round(losses: pd.Series, patience: int = PATIENCE, pick: Literal["befor
     return float("nan")
 
 
-def _imp(rows: pd.DataFrame) -> pd.Series:
-    own = (rows["source_image"] == rows["image"]) & (rows["source_task"] == rows["task"])
-    scored = ~rows["task"].isin(["reconstruct", "restore"])
-    return as_in_paper(rows) & own & scored & (rows["pruner"] == "imp") & (rows["rewind"] == 0)
+def _make(frames: Frames) -> Contents:
+    """Show training loss and PSNR over rounds, and the tickets that the rule picks."""
+    fits = frames.fits[restoring_imp(frames.fits)]
+    scores = scores_of(fits, "loss", "factor")
+    scores["panel"] = task_and_image(scores)
+    scores["minus_dense"] = difference(scores, scores[scores["round"] == 0], ["panel", "seed", "output"])
+    losses = select_output(scores, "last").set_index("round").groupby(["panel", "seed"])["loss"]
+    picks = {pick: losses.apply(stop_round, pick=pick) for pick in ("before", "at")}
+    picked = [_picked(scores, rounds).assign(pick=pick) for pick, rounds in picks.items()]
+    return Contents(
+        caption="Training loss (mean of a fit's last 100 steps) over the rounds of IMP, and PSNR of the last output. ▼:"
+        f" the ticket before the loss has risen {PATIENCE} times in a row, for each seed where it has."
+        f" {reported_output(fits)}",
+        frame=scores[["panel", "seed", "round", "output", "sparsity", "loss", "psnr", "minus_dense"]],
+        figure=stop_panels(select_output(scores, "last"), picks["before"]),
+        fits=fits,
+        effects=pd.concat(picked, ignore_index=True),
+    )
+
+
+def _picked(scores: pd.DataFrame, rounds: pd.Series) -> pd.DataFrame:
+    """Return the scores at each trajectory's picked round; values are nan where the rule never stops."""
+    wanted = rounds.rename("round").reset_index().merge(pd.DataFrame({"output": list(OUTPUTS)}), how="cross")
+    return wanted.merge(scores, on=["panel", "seed", "round", "output"], how="left")
+
+
+def _note(rows: pd.DataFrame) -> str:
+    found = rows["round"].dropna()
+    return f"it stops in {len(found)} of {len(rows)} trajectories, at rounds {distinct_values(found)}"
+
+
+def _never_stops(rows: pd.DataFrame) -> str:
+    return "it never stops" if rows["round"].isna().all() else ""
+
+
+def _pick(pick: str) -> Rows:
+    return lambda rows: rows["pick"] == pick
+
+
+stop_rule = Custom(
+    name="stop_rule",
+    title="When to stop pruning (Fig. 13)",
+    needed=lambda rows: restoring_imp(rows) & pruned(rows),
+    needs="IMP ticket",
+    apart=("factor",),
+    make=_make,
+    claims=(
+        Claim(
+            id="stop_before",
+            statement="the ticket before the loss rises three times in a row matches the dense prior",
+            paper="once the loss has risen two or three times in a row, the matching ticket is found (Fig. 13)",
+            statistic="PSNR of the ticket that the rule picks less that of the dense prior, mean over tasks",
+            region=MATCHING,
+            value="minus_dense",
+            rows=_pick("before"),
+            cells=("panel",),
+            note=_note,
+            unless=_never_stops,
+        ),
+        Claim(
+            id="stop_at",
+            statement="the ticket at which the loss has risen three times in a row matches the dense prior",
+            paper="once the loss has risen two or three times in a row, the matching ticket is found (Fig. 13)",
+            statistic="PSNR of the ticket that the rule picks less that of the dense prior, mean over tasks",
+            region=MATCHING,
+            value="minus_dense",
+            rows=_pick("at"),
+            cells=("panel",),
+            note=_note,
+            unless=_never_stops,
+        ),
+    ),
+)

@@ -72,7 +72,7 @@ def test_a_report_from_end_to_end(measured, tmp_path, monkeypatch, capsys):
     page = Page((out / "index.html").read_text(encoding="utf-8"))
     assert {address.split(":")[0] for address in page.addresses if ":" in address} == {"data"}
     assert all((out / address).exists() for address in page.addresses if "." in address and ":" not in address)
-    judged = sum(claim.exhibit in shown for claim in analysis.CLAIMS.values())
+    judged = sum(len(analysis.EXHIBITS[name].claims) for name in shown)
     assert len(pd.read_csv(out / "claims.csv")) == 3 * (judged - 3) + 3, "those on layers are judged by masks alone"
     (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', (out / "index.html").read_text())
     tables = json.loads(data)["tables"]
@@ -106,7 +106,7 @@ def test_what_is_missing_is_said_with_the_command(invented, monkeypatch, capsys)
     invented.sweep([invented.trajectory()], lambda round, **_: None if round == 3 else 30.0)
     assert run(monkeypatch, "report", "invented", "--storage", invented.folder) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "absent: the sweep has no rewound IMP ticket; python -m sweeps run rewinding --profile smoke" in said
+    assert "missing: the sweep has no rewound IMP ticket; python -m sweeps run rewinding --profile smoke" in said
     with (invented.folder / "reports/invented.smoke/fits.csv").open(encoding="utf-8", newline="") as file:
         assert [(row["round"], row["state"]) for row in csv.DictReader(file)][-1] == ("3", "missing")
     page = Page((invented.folder / "reports/invented.smoke/index.html").read_text(encoding="utf-8"))
@@ -144,7 +144,7 @@ def test_a_damaged_ledger_is_reported_and_the_rest_is_built(invented, monkeypatc
 @pytest.mark.slow
 def test_the_page_of_the_whole_paper_is_light_and_complete(paper, tmp_path):
     parts = corrected(sections(paper, tmp_path))
-    assert not [part.name for part in parts if isinstance(part.exhibit, analysis.Absent)]
+    assert not [part.name for part in parts if isinstance(part.exhibit, analysis.MissingExhibit)]
     write_files(paper, parts, tmp_path)
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert len(text.encode()) < 5e6
