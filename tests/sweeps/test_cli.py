@@ -110,11 +110,12 @@ def test_only_may_be_repeated_for_one_key(tmp_path: Path, cli: Cli) -> None:
         assert (code, f"{count} trajectories" in output) == (0, True)
 
 
-def test_a_name_does_nothing_in_a_terminal(tmp_path: Path, cli: Cli) -> None:
+def test_a_name_does_nothing_in_a_terminal(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     name = "a\x1b]0;pwn\x07[red].png"
     Image.linear_gradient("L").save(tmp_path / name)
     path = tmp_path / "odd.yaml"
-    keys = {"name": "odd", "profile": "smoke", "fixed": {"rounds": 0}, "grid": {"image": [str(tmp_path / name)]}}
+    keys = {"name": "odd", "profile": "smoke", "fixed": {"rounds": 0}, "grid": {"image": [name]}}
     path.write_text(json.dumps(keys))
     code, output = cli("plan", str(path), "--storage", str(tmp_path), columns=400)
     assert code == 0
