@@ -24,6 +24,7 @@ from lip.values import pair, settings
 if TYPE_CHECKING:
     import numpy as np
 
+    from lip.data.library import InputLibrary
     from lip.ledger.ledger import Ledger
     from lip.specs.fit import Fit
     from lip.specs.trajectory import Trajectory
@@ -114,8 +115,7 @@ def fit(
     require(trajectory.schedule, device)
     used = choose(backend, device)
     ledger.check_writable()
-    for note in library.notes:
-        terminal.say(console, f"image {note}")
+    _say_notes(library)
     terminal.say(console, f"backend {used.name}: {used.why}")
     _run(trajectory, library.inputs, ledger, device, threads or default_threads(), used.name)
 
@@ -222,6 +222,7 @@ def search_prior(
     _check_device(device)
     _check_memory([model], device)
     ledger.check_writable()
+    _say_notes(library)
     torch.set_num_threads(threads or default_threads())
     with _progress() as bars:
         bar = bars.add_task("untrained nets", total=candidates, psnr="")
@@ -239,6 +240,11 @@ def search_prior(
     _print_candidates(
         best, [image, "--seed", str(seed), *(["--width", str(width)] if width else []), *_sets(more or [])]
     )
+
+
+def _say_notes(library: InputLibrary) -> None:
+    for note in library.notes:
+        terminal.say(console, f"image {note}")
 
 
 def _out(out: Path | None, image: str) -> Path:

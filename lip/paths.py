@@ -11,6 +11,9 @@ from lip.errors import InputError
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 """How a URL begins, or what is left of it as a path, which has one slash; of one letter it is a drive."""
 
+VARIABLE = re.compile(r"(?<![^/])\$(?:\w+|\{\w+\})(?![^/])", re.ASCII)
+"""A whole part of a path: a folder may be called $HOME;# in truth."""
+
 SECRETS = (
     (re.compile(rf"({URL.pattern}/?)[^\s'\"]*@"), r"\1"),
     (re.compile(rf"({URL.pattern}[^\s'\"?]*)\?[^\s'\";,)]*"), r"\1"),
@@ -31,11 +34,14 @@ def without_secrets(text: str) -> str:
 
 
 def expand(path: str | Path) -> str:
-    """Replace ~ and $VARIABLES, but nothing in a URL or in the name of a file that is there."""
+    """Replace a leading ~, and parts that are a $VARIABLE.
+
+    A URL stays as it is, and so does the name of a file that is there.
+    """
     text = str(path)
     if is_url(text) or os.path.exists(text):
         return text
-    return os.path.expandvars(os.path.expanduser(text))
+    return VARIABLE.sub(lambda found: os.path.expandvars(found[0]), os.path.expanduser(text))
 
 
 def local(path: str | Path, option: str) -> Path:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from lip import terminal
+from lip.terminal import markup
 from sweeps.plan import Plan, label, steps
 from sweeps.queue import Queue
 
@@ -53,7 +53,7 @@ class Progress:
         self._running_steps[key] = step
         if key not in self._trial_bars:
             self._trial_bars[key] = self._bars.add_task("", total=self._queue.n_needed(key))
-        self._bars.update(self._trial_bars[key], description=f"  {self._label(key)}: {escape(place)}")
+        self._bars.update(self._trial_bars[key], description=f"  {self._label(key)}: {markup(place)}")
         self._show_fits_of(key)
         self._show_steps()
 
@@ -81,10 +81,10 @@ class Progress:
 
     def message(self, key: str, kind: str, text: str) -> None:
         """Print a line about a trajectory. `kind` is rich markup, `text` is not."""
-        self._console.print(f"{kind} {self._label(key)}: {escape(text)}", highlight=False)
+        self._console.print(f"{kind} {self._label(key)}: {markup(text)}", highlight=False)
 
     def _label(self, key: str) -> str:
-        return escape(label(self._trajectories[key]))
+        return markup(label(self._trajectories[key]))
 
     def _show_row(self, key: str, fit: str, row: Mapping[str, Any]) -> None:
         self._console.print(

@@ -168,6 +168,8 @@ def read(
         if entry in entries:
             raise InputError(f"{request.path}: duplicate trajectory ({_in_words(request.keys)}); remove one")
         entries[entry] = Entry(request.file.name, trajectory)
+        if len(entries) > MAX_REQUESTS:
+            raise InputError(f"{path}: its parts have more than {MAX_REQUESTS:,} trajectories; split the sweep")
         if request.file.outputs:
             outputs.update(fit.id for fit in trajectory.fits)
         if all(request.keys.get(key, ...) in values for key, values in only.items()):

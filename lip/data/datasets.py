@@ -18,6 +18,7 @@ import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isqrt
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from lip.data.decoding import decode
 from lip.errors import InputError, nearest
 from lip.paths import data_folder, expand
 from lip.specs.picture import DataSet
+from lip.training.machine import available_memory
 
 TEST_SHARE = 0.2
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -37,6 +39,7 @@ CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog",
 CIFAR_TRAIN = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 CIFAR_TEST = "test_batch.bin"
 CIFAR_SIDE = 32
+CIFAR_PICTURES = 60_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +85,9 @@ def load(name: str, size: int, data: Path | None = None) -> Data:
         return _cifar10(size, data)
     path = Path(expand(name))
     if path.is_dir():
-        return _of_classes(name, _read(sorted(each for each in path.iterdir() if each.is_dir()), name), size)
+        return _of_classes(name, _read(sorted(each for each in path.iterdir() if each.is_dir()), name, size), size)
     if path.is_file() and path.suffix == ".txt":
-        return _of_classes(name, _read(_listed(path), name), size)
+        return _of_classes(name, _read(_listed(path), name, size), size)
     if os.path.dirname(name) or path.suffix or path.is_file():
         raise InputError(f"data {name} is not a folder of class folders or a list of them (.txt); correct the path")
     raise InputError(f"there is no data set {name!r}; {nearest(name, [*EMBEDDED, 'cifar10'])}")
@@ -128,14 +131,24 @@ def _listed(path: Path) -> list[Path]:
     return folders
 
 
-def _read(folders: Sequence[Path], name: str) -> Classes:
-    classes: Classes = {}
+def _check_memory(name: str, count: int, size: int) -> None:
+    """Refuse pictures that do not fit into memory twice, as a list and as records."""
+    most, there = 2 * 3 * count * size**2, available_memory()
+    if most > there:
+        raise InputError(
+            f"data {name}: {count:,} pictures of {size}x{size} pixels take about {most / 1e9:.3g} GB of memory, and "
+            f"there are {there / 1e9:.3g} GB; use data_size: {isqrt(int(there / (6 * count)))} or less"
+        )
+
+
+def _read(folders: Sequence[Path], name: str, size: int) -> Classes:
+    files: dict[str, list[Path]] = {}
     for folder in folders:
-        if folder.name in classes:
+        if folder.name in files:
             raise InputError(f"data {name}: two folders have the name {folder.name}; rename one")
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        classes[folder.name] = (decode(path)[0] for path in files)
-    return classes
+        files[folder.name] = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    _check_memory(name, sum(map(len, files.values())), size)
+    return {key: (decode(path)[0] for path in paths) for key, paths in files.items()}
 
 
 def _of_classes(name: str, classes: Classes, size: int) -> Data:
@@ -194,6 +207,7 @@ def _summary(records: np.ndarray, classes: int) -> str:
 
 
 def _cifar10(size: int, data: Path | None) -> Data:
+    _check_memory("cifar10", CIFAR_PICTURES, size)
     archive = _cifar_archive(data)
     parts = []
     try:

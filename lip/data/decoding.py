@@ -28,8 +28,8 @@ MAX_MEGAPIXELS = 300
 """Larger images are refused. Telephones make up to 200."""
 
 
-INK_SET = 332
-"""A tag of TIFF that Pillow has no name for."""
+SUBFILE_TYPE, INK_SET = 254, 332
+"""Tags of TIFF that Pillow has no names for."""
 
 
 class Frame(NamedTuple):
@@ -64,6 +64,8 @@ def decode(path: Path) -> tuple[np.ndarray, list[str]]:
         if re.search(r"[^I];16[BLN]'", stored):
             notes.append("16-bit reduced to 8-bit (high byte)")
             notes += _unused_bits(256 * int(pixels.max()) + 255)
+        if (white := re.search(r"'ppm'.*\('RGB', (\d+)\)", stored)) and int(white[1]) > 255:
+            notes.append("16-bit reduced to 8-bit")
         if image.mode in {"CMYK", "LAB", "YCbCr"}:
             notes.append(f"{image.mode} converted to RGB")
         return pixels, notes
@@ -159,6 +161,7 @@ def _tiff_objection(image: PillowImage) -> str | None:
         f"{bits}-bit planes": tags.get(PLANAR_CONFIGURATION, 1) == 2 and bits > 8 and uncompressed,
         "uncompressed YCbCr values": photometric == 6 and uncompressed,
         "inks other than CMYK": photometric == 5 and tags.get(INK_SET, 1) != 1,
+        "a thumbnail as its first image": bool(tags.get(SUBFILE_TYPE, 0) & 1),
         "an 8-bit palette": photometric == 3 and 0 < max(tags.get(COLORMAP, (0,))) < 256,
     }
     return next((objection for objection, holds in objections.items() if holds), None)

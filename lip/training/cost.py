@@ -79,12 +79,17 @@ def step_work(fit: Fit) -> Work:
 
 def _classification(fit: Fit, task: Classify) -> Work:
     """Count the training pictures forward and backward, and the test pictures forward."""
+    assert isinstance(fit.picture, DataSet)
+    return (fit.prior.passes * fit.picture.train + fit.picture.test) * picture_work(task, fit.prior, fit.picture)
+
+
+@cache
+def picture_work(task: Classify, prior: Prior, pictures: DataSet) -> Work:
+    """Count the work of a classifier's forward pass for one picture."""
     import torch
 
-    assert isinstance(fit.picture, DataSet)
-    height, width, channels = fit.picture.shape
-    pair = forward(lambda: task.network(fit.prior, fit.picture), lambda: torch.empty(2, channels, height, width))
-    return (fit.prior.passes * fit.picture.train + fit.picture.test) / 2 * pair
+    height, width, channels = pictures.shape
+    return 0.5 * forward(lambda: task.network(prior, pictures), lambda: torch.empty(2, channels, height, width))
 
 
 def _adversarial(fit: Fit, task: Generate) -> Work:

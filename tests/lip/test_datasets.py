@@ -190,3 +190,18 @@ def test_without_a_network_the_remedy_is_said(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(pooch, "retrieve", offline)
     with pytest.raises(InputError, match=r"could not download .* \(no network\); give --data DIR"):
         load("cifar10", 32)
+
+
+def test_pictures_that_do_not_fit_into_memory_are_refused_before_they_are_read(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "available_memory", lambda: 1e6)
+    with pytest.raises(InputError) as refused:
+        load("pets", 200)
+    assert str(refused.value) == (
+        "data pets: 15 pictures of 200x200 pixels take about 0.0036 GB of memory, and there are 0.001 GB; "
+        "use data_size: 105 or less"
+    )
+    assert load("pets", 105).reference.height == 105
+    with pytest.raises(InputError, match=r"^data cifar10: 60,000 pictures of 50x50 pixels take about 0.9 GB of memory"):
+        load("cifar10", 50)

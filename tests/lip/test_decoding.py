@@ -94,6 +94,7 @@ def test_a_tiff_decodes_to_what_was_written_or_is_refused(kind: str, dtype: str)
             {"photometric": "palette", "colormap": np.tile(np.arange(256, dtype="u2"), (3, 1))},
             "an 8-bit palette",
         ),
+        (COLOUR[..., :3], {"photometric": "rgb", "subfiletype": 1}, "a thumbnail as its first image"),
     ],
 )
 def test_a_layout_that_would_be_misread_is_named(pixels: np.ndarray, options: dict[str, Any], objection: str) -> None:
@@ -132,6 +133,15 @@ def test_fewer_than_16_bits_are_noted(path: str, bits: int, times: int) -> None:
 def test_fewer_than_16_bits_of_a_colour_are_noted() -> None:
     tifffile.imwrite("camera.tif", COLOUR[..., :3].astype(np.uint16) * 16, photometric="rgb")
     assert "if it is 12-bit, multiply it by 16" in decode(Path("camera.tif"))[1][-1]
+
+
+@pytest.mark.parametrize("white", [1023, 65535])
+def test_a_ppm_names_its_white(white: int) -> None:
+    values = np.array([0, white, white // 2, 0, 0, white], ">u2")
+    Path("photo.ppm").write_bytes(b"P6 2 1 %d\n" % white + values.tobytes())
+    pixels, said = decode(Path("photo.ppm"))
+    assert np.abs(pixels.astype(int) - [[[0, 255, 127], [0, 0, 255]]]).max() <= 1
+    assert said == ["16-bit reduced to 8-bit"]
 
 
 def test_a_photograph_of_all_16_bits_and_a_black_one_are_not_noted() -> None:

@@ -82,7 +82,7 @@ def imports() -> dict[str, set[str]]:
 
 
 FLOORS = [
-    ["lip.errors", "lip.paths", "lip.values", "lip.masks", "lip.training.metrics"],
+    ["lip.errors", "lip.paths", "lip.values", "lip.masks", "lip.training.machine", "lip.training.metrics"],
     ["lip.specs.spec", "lip.specs.picture", "lip.specs.released", "lip.specs.schedule", "lip.specs.target"],
     ["lip.specs.recipe", "lip.networks"],
     ["lip.priors"],

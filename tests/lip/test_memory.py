@@ -121,3 +121,23 @@ def test_an_allocation_of_pytorch_that_fails_is_recognised() -> None:
     root = Path(memory.__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, timeout=60)
     assert done.stdout == "True\n", done.stderr
+
+
+@pytest.mark.parametrize(("size", "peak"), [(50, 1896), (200, 20641)])
+def test_the_estimate_of_a_classifier_is_near_what_was_measured(size: int, peak: int) -> None:
+    """Peaks in MB of `python -m lip fit faces --set task=classify --set epochs=1 --width 64`, n = 1 each."""
+    keys = {"data": "faces", "task": "classify", "data_size": size, "width": 64, "rounds": 0}
+    (fit,) = parse_trajectory(keys, InputLibrary(), "fit").fits
+    assert memory.needed(fit) / 1e6 == pytest.approx(peak, rel=0.16)
+
+
+def test_a_classifier_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lip.training.machine.available_memory", lambda: 2e9)
+
+    def bytes_at(size: int) -> float:
+        keys = {"data": "faces", "task": "classify", "width": 64, "rounds": 0, "data_size": size}
+        return memory.check_memory(parse_trajectory(keys, InputLibrary(), "fit").fits)
+
+    with pytest.raises(InputError, match=r"^data faces: a fit to 200x200 pixels takes about 23.7 GB .* or less$") as no:
+        bytes_at(200)
+    assert 1.8e9 < bytes_at(int(str(no.value).split()[-3])) <= 2e9

@@ -35,7 +35,16 @@ def test_tilde_and_variables_are_expanded(written: str, home: Path) -> None:
     assert expand(Path(written)) == str(home / "cat.png")
 
 
-@pytest.mark.parametrize("written", ["cat.png", "a~b", "$NOTSET/cat.png", URL, "gs://bucket/~/$WORK"])
+def test_a_variable_may_stand_in_the_middle(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USER", "me")
+    assert expand("/scratch/$USER/lip") == expand("/scratch/${USER}/lip") == "/scratch/me/lip"
+    assert expand("~/$USER") == str(home / "me")
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["cat.png", "a~b", "$NOTSET/cat.png", "/tmp/$HOME;#/a", "$HOMES", "price$WORK", URL, "gs://bucket/~/$WORK"],
+)
 def test_other_names_stay(written: str) -> None:
     assert expand(written) == written
 

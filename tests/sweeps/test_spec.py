@@ -288,6 +288,14 @@ def test_seeds_are_counted_before_they_are_there(seeds: int, write: Write) -> No
         spec.read(path)
 
 
+def test_the_trajectories_of_all_parts_are_counted(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(grid=None, parts=[{"grid": {"seed": [seed, seed + 1]}} for seed in (0, 2, 4)])
+    assert len(spec.read(path).entries) == 6
+    monkeypatch.setattr(spec, "MAX_REQUESTS", 5)
+    with pytest.raises(InputError, match=r"tiny.yaml: its parts have more than 5 trajectories; split the sweep$"):
+        spec.read(path)
+
+
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
