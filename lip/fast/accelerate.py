@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 from lip.fast.dense_conv import DenseConv
 from lip.fast.norm import LeakyNorm
 from lip.fast.sparse_conv import SparseConv, is_supported
-from lip.fast.stages import FusedStages, Stage, join
 from lip.fast.upsample import Upsample2x, is_bilinear_x2
 from lip.fast.upsampled_conv import UpsampledUp
 from lip.networks.encoder_decoder import Network, Up
@@ -57,7 +55,6 @@ def accelerate(net: Network, code: Tensor, mask_vector: Tensor) -> Tensor:
     for parent, name, module in _children(net, nn.Upsample):
         if is_bilinear_x2(module):
             setattr(parent, name, Upsample2x())
-    _fuse_sequences(net)
     return torch.cat([is_stored[parameter] for parameter in parameters])
 
 
@@ -85,18 +82,6 @@ def _fuse_norms(net: nn.Module) -> None:
                     setattr(sequence, name, nn.Identity())
     for parent, name, norm in _children(net, nn.BatchNorm2d):
         setattr(parent, name, LeakyNorm(norm, followed.get(norm, 1.0)))
-
-
-def _fuse_sequences(net: Network) -> None:
-    """Fuse sequences of stages, and those that follow one another."""
-    for parent, name, sequence in _children(net, nn.Sequential):
-        stages = [child for child in sequence.named_children() if not isinstance(child[1], nn.Identity)]
-        if stages and all(isinstance(module, Stage) for _, module in stages):
-            setattr(parent, name, FusedStages(OrderedDict(stages)))
-    for path in net.fusable_sequences():
-        for first, then in pairwise(path):
-            if isinstance(first, Stage | FusedStages) and isinstance(then, Stage | FusedStages):
-                join(first, then)
 
 
 def _children(net: nn.Module, kind: type[nn.Module] | UnionType) -> list[tuple[nn.Module, str, Any]]:

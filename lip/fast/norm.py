@@ -6,7 +6,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from lip.fast.compilation import ARRAY4, NUMBER, VECTOR, compiled
-from lip.fast.stages import Array, Stage
+from lip.fast.stages import Stage
+from lip.fast.tape import Array, Tape
 
 Saved = tuple[Array, Array, Array, Array, Array]
 
@@ -26,19 +27,20 @@ class LeakyNorm(Stage, nn.BatchNorm2d):
     def tensors(self) -> tuple[Tensor, Tensor]:
         return self.weight, self.bias
 
-    def forward_np(self, x: Array, weight: Array, bias: Array) -> tuple[Array, Saved]:
-        self.num_batches_tracked.add_(1)
-        y, mean, scale = np.empty_like(x), np.empty_like(weight), np.empty_like(weight)
+    def forward_np(self, tape: Tape, x: Array, weight: Array, bias: Array) -> tuple[Array, Saved]:
+        y, mean, scale = (tape.empty(array.shape, x.dtype) for array in (x, weight, weight))
         number = x.dtype.type
         leak, eps, momentum = number(self.leak), number(self.eps), number(self.momentum)
         running = self.running_mean.numpy(), self.running_var.numpy()
-        forward(x, y, weight, bias, leak, eps, momentum, *running, mean, scale)
+        count = self.num_batches_tracked.numpy()
+        tape.call(np.add, count, 1, count)
+        tape.call(forward, x, y, weight, bias, leak, eps, momentum, *running, mean, scale)
         return y, (x, weight, bias, mean, scale)
 
-    def backward_np(self, grad: Array, saved: Saved, needs_x_grad: bool) -> tuple[Array, ...]:
+    def backward_np(self, tape: Tape, grad: Array, saved: Saved, needs_x_grad: bool) -> tuple[Array, ...]:
         x, weight, bias, mean, scale = saved
-        grads = np.empty_like(x), np.empty_like(mean), np.empty_like(mean)
-        backward(grad, x, weight, bias, x.dtype.type(self.leak), mean, scale, *grads)
+        grads = tuple(tape.empty(array.shape, x.dtype) for array in (x, mean, mean))
+        tape.call(backward, grad, x, weight, bias, x.dtype.type(self.leak), mean, scale, *grads)
         return grads
 
 

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lip.fast import kernels
-from lip.fast.stages import Array, Stage
+from lip.fast.compilation import INDICES, VECTOR, compiled
+from lip.fast.stages import Stage
+from lip.fast.tape import Array, Tape
 from lip.networks.encoder_decoder import ReflectConv
 
 CACHE_LINE = 16
@@ -60,18 +62,26 @@ class SparseConv(SparseWeights):
     def tensors(self) -> tuple[Tensor, Tensor | None]:
         return self.values, self.bias
 
-    def forward_np(self, x: Array, values: Array, bias: Array | None) -> tuple[Array, Any]:
+    def forward_np(self, tape: Tape, x: Array, values: Array, bias: Array | None) -> tuple[Array, Any]:
         if self.zeros:
-            x = np.pad(x, [(0, 0), (0, 0), *[(self.zeros, self.zeros)] * 2])
-        return self.matmul.forward(x, values, bias)
+            images, channels, height, width = x.shape
+            padded = tape.empty((images, channels, height + 2 * self.zeros, width + 2 * self.zeros), x.dtype)
+            tape.call(np.copyto, padded, 0)
+            tape.call(np.copyto, self._inside(padded), x)
+            x = padded
+        return self.matmul.forward(tape, x, values, bias)
 
-    def backward_np(self, grad: Array, saved: Any, needs_x_grad: bool) -> tuple[Array | None, ...]:
-        values_grad = np.empty(self.values.shape, grad.dtype)
-        x_grad, bias_grad = self.matmul.backward(grad, saved, values_grad, needs_x_grad)
+    def backward_np(self, tape: Tape, grad: Array, saved: Any, needs_x_grad: bool) -> tuple[Array | None, ...]:
+        values_grad = tape.empty(self.values.shape, grad.dtype)
+        x_grad, bias_grad = self.matmul.backward(tape, grad, saved, values_grad, needs_x_grad)
         if needs_x_grad and self.zeros:
-            inside = slice(self.zeros, -self.zeros)
-            x_grad = np.ascontiguousarray(x_grad[..., inside, inside])
+            padded = self._inside(x_grad)
+            x_grad = tape.empty(padded.shape, grad.dtype)
+            tape.call(np.copyto, x_grad, padded)
         return x_grad, values_grad, None if self.bias is None else bias_grad
+
+    def _inside(self, padded: Array) -> Array:
+        return padded[..., self.zeros : -self.zeros, self.zeros : -self.zeros]
 
 
 class SparseMatmul:
@@ -85,17 +95,21 @@ class SparseMatmul:
         self.index, self.margin, self.stride = index, margin, stride
         self.layouts: dict[tuple[int, ...], Layout] = {}
 
-    def forward(self, x: Array, values: Array, bias: Array | None = None) -> tuple[Array, Any]:
+    def forward(self, tape: Tape, x: Array, values: Array, bias: Array | None = None) -> tuple[Array, Any]:
         """Return the convolution of x and what `backward` needs."""
         images, _, *size = x.shape
         if tuple(size) not in self.layouts:
             self.layouts[tuple(size)] = Layout.of(self.index, self.margin, self.stride, *size)
         layout = self.layouts[tuple(size)]
-        planes, y = np.empty((images, *layout.planes), x.dtype), np.empty((images, *layout.y), x.dtype)
-        kernels.forward(
+        planes, y, sorted_values = (
+            tape.empty(shape, x.dtype) for shape in ((images, *layout.planes), (images, *layout.y), layout.perm.shape)
+        )
+        tape.call(take, values, layout.perm, sorted_values)
+        tape.call(
+            kernels.forward,
             x.reshape(images, *layout.x),
             np.zeros(y.shape[1], x.dtype) if bias is None else bias,
-            values[layout.perm],
+            sorted_values,
             layout.indptr,
             layout.offsets,
             layout.margin,
@@ -106,12 +120,16 @@ class SparseMatmul:
         )
         return y.reshape(images, *layout.output), (planes, values, layout)
 
-    def backward(self, grad: Array, saved: Any, values_grad: Array, needs_x_grad: bool = True) -> tuple[Any, Array]:
+    def backward(
+        self, tape: Tape, grad: Array, saved: Any, values_grad: Array, needs_x_grad: bool = True
+    ) -> tuple[Any, Array]:
         """Return the gradients of x (None unless needed) and of the bias; fill those of the values used here."""
         planes, values, layout = saved
-        lines, permuted = np.empty((len(grad), *layout.lines), grad.dtype), np.empty(len(layout.perm), grad.dtype)
-        x_grad, bias_grad = None, np.empty(grad.shape[1], grad.dtype)
-        kernels.backward_values(
+        lines, sorted_grad, bias_grad = (
+            tape.empty(shape, grad.dtype) for shape in ((len(grad), *layout.lines), layout.perm.shape, grad.shape[1:2])
+        )
+        tape.call(
+            kernels.backward_values,
             grad.reshape(len(grad), *layout.y),
             layout.indptr,
             layout.offsets,
@@ -119,15 +137,18 @@ class SparseMatmul:
             layout.pitch,
             layout.lead,
             lines,
-            permuted,
+            sorted_grad,
             bias_grad,
         )
-        values_grad[layout.perm] = permuted
+        tape.call(put, sorted_grad, layout.perm, values_grad)
+        x_grad = None
         if needs_x_grad:
-            x_grad = np.empty((len(grad), *layout.x), grad.dtype)
-            kernels.backward_input(
+            x_grad, sorted_values = tape.empty((len(grad), *layout.x), grad.dtype), np.empty_like(sorted_grad)
+            tape.call(take, values, layout.back_perm, sorted_values)
+            tape.call(
+                kernels.backward_input,
                 lines,
-                values[layout.back_perm],
+                sorted_values,
                 layout.back_indptr,
                 layout.back_offsets,
                 layout.margin,
@@ -137,6 +158,21 @@ class SparseMatmul:
             )
             x_grad = x_grad.reshape(len(grad), *layout.input)
         return x_grad, bias_grad
+
+
+@compiled(VECTOR, INDICES, VECTOR)
+def take(values, index, taken):
+    """Fill a vector with the values at these indices; -1 is zero."""
+    for i in range(len(index)):
+        taken[i] = values[index[i]] if index[i] >= 0 else 0
+
+
+@compiled(VECTOR, INDICES, VECTOR)
+def put(taken, index, values):
+    """Fill the values at these indices; -1 is nowhere."""
+    for i in range(len(index)):
+        if index[i] >= 0:
+            values[index[i]] = taken[i]
 
 
 def is_supported(conv: nn.Module) -> bool:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
 from torch import nn
 
 from lip.fast.compilation import ARRAY3, compiled
-from lip.fast.stages import Array, Stage
+from lip.fast.stages import Stage
+from lip.fast.tape import Array, Tape
 
 
 class Upsample2x(Stage):
     """Replace a bilinear upsampling by two without aligned corners."""
 
-    def forward_np(self, x: Array) -> tuple[Array, None]:
+    def forward_np(self, tape: Tape, x: Array) -> tuple[Array, None]:
         images, channels, height, width = x.shape
-        y = np.empty((images, channels, 2 * height, 2 * width), x.dtype)
-        forward(x.reshape(-1, height, width), y.reshape(-1, 2 * height, 2 * width))
+        y = tape.empty((images, channels, 2 * height, 2 * width), x.dtype)
+        tape.call(forward, x.reshape(-1, height, width), y.reshape(-1, 2 * height, 2 * width))
         return y, None
 
-    def backward_np(self, grad: Array, saved: None, needs_x_grad: bool) -> tuple[Array]:
+    def backward_np(self, tape: Tape, grad: Array, saved: None, needs_x_grad: bool) -> tuple[Array]:
         images, channels, height, width = grad.shape
-        x_grad = np.zeros((images, channels, height // 2, width // 2), grad.dtype)
-        backward(grad.reshape(-1, height, width), x_grad.reshape(-1, height // 2, width // 2))
+        x_grad = tape.empty((images, channels, height // 2, width // 2), grad.dtype)
+        tape.call(backward, grad.reshape(-1, height, width), x_grad.reshape(-1, height // 2, width // 2))
         return (x_grad,)
 
 
@@ -58,11 +58,12 @@ def forward(x, y):
 
 @compiled(ARRAY3, ARRAY3)
 def backward(y, x):
-    """Add to x the adjoint of `forward` applied to y, the gradient of the output."""
+    """Fill x with the adjoint of `forward` applied to y, the gradient of the output."""
     maps, height, width = x.shape
     near, far = x.dtype.type(0.75), x.dtype.type(0.25)
     line = x[0, 0].copy()
     for m in range(maps):
+        x[m] = 0
         for row in range(2 * height):
             given = y[m, row]
             for q in range(1, width - 1):

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from lip.fast import norm, upsampled_norm
-from lip.fast.compilation import ARRAY4, ARRAY6, INDICES, VECTOR, compiled, inlined
-from lip.fast.sparse_conv import SparseMatmul, SparseWeights
-from lip.fast.stages import Array
+from lip.fast.compilation import ARRAY4, ARRAY6, compiled, inlined
+from lip.fast.sparse_conv import SparseMatmul, SparseWeights, put, take
+from lip.fast.tape import Array, Tape
 from lip.networks.encoder_decoder import Up
 
 
@@ -31,31 +31,20 @@ class UpsampledUp(nn.Module):
         self.norm, self.up, self.mix = up.norm, up.up, up.mix
         self.up[0] = UpsampledConv(up, keep_mask, sparse)
 
-    @property
-    def enlarge(self) -> nn.Module:
-        """Return the first module that sees the small map."""
-        return self.up
-
-    def after_join(self) -> tuple[nn.Module, ...]:
-        return self.up, self.mix
-
     def forward(self, x: Tensor, skip: Tensor | None) -> Tensor:
-        conv: Any = self.up[0]
-        conv.skip = skip
-        return self.mix(self.up(x))
+        convolved = self.up[0](x, skip)
+        return self.mix(self.up[1:](convolved))
 
 
 class UpsampledConv(SparseWeights):
-    """Replace upsampling, concatenation with `skip` (if any), norm and convolution."""
+    """Replace upsampling, concatenation with the skip connection (if any), norm and convolution."""
 
     norm: Any
-    skip: Tensor | None
 
     def __init__(self, up: Up, keep_mask: Tensor, sparse: bool) -> None:
         conv: Any = up.up[0]
         super().__init__(conv, keep_mask)
         self.__dict__["norm"] = up.norm  # not as a submodule, which would rename its parameters
-        self.skip = None
         channels = conv.out_channels
         self.of_skip, self.of_map = slice(-channels), slice(-channels, None)
         """The channels of the skip connection and those of the small map."""
@@ -65,43 +54,43 @@ class UpsampledConv(SparseWeights):
         self.rest = SparseMatmul(index[:, self.of_skip], margin=1)
 
     def tensors(self) -> tuple[Tensor | None, ...]:
-        skip, self.skip = self.skip, None
-        return skip, self.norm.weight, self.norm.bias, self.values, self.bias
+        return self.norm.weight, self.norm.bias, self.values, self.bias
 
     def forward_np(
-        self, x: Array, skip: Array | None, weight: Array, offset: Array, values: Array, bias: Array | None
+        self, tape: Tape, x: Array, skip: Array | None, weight: Array, offset: Array, values: Array, bias: Array | None
     ) -> tuple[Array, Any]:
         images, _, height, width = x.shape
         if skip is None:
             skip = np.empty((images, 0, 2 * height, 2 * width), x.dtype)
-        self.norm.num_batches_tracked.add_(1)
-        mean, scale, number = np.empty_like(weight), np.empty_like(weight), x.dtype.type
-        eps, momentum = number(self.norm.eps), number(self.norm.momentum)
-        skip_normed, x_normed = np.empty_like(skip), np.empty_like(x)
+        skip_normed, x_normed, mean, scale = (tape.empty(array.shape, x.dtype) for array in (skip, x, weight, weight))
+        eps, momentum, one = (x.dtype.type(number) for number in (self.norm.eps, self.norm.momentum, 1))
         moments = self.norm.running_mean.numpy(), self.norm.running_var.numpy(), mean, scale
+        count = self.norm.num_batches_tracked.numpy()
+        tape.call(np.add, count, 1, count)
         factor, summand, *own = (array[self.of_skip] for array in (weight, offset, *moments))
-        norm.forward(skip, skip_normed, factor, summand, number(1), eps, momentum, *own)
+        tape.call(norm.forward, skip, skip_normed, factor, summand, one, eps, momentum, *own)
         factor, summand, *own = (array[self.of_map] for array in (weight, offset, *moments))
-        upsampled_norm.forward(x, x_normed, factor, summand, eps, momentum, *own)
-        y, rest = self.rest.forward(skip_normed, values, bias)
-        z, taps = self.taps.forward(x_normed, values)
-        upsample_add(z.reshape(images, -1, 3, 3, height, width), y)
+        tape.call(upsampled_norm.forward, x, x_normed, factor, summand, eps, momentum, *own)
+        y, rest = self.rest.forward(tape, skip_normed, values, bias)
+        z, taps = self.taps.forward(tape, x_normed, values)
+        tape.call(upsample_add, z.reshape(images, -1, 3, 3, height, width), y)
         return y, (x, skip, (weight, offset, mean, scale), rest, taps)
 
-    def backward_np(self, grad: Array, saved: Any, needs_x_grad: bool) -> tuple[Array | None, ...]:
+    def backward_np(self, tape: Tape, grad: Array, saved: Any, needs_x_grad: bool) -> tuple[Array | None, ...]:
         x, skip, affine, rest, taps = saved
         images, channels, height, width = x.shape
-        values_grad = np.empty(self.values.shape, grad.dtype)
-        weight_grad, offset_grad = np.empty_like(affine[0]), np.empty_like(affine[0])
-        skip_grad, x_grad = np.empty_like(skip), np.empty_like(x)
-        skip_normed, bias_grad = self.rest.backward(grad, rest, values_grad)
-        z = np.empty((images, channels, 3, 3, height, width), grad.dtype)
-        upsample_add_adjoint(grad, z)
-        x_normed, _ = self.taps.backward(z.reshape(images, -1, height, width), taps, values_grad)
+        values_grad, weight_grad, offset_grad, skip_grad, x_grad = (
+            tape.empty(shape, grad.dtype) for shape in (self.values.shape, *[affine[0].shape] * 2, skip.shape, x.shape)
+        )
+        skip_normed, bias_grad = self.rest.backward(tape, grad, rest, values_grad)
+        z = tape.empty((images, channels, 3, 3, height, width), grad.dtype)
+        tape.call(upsample_add_adjoint, grad, z)
+        x_normed, _ = self.taps.backward(tape, z.reshape(images, -1, height, width), taps, values_grad)
         factor, summand, mean, scale, *grads = (array[self.of_skip] for array in (*affine, weight_grad, offset_grad))
-        norm.backward(skip_normed, skip, factor, summand, grad.dtype.type(1), mean, scale, skip_grad, *grads)
+        one = grad.dtype.type(1)
+        tape.call(norm.backward, skip_normed, skip, factor, summand, one, mean, scale, skip_grad, *grads)
         factor, _, mean, scale, *grads = (array[self.of_map] for array in (*affine, weight_grad, offset_grad))
-        upsampled_norm.backward(x_normed, x, factor, mean, scale, x_grad, *grads)
+        tape.call(upsampled_norm.backward, x_normed, x, factor, mean, scale, x_grad, *grads)
         return (
             x_grad,
             skip_grad if skip.size else None,
@@ -118,32 +107,30 @@ class DenseMatmul:
     def __init__(self, index: Array) -> None:
         self.index = index
 
-    def forward(self, x: Array, values: Array) -> tuple[Array, Any]:
-        matrix = np.empty(self.index.shape, x.dtype)
-        values_to_dense(values, self.index.ravel(), matrix.ravel())
-        weights, pixels = torch.from_numpy(matrix), torch.from_numpy(x).flatten(2)
-        return (weights @ pixels).numpy().reshape(len(x), -1, *x.shape[2:]), (weights, pixels)
+    def forward(self, tape: Tape, x: Array, values: Array) -> tuple[Array, Any]:
+        matrix, y = tape.empty(self.index.shape, x.dtype), tape.empty((len(x), len(self.index), *x.shape[2:]), x.dtype)
+        tape.call(take, values, self.index.ravel(), matrix.ravel())
+        weights, pixels, product = (torch.from_numpy(array) for array in (matrix, x, y))
+        tape.call(_multiply, weights, pixels.flatten(2), product.flatten(2))
+        return y, (weights, pixels.flatten(2))
 
-    def backward(self, grad: Array, saved: Any, values_grad: Array) -> tuple[Array, None]:
+    def backward(self, tape: Tape, grad: Array, saved: Any, values_grad: Array) -> tuple[Array, None]:
         weights, pixels = saved
-        grad_matrix = torch.from_numpy(grad).flatten(2)
-        dense_to_values((grad_matrix @ pixels.mT).sum(dim=0).numpy().ravel(), self.index.ravel(), values_grad)
-        return (weights.T @ grad_matrix).numpy().reshape(len(grad), -1, *grad.shape[2:]), None
+        matrix_grad = tape.empty(self.index.shape, grad.dtype)
+        x_grad = tape.empty((len(grad), self.index.shape[1], *grad.shape[2:]), grad.dtype)
+        grads, product, outer = (torch.from_numpy(array) for array in (grad, x_grad, matrix_grad))
+        tape.call(_sum_outer, grads.flatten(2), pixels, outer)
+        tape.call(put, matrix_grad.ravel(), self.index.ravel(), values_grad)
+        tape.call(_multiply, weights.T, grads.flatten(2), product.flatten(2))
+        return x_grad, None
 
 
-@compiled(VECTOR, INDICES, VECTOR)
-def values_to_dense(values, index, matrix):
-    """Fill a flat matrix with the values at these indices; -1 is zero."""
-    for i in range(len(index)):
-        matrix[i] = values[index[i]] if index[i] >= 0 else 0
+def _multiply(matrix: Tensor, columns: Tensor, product: Tensor) -> None:
+    product.copy_(matrix @ columns)
 
 
-@compiled(VECTOR, INDICES, VECTOR)
-def dense_to_values(matrix, index, values):
-    """Fill the values that occur in a flat matrix."""
-    for i in range(len(index)):
-        if index[i] >= 0:
-            values[index[i]] = matrix[i]
+def _sum_outer(left: Tensor, right: Tensor, total: Tensor) -> None:
+    total.copy_((left @ right.mT).sum(dim=0))
 
 
 @compiled(ARRAY6, ARRAY4)

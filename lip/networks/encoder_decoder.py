@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -64,14 +64,12 @@ class Up(nn.Module):
         joined = x if skip is None else torch.cat([skip, centre(x, skip)], dim=1)
         return self.mix(self.up(self.norm(joined)))
 
-    def after_join(self) -> tuple[nn.Module, ...]:
-        """Return its modules after the two maps are joined."""
-        return self.norm, self.up, self.mix
-
 
 def centre(x: Tensor, like: Tensor) -> Tensor:
     """Crop the middle of a map to the size of another, which is one less where an odd size was halved."""
     height, width = like.shape[2:]
+    if x.shape[2:] == (height, width):
+        return x
     top, left = (x.shape[2] - height) // 2, (x.shape[3] - width) // 2
     return x[:, :, top : top + height, left : left + width]
 
@@ -89,10 +87,6 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def prunable_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield names (of the paper's layer axis) and weights of the convolutions, in module order."""
-
-    def fusable_sequences(self) -> Iterator[tuple[nn.Module, ...]]:
-        """Yield modules that directly follow one another, which `lip.fast` fuses."""
-        return iter(())
 
     def covered(self, covers: Covers) -> Iterator[tuple[str, Tensor]]:
         """Yield names and tensors that a mask covers, in module order."""
@@ -139,14 +133,6 @@ class HourglassNet(Scaled):
         for up in self.up:
             z = up(z, skips.pop())
         return self.out(z)
-
-    def fusable_sequences(self) -> Iterator[tuple[nn.Module, ...]]:
-        downs: list[Any] = [*self.down]
-        ups: list[Any] = [*self.up]
-        for down in downs:
-            yield down.stride, down.conv
-        for up, then in zip(ups, [*(up.enlarge for up in ups[1:]), self.out], strict=True):
-            yield *up.after_join(), then
 
 
 class DecoderNet(Network):

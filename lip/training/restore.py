@@ -8,7 +8,7 @@ steps of the curve are copied to the host.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from lip.fast.accelerate import accelerate
 from lip.fast.cuda_graph import CudaGraph
 from lip.fast.precision import require
+from lip.fast.replay import TapedNetwork
 from lip.masks import Mask
 from lip.specs.fit import Fit
 from lip.specs.schedule import JITTER_DECAY_EVERY, Schedule
@@ -55,6 +56,7 @@ class Restoration(Model):
         self.code = torch.cat(codes).to(device, dtype)
         self.jitter_share = torch.ones((), device=device, dtype=dtype)  # decays during training
         self.set_network(net.to(dtype))
+        self.compute: Callable[[Tensor], Tensor] = self.net
 
     def train(
         self, mask: Mask, start: Mapping[str, Tensor] | None = None, watch: Watch | None = None, backend: str = "dense"
@@ -74,7 +76,7 @@ class Restoration(Model):
     def output(self, generator: torch.Generator) -> Tensor:
         """Return the network's output for the jittered code, at the schedule's precision."""
         if self.schedule.precision != "bf16":
-            return self.net(self.jittered(generator))
+            return self.compute(self.jittered(generator))
         with torch.autocast(torch.device(self.device).type, torch.bfloat16):
             return self.net(self.jittered(generator)).float()
 
@@ -100,9 +102,13 @@ class Restoration(Model):
         return self.task.loss(output, self.observation) * len(self.clean)
 
     def accelerate(self, mask_vector: Tensor) -> Tensor:
-        """Replace modules by faster ones without pruned weights, and return the mask over the shorter theta."""
+        """Replace modules by faster ones without pruned weights, and record the network on a tape.
+
+        Returns the mask over the shorter theta.
+        """
         self.is_stored = accelerate(self.net, self.code, mask_vector)
         self.flatten()
+        self.compute = TapedNetwork(self.net, self.code)
         return mask_vector[self.is_stored]
 
 

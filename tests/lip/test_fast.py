@@ -22,7 +22,7 @@ from lip.fast.backend import choose
 from lip.fast.dense_conv import DenseConv
 from lip.fast.norm import LeakyNorm
 from lip.fast.sparse_conv import SparseConv, is_supported
-from lip.fast.stages import FusedStages
+from lip.fast.tape import Tape
 from lip.fast.upsample import Upsample2x, is_bilinear_x2
 from lip.fast.upsampled_conv import UpsampledUp
 from lip.masks import Mask
@@ -124,29 +124,11 @@ def test_a_convolution_of_all_its_weights_is_pytorchs(kernel: int, stride: int, 
         torch.testing.assert_close(sides(DenseConv(conv), x, *parameters, grad=grad), expected, **exactly)
 
 
-def test_fused_stages_equal_their_sequence() -> None:
-    conv, norm = DenseConv(ReflectConv(4, 6, 3).double()), LeakyNorm(nn.BatchNorm2d(6).double(), 0.2)
-    pruned = SparseConv(nn.Conv2d(6, 3, 1, bias=False).double(), torch.rand(3, 6, 1, 1) < 0.5)
-    fused, x = FusedStages(conv, norm, Upsample2x(), pruned), drawn(2, 4, 5, 6)
-    parameters, grad = list(fused.parameters()), torch.randn(2, 3, 10, 12, dtype=torch.float64)
-    one_by_one = nn.Sequential(*fused)
-    assert len(parameters) == 5
-    assert [node[0].name() for node in fused(x).grad_fn.next_functions if node[0]] == [
-        "torch::autograd::AccumulateGrad"
-    ] * 6
-    torch.testing.assert_close(
-        sides(fused, x, *parameters, grad=grad), sides(one_by_one, x, *parameters, grad=grad), rtol=0, atol=0
-    )
-
-
-def test_what_is_joined_is_computed_by_the_last_and_keeps_its_names() -> None:
+def test_accelerated_modules_keep_their_names() -> None:
     net = Hourglass(width=16, scales=2).build(3)
     twin, code = copy.deepcopy(net), torch.randn(1, 32, 8, 8)
     accelerate(net, code, torch.ones(sum(p.numel() for p in net.parameters())))
     assert [type(up) for up in net.up] == [Up, UpsampledUp]
-    assert [len(stages) for stages in (net.down[0].stride.stages, net.down[0].conv.stages)] == [0, 4]
-    assert [len(up.enlarge.stages) for up in net.up] == [1, 0]
-    assert len(net.out.stages) == 5 + 5
     assert net.state_dict().keys() == twin.state_dict().keys()
     torch.testing.assert_close(net(code), twin(code))
 
@@ -154,8 +136,8 @@ def test_what_is_joined_is_computed_by_the_last_and_keeps_its_names() -> None:
 def test_gradients_that_nobody_wants_are_not_computed() -> None:
     conv = DenseConv(ReflectConv(2, 2, 3))
     x = np.ones((1, 2, 4, 4), np.float32)
-    y, saved = conv.forward_np(x, *(p.detach().numpy() for p in conv.parameters()))
-    assert conv.backward_np(np.ones_like(y), saved, needs_x_grad=False)[0] is None
+    y, saved = conv.forward_np(Tape(), x, *(p.detach().numpy() for p in conv.parameters()))
+    assert conv.backward_np(Tape(), np.ones_like(y), saved, needs_x_grad=False)[0] is None
 
 
 @pytest.mark.parametrize(

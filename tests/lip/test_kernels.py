@@ -124,7 +124,7 @@ def test_the_order_of_compilation_changes_no_bit_as_each_kernel_holds_all_its_ar
     done = run(COMPILE_BACKWARDS, NUMBA_CACHE_DIR=str(folder / "backwards"), PYTHONHASHSEED="7")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert len(found) == 12, "padding, and placing and its adjoint, only copy"
+    assert len(found) == 12, "padding, and taking and putting values, only copy"
     assert all(own for own, _ in found), found
     assert trained(folder / "other", folder / "backwards")[:2] == cold[:2]
 
