@@ -33,6 +33,15 @@ from lip.fast.compilation import ARRAY3, ARRAY4, COUNT, INDICES, VECTOR, compile
 BAND = 1536
 """Numbers of a target filled at a time: the sources of a band stay in the cache for all targets."""
 
+LANES = 32
+"""Numbers that a compiled loop takes at a time. Bands are rounded up to them: a remainder is computed one by one."""
+
+
+@inlined
+def whole_vectors(size):
+    """Round up to a multiple of LANES."""
+    return (size + LANES - 1) // LANES * LANES
+
 
 @inlined
 def reflected(i, size):
@@ -42,14 +51,16 @@ def reflected(i, size):
 
 @inlined
 def copy(there, given, stride):
-    """Fill a row with every stride-th number of another; a stride known to the compiler is vectorised."""
+    """Fill a row with every stride-th number of another; strides that the compiler knows are vectorised."""
     if stride == 1:
         for i in range(len(there)):
             there[i] = given[i]
-    else:
-        sparse = given[::stride]
+    elif stride == 2:
         for i in range(len(there)):
-            there[i] = sparse[i]
+            there[i] = given[2 * i]
+    else:
+        for i in range(len(there)):
+            there[i] = given[stride * i]
 
 
 @inlined
@@ -58,10 +69,12 @@ def copy_adjoint(given, there, stride):
     if stride == 1:
         for i in range(len(there)):
             given[i] += there[i]
-    else:
-        sparse = given[::stride]
+    elif stride == 2:
         for i in range(len(there)):
-            sparse[i] += there[i]
+            given[2 * i] += there[i]
+    else:
+        for i in range(len(there)):
+            given[stride * i] += there[i]
 
 
 @inlined
@@ -71,17 +84,17 @@ def pad(x, margin, stride, pitch, planes):
     for p in range(len(planes)):
         channel, top, left = p // stride**2, p // stride % stride - margin, p % stride - margin
         first, last = -(left // stride), (width - 1 - left) // stride + 1  # between them nothing is reflected
-        image, plane, begin = x[channel].ravel(), planes[p], 0
-        for y in range(top, height + margin, stride):
-            row, line = image[reflected(y, height) * width :][:width], plane[begin:][:pitch]
+        image, plane, rows = x[channel], planes[p], (height + margin - top - 1) // stride + 1
+        lines = plane[: rows * pitch].reshape(rows, pitch)
+        for r in range(rows):
+            row, line = image[reflected(top + r * stride, height)], lines[r]
             for q in range(first):
                 line[q] = row[reflected(q * stride + left, width)]
-            copy(line[first:][: last - first], row[first * stride + left :], stride)
+            copy(line[first:last], row[first * stride + left :], stride)
             for q in range(last, pitch):
                 column = q * stride + left
                 line[q] = row[reflected(column, width)] if column < width + margin else 0
-            begin += pitch
-        plane[begin:] = 0
+        plane[rows * pitch :] = 0
 
 
 @inlined
@@ -90,14 +103,14 @@ def pad_adjoint(band, p, begin, margin, stride, pitch, x):
     _, height, width = x.shape
     channel, top, left = p // stride**2, p // stride % stride - margin, p % stride - margin
     first, last = -(left // stride), (width - 1 - left) // stride + 1
-    image = x[channel].ravel()
-    for r in range(len(band) // pitch):
+    image, lines = x[channel], band.reshape(len(band) // pitch, pitch)
+    for r in range(len(lines)):
         y = (begin + r) * stride + top
         if y < height + margin:
-            row, line = image[reflected(y, height) * width :][:width], band[r * pitch :][:pitch]
+            row, line = image[reflected(y, height)], lines[r]
             for q in range(first):
                 row[reflected(q * stride + left, width)] += line[q]
-            copy_adjoint(row[first * stride + left :], line[first:][: last - first], stride)
+            copy_adjoint(row[first * stride + left :], line[first:last], stride)
             for q in range(last, pitch):
                 column = q * stride + left
                 if column < width + margin:
@@ -156,46 +169,76 @@ def add_products(target, begin, sources, offsets, values, first, last):
         values[m] += u
 
 
-@compiled(ARRAY4, VECTOR, VECTOR, INDICES, INDICES, COUNT, COUNT, COUNT, ARRAY3, ARRAY4)
-def forward(x, bias, values, indptr, offsets, margin, stride, pitch, planes, y):
-    """Convolve x: fill y, and planes, which the gradients need again."""
-    images, outputs, rows, columns = y.shape
-    height = max(1, BAND // pitch)
-    space = np.empty(height * pitch, y.dtype)
-    for n in range(images):
+@compiled(ARRAY4, COUNT, COUNT, COUNT, ARRAY3)
+def fill_planes(x, margin, stride, pitch, planes):
+    """Pad x by reflection and split it into planes."""
+    for n in range(len(x)):
         pad(x[n], margin, stride, pitch, planes[n])
-        for top in range(0, rows, height):
-            band = space[: min(height, rows - top) * pitch]
-            for t in range(outputs):
-                band[:] = bias[t]
-                add_copies(band, top * pitch, planes[n].ravel(), offsets, values, indptr[t], indptr[t + 1])
-                image = y[n, t].ravel()
-                for r in range(len(band) // pitch):
-                    copy(image[(top + r) * columns :][:columns], band[r * pitch :], 1)
 
 
-@compiled(ARRAY4, INDICES, INDICES, ARRAY3, COUNT, COUNT, ARRAY3, VECTOR, VECTOR)
-def backward_values(grad, indptr, offsets, planes, pitch, lead, lines, values, bias):
-    """Fill the gradients of the non-zero weights and of the bias, and lines, for `backward_input`."""
+@compiled(ARRAY4, COUNT, COUNT, ARRAY3)
+def fill_lines(grad, pitch, lead, lines):
+    """Lay out the gradient of y in rows of `pitch` numbers, `lead` zeros before and others behind."""
     images, outputs, rows, columns = grad.shape
-    height = max(1, BAND // pitch)
-    values[:], bias[:] = 0, 0
     for n in range(images):
         for t in range(outputs):
-            given, there = grad[n, t].ravel(), lines[n, t]
-            there[:lead] = 0
+            given, line = grad[n, t].ravel(), lines[n, t]
+            line[:lead] = 0
             for r in range(rows):
-                line = there[lead + r * pitch :][:pitch]
-                copy(line[:columns], given[r * columns :], 1)
-                line[columns:] = 0
-            for i in range(len(given)):
-                bias[t] += given[i]
-            there[lead + rows * pitch :] = 0
+                row = line[lead + r * pitch :][:pitch]
+                copy(row[:columns], given[r * columns :], 1)
+                row[columns:] = 0
+            line[lead + rows * pitch :] = 0
+
+
+@compiled(ARRAY3, VECTOR, VECTOR, INDICES, INDICES, COUNT, ARRAY4)
+def forward(planes, bias, values, indptr, offsets, pitch, y):
+    """Convolve the planes: fill y."""
+    images, outputs, rows, columns = y.shape
+    height = max(1, BAND // pitch)
+    space = np.empty(whole_vectors(height * pitch), y.dtype)
+    for n in range(images):
+        source = planes[n].ravel()
+        for top in range(0, rows, height):
+            count = min(height, rows - top)
+            direct = pitch == columns and count * columns % LANES == 0
+            for t in range(outputs):
+                image = y[n, t].ravel()[top * columns :][: count * columns]
+                band = image if direct else space[: whole_vectors(count * pitch)]
+                band[:] = bias[t]
+                add_copies(band, top * pitch, source, offsets, values, indptr[t], indptr[t + 1])
+                if not direct:
+                    for r in range(count):
+                        copy(image[r * columns :][:columns], band[r * pitch :], 1)
+
+
+@compiled(ARRAY3, INDICES, INDICES, ARRAY3, COUNT, COUNT, COUNT, VECTOR)
+def backward_values(lines, indptr, offsets, planes, rows, pitch, lead, values):
+    """Fill the gradients of the non-zero weights."""
+    images, outputs, _ = lines.shape
+    height = max(1, BAND // pitch)
+    values[:] = 0
+    for n in range(images):
+        source = planes[n].ravel()
         for top in range(0, rows, height):
             begin, end = top * pitch, min(rows, top + height) * pitch
+            if end == rows * pitch:
+                end = begin + whole_vectors(end - begin)  # there are zeros behind
             for t in range(outputs):
                 band = lines[n, t, lead + begin : lead + end]
-                add_products(band, begin, planes[n].ravel(), offsets, values, indptr[t], indptr[t + 1])
+                add_products(band, begin, source, offsets, values, indptr[t], indptr[t + 1])
+
+
+@compiled(ARRAY4, VECTOR)
+def backward_bias(grad, bias):
+    """Fill the gradient of the bias from that of y."""
+    images, outputs, _, _ = grad.shape
+    bias[:] = 0
+    for n in range(images):
+        for t in range(outputs):
+            given = grad[n, t].ravel()
+            for i in range(len(given)):
+                bias[t] += given[i]
 
 
 @compiled(ARRAY4, COUNT, ARRAY4)
@@ -219,12 +262,17 @@ def backward_input(lines, values, indptr, offsets, margin, stride, pitch, x):
     """Fill x with its gradient; the non-zeros are sorted by the planes they read."""
     rows = (x.shape[2] + 2 * margin - 1) // stride + 1
     height = max(1, BAND // pitch)
-    space = np.empty(height * pitch, x.dtype)
+    space = np.empty(whole_vectors(height * pitch), x.dtype)
     for n in range(len(x)):
+        source = lines[n].ravel()
         x[n] = 0
         for top in range(0, rows, height):
-            band = space[: min(height, rows - top) * pitch]
+            size = min(height, rows - top) * pitch
+            direct = margin == 0 and stride == 1 and size % LANES == 0
             for p in range(len(indptr) - 1):
-                band[:] = 0
-                add_copies(band, top * pitch, lines[n].ravel(), offsets, values, indptr[p], indptr[p + 1])
-                pad_adjoint(band, p, top, margin, stride, pitch, x[n])
+                if indptr[p] < indptr[p + 1]:
+                    band = x[n, p].ravel()[top * pitch :][:size] if direct else space[: whole_vectors(size)]
+                    band[:] = 0
+                    add_copies(band, top * pitch, source, offsets, values, indptr[p], indptr[p + 1])
+                    if not direct:
+                        pad_adjoint(band[:size], p, top, margin, stride, pitch, x[n])

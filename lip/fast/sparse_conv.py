@@ -78,7 +78,7 @@ class SparseConv(SparseWeights):
             padded = self._inside(x_grad)
             x_grad = tape.empty(padded.shape, grad.dtype)
             tape.call(np.copyto, x_grad, padded)
-        return x_grad, values_grad, None if self.bias is None else bias_grad
+        return x_grad, values_grad, bias_grad
 
     def _inside(self, padded: Array) -> Array:
         return padded[..., self.zeros : -self.zeros, self.zeros : -self.zeros]
@@ -101,44 +101,50 @@ class SparseMatmul:
         if tuple(size) not in self.layouts:
             self.layouts[tuple(size)] = Layout.of(self.index, self.margin, self.stride, *size)
         layout = self.layouts[tuple(size)]
-        planes, y, sorted_values = (
-            tape.empty(shape, x.dtype) for shape in ((images, *layout.planes), (images, *layout.y), layout.perm.shape)
-        )
+        y, sorted_values = (tape.empty(shape, x.dtype) for shape in ((images, *layout.y), layout.perm.shape))
         tape.call(take, values, layout.perm, sorted_values)
+        if layout.direct:
+            planes = x.reshape(images, *layout.planes)
+        else:
+            planes, given = tape.empty((images, *layout.planes), x.dtype), x.reshape(images, *layout.x)
+            tape.call(kernels.fill_planes, given, layout.margin, layout.stride, layout.pitch, planes)
         tape.call(
             kernels.forward,
-            x.reshape(images, *layout.x),
+            planes,
             np.zeros(y.shape[1], x.dtype) if bias is None else bias,
             sorted_values,
             layout.indptr,
             layout.offsets,
-            layout.margin,
-            layout.stride,
             layout.pitch,
-            planes,
             y,
         )
-        return y.reshape(images, *layout.output), (planes, values, layout)
+        return y.reshape(images, *layout.output), (planes, values, layout, bias is not None)
 
     def backward(
         self, tape: Tape, grad: Array, saved: Any, values_grad: Array, needs_x_grad: bool = True
-    ) -> tuple[Any, Array]:
-        """Return the gradients of x (None unless needed) and of the bias; fill those of the values used here."""
-        planes, values, layout = saved
-        lines, sorted_grad, bias_grad = (
-            tape.empty(shape, grad.dtype) for shape in ((len(grad), *layout.lines), layout.perm.shape, grad.shape[1:2])
-        )
+    ) -> tuple[Any, Array | None]:
+        """Return the gradients of x (None unless needed) and of the bias (if any); fill those of the values."""
+        planes, values, layout, biased = saved
+        sorted_grad, bias_grad = tape.empty(layout.perm.shape, grad.dtype), None
+        y_grad = grad.reshape(len(grad), *layout.y)
+        if layout.direct:
+            lines = grad.reshape(len(grad), *layout.lines)
+        else:
+            lines = tape.empty((len(grad), *layout.lines), grad.dtype)
+            tape.call(kernels.fill_lines, y_grad, layout.pitch, layout.lead, lines)
+        if biased:
+            bias_grad = tape.empty(grad.shape[1:2], grad.dtype)
+            tape.call(kernels.backward_bias, y_grad, bias_grad)
         tape.call(
             kernels.backward_values,
-            grad.reshape(len(grad), *layout.y),
+            lines,
             layout.indptr,
             layout.offsets,
             planes,
+            layout.y[1],
             layout.pitch,
             layout.lead,
-            lines,
             sorted_grad,
-            bias_grad,
         )
         tape.call(put, sorted_grad, layout.perm, values_grad)
         x_grad = None
@@ -199,6 +205,8 @@ class Layout:
     stride: int
     pitch: int
     lead: int
+    direct: bool
+    """Whether planes are the channels of x and lines those of the gradient, as they are."""
     input: tuple[int, int, int]
     """Shape of one image's input, then of its output, then of x, y, planes and lines in the kernels."""
     output: tuple[int, int, int]
@@ -225,8 +233,11 @@ class Layout:
             height, width = rows, columns = height // joined, width * joined
         plane_rows, pitch = (-(-(side + 2 * margin) // stride) for side in (height, width))
         lead = (size - 1) // stride * (pitch + 1)  # the furthest shift
-        planes = (inputs * stride**2, _odd(plane_rows * pitch + lead))
-        lines = (outputs, _odd(lead + plane_rows * pitch))
+        planes = (inputs * stride**2, _odd(plane_rows * pitch + lead + kernels.LANES))
+        lines = (outputs, _odd(lead + plane_rows * pitch + kernels.LANES))
+        direct = size == stride == 1 and width % kernels.LANES == 0
+        if direct:
+            planes, lines = (inputs, height * width), (outputs, height * width)
         target, channel, v, u = (index >= 0).nonzero()
         perm = index[index >= 0]
         plane = (channel * stride + v % stride) * stride + u % stride
@@ -237,6 +248,7 @@ class Layout:
             stride=stride,
             pitch=pitch,
             lead=lead,
+            direct=direct,
             input=input,
             output=output,
             x=(inputs, height, width),

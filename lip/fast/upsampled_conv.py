@@ -97,7 +97,7 @@ class UpsampledConv(SparseWeights):
             weight_grad,
             offset_grad,
             values_grad,
-            None if self.bias is None else bias_grad,
+            bias_grad,
         )
 
 

@@ -69,6 +69,13 @@ def test_a_sparse_convolution_is_the_dense_one_with_zeros(kernel: int, stride: i
         compare(conv, torch.rand(conv.weight.shape) < density, drawn(2, 6, height, width))
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("height", "width"), [(8, 4), (8, 8), (40, 40), (56, 60), (2, 1600)])
+def test_a_1x1_convolution_may_have_rows_joined_or_used_in_place(height: int, width: int, bias: bool) -> None:
+    conv = nn.Conv2d(3, 4, 1, bias=bias).double()
+    compare(conv, torch.rand(conv.weight.shape) < 0.6, drawn(2, 3, height, width))
+
+
 def test_every_layer_of_the_hourglass_is_what_the_dense_one_is() -> None:
     net, code = Hourglass(width=12, scales=3).build(3).double(), drawn(1, 32, 24, 40)
     inputs: dict[nn.Conv2d, Tensor] = {}
