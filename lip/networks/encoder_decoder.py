@@ -5,23 +5,45 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd import Function
 
 if TYPE_CHECKING:
     from lip.masks import Covers
 
 
 class ReflectConv(nn.Conv2d):
-    """Convolution with reflection padding, built from slices because CUDA's own has no deterministic gradient."""
+    """Convolve with reflection padding."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if pad := self.kernel_size[0] // 2:
-            x = torch.cat([x[:, :, 1 : pad + 1].flip(2), x, x[:, :, -pad - 1 : -1].flip(2)], dim=2)
-            x = torch.cat([x[..., 1 : pad + 1].flip(3), x, x[..., -pad - 1 : -1].flip(3)], dim=3)
-        return super().forward(x)
+        pad = self.kernel_size[0] // 2
+        return super().forward(_Reflect.apply(x, pad) if pad else x)
+
+
+class _Reflect(Function):
+    """Pad by reflection; unlike PyTorch's on CUDA, the gradient adds in a fixed order."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, pad: int) -> Tensor:
+        ctx.pad = pad
+        return F.pad(x, [pad] * 4, mode="reflect")
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        pad = ctx.pad
+        for axis in (3, 2):
+            size = grad.shape[axis] - 2 * pad
+            inner = grad.narrow(axis, pad, size).clone()
+            for k in range(1, pad + 1):
+                inner.select(axis, size - 1 - k).add_(grad.select(axis, pad + size - 1 + k))
+            for k in range(1, pad + 1):
+                inner.select(axis, k).add_(grad.select(axis, pad - k))
+            grad = inner
+        return grad, None
 
 
 def block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
