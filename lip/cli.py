@@ -135,7 +135,7 @@ def bench(
 ) -> None:
     """Time a training step on one CPU thread: the released code's work, a plain loop and ours, by sparsity.
 
-    The masks are those of IMP on the astronaut at 64 pixels. Times are medians over turns.
+    The masks are those of IMP on the astronaut at 64 pixels. Times are CPU time, medians over turns.
     """
     from statistics import median
 

@@ -51,7 +51,7 @@ def count(size: int, width: int) -> Count:
     """Count a step that the curve does not sample."""
     library = InputLibrary()
     values = {"image": "astronaut", "size": size, "width": width, "steps": 10**6}
-    model = Restoration(parse_trajectory(values, library, "benchmark").fits[0], library.pixels)
+    model = Restoration(parse_trajectory(values, library, "benchmark").fits[0], library.inputs)
     model.net.to("meta")
     model.code, model.observation, model.clean = (x.to("meta") for x in (model.code, model.observation, model.clean))
     model.flatten()
@@ -66,12 +66,12 @@ def count(size: int, width: int) -> Count:
         output = model.net(jitter.add_(model.code))
         loss = model.loss(output)
         loss.backward()
-        undone = backtracking.check(model.watched(output, loss).detach())
+        undone = backtracking.check(model.backtracking_error(output, loss).detach())
         counted.kernels["adam"] += 1
         counted.bytes["adam"] += sum(2 * x.numel() * x.element_size() for x in (theta, *moments)) + mask.numel() * 4
         model.grad.zero_()
         theta.data.mul_(mask)
-        recorder.see(n, loss.detach(), output.detach(), undone)
+        recorder.record(n, loss.detach(), output.detach(), undone)
 
     step(1)
     counted.kernels.clear()

@@ -43,7 +43,7 @@ def library() -> InputLibrary:
 
 def model_on(device: str, library: InputLibrary, **changes: Any) -> Restoration:
     values = {key: value for key, value in {**SMALL, **changes}.items() if value is not None}
-    return Restoration(parse_trajectory(values, library, "test").fits[0], library.pixels, device)
+    return Restoration(parse_trajectory(values, library, "test").fits[0], library.inputs, device)
 
 
 def loss_and_gradient(model: Restoration) -> list[Tensor]:
@@ -101,6 +101,6 @@ def test_a_graph_computes_what_eager_steps_do(library: InputLibrary) -> None:
 
 def test_pruned_weights_stay_zero(library: InputLibrary) -> None:
     model = model_on(DEVICE, library)
-    bits = torch.rand(int(model.prunable.sum()), generator=torch.Generator().manual_seed(0)).numpy() < 0.1
+    bits = torch.rand(int(model.is_prunable.sum()), generator=torch.Generator().manual_seed(0)).numpy() < 0.1
     trained = train(model, Mask(model.layers, bits), backend="cuda_graph")
-    assert ((trained.prunable != 0) == bits).all()
+    assert ((trained.final_weights != 0) == bits).all()

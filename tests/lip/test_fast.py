@@ -342,7 +342,7 @@ def test_an_accelerated_fit_can_start_from_weights_and_several_codes(tiny) -> No
     model = tiny.model(other_pictures=(tiny.pictures["other"],), codes="per_image", steps=1, lr=1e-9)
     mask, source = sparse(model), tiny.model(seed=1)
     trained = train(model, mask, start=source.weights(), backend="numba")
-    assert trained.final_weights == pytest.approx(source.theta.detach()[source.prunable].numpy() * mask.bits, abs=1e-7)
+    assert trained.final_weights == pytest.approx(source.theta.detach()[source.is_prunable].numpy() * mask.bits, abs=1e-7)
 
 
 def test_of_a_dense_mask_only_thin_layers_go_sparse(tiny) -> None:
@@ -395,7 +395,7 @@ def test_the_dense_path_computes_bit_for_bit_what_a_plain_loop_does(tiny) -> Non
         adam.step()
         adam.zero_grad(set_to_none=False)
     assert trained.curve.loss == losses
-    assert np.array_equal(trained.final_weights, (theta.data * kept)[plain.prunable].numpy())
+    assert np.array_equal(trained.final_weights, (theta.data * kept)[plain.is_prunable].numpy())
 
 
 # A step that can be recorded
@@ -458,7 +458,7 @@ def test_bfloat16_is_another_fit_that_comes_close(tiny) -> None:
     assert models["bf16"].fit.id != models["float32"].fit.id
     assert fits["bf16"].curve.loss != fits["float32"].curve.loss
     assert fits["bf16"].curve.loss == pytest.approx(fits["float32"].curve.loss, rel=0.05)
-    assert np.array_equal(fits["bf16"].prunable != 0, mask.bits)
+    assert np.array_equal(fits["bf16"].final_weights != 0, mask.bits)
     assert all(weights.dtype != torch.bfloat16 for weights in fits["bf16"].weights.values())
 
 
@@ -571,5 +571,5 @@ def test_a_fit_has_one_id_on_every_backend_and_its_row_says_which(tiny, tmp_path
         tiny.run_fit(tiny.fit(), ledger, backend=name)
         (rows[name],) = ledger.fits().to_pylist()
         assert rows[name]["backend"] == name
-    assert rows["dense"]["id"] == rows["numba"]["id"]
+    assert rows["dense"]["fit"] == rows["numba"]["fit"]
     assert rows["dense"].keys() == rows["numba"].keys()

@@ -27,8 +27,8 @@ PRIORS: dict[str, Any] = {
 def accelerated(tiny: Any, density: float, **changes: Any) -> Restoration:
     """A model with modules replaced, but no tape."""
     model = tiny.model(**changes)
-    bits = np.random.default_rng(0).random(int(model.prunable.sum())) < density
-    model.there = accelerate(model.net, model.code, model.prune(Mask(model.layers, bits)))
+    bits = np.random.default_rng(0).random(int(model.is_prunable.sum())) < density
+    model.is_stored = accelerate(model.net, model.code, model.prune(Mask(model.layers, bits)))
     model.flatten()
     return model
 
@@ -54,7 +54,7 @@ def test_a_tape_computes_the_bits_of_its_network(tiny: Any, name: str, density: 
 
 
 def test_several_images_are_computed_at_once(tiny: Any) -> None:
-    several = {"also": (tiny.pictures["other"],), "codes": "per_image"}
+    several = {"other_pictures": (tiny.pictures["other"],), "codes": "per_image"}
     plain, taped = (accelerated(tiny, 0.2, **several) for _ in range(2))
     assert len(plain.code) == 2
     expected, got = steps(plain, plain.net), steps(taped, TapedNetwork(taped.net, taped.code))
