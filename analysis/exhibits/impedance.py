@@ -7,12 +7,13 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from analysis.claims import NEGATIVE, POSITIVE, Claim
 from analysis.exhibits.exhibit import Contents, Custom
 from analysis.exhibits.rows import Rows, own_image
 from analysis.exhibits.scores import difference
 from analysis.frames import Frames
 from analysis.panels import curve_panels
-from analysis.stats import NEGATIVE, POSITIVE, Claim, Region
+from analysis.stats import Region
 from analysis.style import DENSE_STYLE, PRUNER_STYLES
 from analysis.text import PRUNER_LABELS
 
@@ -88,11 +89,13 @@ impedance = Custom(
             id="impedance_noise",
             statement="tickets of 89 % resist noise more than the dense prior",
             paper="LIP has more impedance to noise than the dense prior (Fig. 10)",
-            statistic="final loss over that of the dense prior, mean over shuffled pixels and white noise",
+            statistic="final loss over that of the dense prior, on shuffled pixels and on white noise",
             region=POSITIVE,
             value="over_dense",
             rows=_of("imp", ["shuffled", "noise"]),
+            covers={"target": ("shuffled", "noise")},
             cells=("image", "target"),
+            every=("target",),
             outputs=("loss",),
         ),
         Claim(
@@ -104,28 +107,33 @@ impedance = Custom(
             value="over_dense",
             rows=_of("imp", ["clean"]),
             cells=("image", "target"),
+            every=("target",),
             outputs=("loss",),
         ),
         Claim(
             id="impedance_snip",
             statement="SNIP at 89 % is like the dense prior",
             paper="SNIP behaves like the dense prior (Fig. 10)",
-            statistic="final loss over that of the dense prior, mean over the four targets",
+            statistic="final loss over that of the dense prior, on every target",
             region=Region(-1, 1),
             value="over_dense",
             rows=_of("snip"),
+            covers={"target": tuple(TARGETS)},
             cells=("image", "target"),
+            every=("target",),
             outputs=("loss",),
         ),
         Claim(
             id="impedance_random",
             statement="random pruning at 89 % fails on every target",
             paper="random pruning fails everywhere (Fig. 10)",
-            statistic="final loss over that of the dense prior, mean over the four targets; 3 dB is twice the loss",
+            statistic="final loss over that of the dense prior, on every target; 3 dB is twice the loss",
             region=Region(low=3),
             value="over_dense",
             rows=_of("random"),
+            covers={"target": tuple(TARGETS)},
             cells=("image", "target"),
+            every=("target",),
             outputs=("loss",),
         ),
     ),

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.claims import HERE, POSITIVE, Claim
 from analysis.exhibits.exhibit import Contents, Custom, MissingError
 from analysis.exhibits.pictures import Restored, restored_images, sparsity_label
 from analysis.exhibits.rows import from_theta_0, native, native_imp, pruned
 from analysis.frames import Frames
 from analysis.panels import Tile, picture_sheet
-from analysis.stats import POSITIVE, Claim
 from analysis.text import OUTPUTS, PRUNER_LABELS
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -115,20 +115,22 @@ spectra = Custom(
             id="spectra_high",
             statement="tickets of 67 and 79 % keep more of the high frequencies than random pruning",
             paper="LIP keeps high frequencies (Fig. 18)",
-            statistic="mean log-magnitude in the upper half of the band less that of random pruning",
+            statistic="mean log-magnitude in the upper half of the band less that of random pruning, at both",
             region=POSITIVE,
             value="high_gain",
             cells=("round",),
+            scopes=(HERE,),
         ),
         Claim(
             id="spectra_band",
             statement="tickets and random pruning differ more in the high band than in the low",
             paper="LIP and random pruning differ mainly in the high band (Fig. 19)",
             statistic="mean absolute difference of log-magnitudes in the upper half of the band less that in the lower"
-            " half",
+            " half, at every round",
             region=POSITIVE,
             value="high_over_low",
             cells=("round",),
+            scopes=(HERE,),
         ),
     ),
 )
