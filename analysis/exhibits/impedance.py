@@ -23,6 +23,7 @@ TARGETS = {
     "shuffled": "shuffled pixels",
     "noise": "white noise",
 }
+SIGNAL, NOISE = ("clean", "noisy"), ("shuffled", "noise")
 LABELS = {"dense": "dense"} | {name: PRUNER_LABELS[name] for name in ("imp", "random", "snip")}
 
 
@@ -59,7 +60,14 @@ def _losses(fits: pd.DataFrame) -> pd.DataFrame:
     finite = fits["loss"].where(np.isfinite(fits["loss"]) & (fits["loss"] > 0))
     losses = fits.assign(loss_db=10 * np.log10(finite))
     dense = losses[losses["pruner"] == "dense"]
-    return losses.assign(over_dense=difference(losses, dense, ["image", "target", "seed"], "loss_db"))
+    of_targets = losses.pivot(index=["image", "seed", "pruner"], columns="target", values="loss_db").reindex(
+        columns=list(TARGETS)
+    )
+    signal, noise = (of_targets[list(names)].mean(axis="columns", skipna=False) for names in (SIGNAL, NOISE))
+    return losses.assign(
+        over_dense=difference(losses, dense, ["image", "target", "seed"], "loss_db"),
+        signal_over_noise=losses.join((signal - noise).rename("ratio"), on=["image", "seed", "pruner"])["ratio"],
+    )
 
 
 def _table(losses: pd.DataFrame) -> pd.DataFrame:
@@ -71,6 +79,21 @@ def _table(losses: pd.DataFrame) -> pd.DataFrame:
         loss_std=("loss", "std"),
         loss_over_dense_db=("over_dense", "mean"),
     ).reset_index()
+
+
+def _faster(pruner: str, name: str) -> Claim:
+    return Claim(
+        id=f"impedance_{pruner}_order",
+        statement=f"{name} fits a clean and a noisy image faster than shuffled pixels and white noise",
+        paper="clean and noisy images converge faster than shuffled pixels and white noise (Fig. 10)",
+        statistic="final loss of clean and noisy images over that of shuffled pixels and white noise",
+        region=NEGATIVE,
+        value="signal_over_noise",
+        rows=_of(pruner, ["clean"]),
+        cells=("image",),
+        every=(),
+        outputs=("loss",),
+    )
 
 
 def _of(pruner: str, targets: Iterable[str] = TARGETS) -> Rows:
@@ -136,5 +159,8 @@ impedance = Custom(
             every=("target",),
             outputs=("loss",),
         ),
+        _faster("dense", "the dense prior"),
+        _faster("imp", "a ticket of 89 %"),
+        _faster("snip", "SNIP at 89 %"),
     ),
 )

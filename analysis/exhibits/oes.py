@@ -56,14 +56,6 @@ def _shuffles_oes(spec: str) -> bool:
     return json.loads(spec).get("mask", {}).get("of", {}).get("kind") == "oes"
 
 
-def _add_gap(scores: pd.DataFrame) -> pd.DataFrame:
-    """Add the oracle peak less the last output of each fit."""
-    by_fit = ["fit", "covers", "pruner"]
-    peak, last = (select_output(scores, output).set_index(by_fit)["psnr"] for output in ("peak", "last"))
-    gap = (peak - last).rename("peak_less_last")
-    return scores.assign(prunable=scores["covers"].map(PRUNABLE)).join(gap, on=by_fit)
-
-
 def _is(pruner: str) -> Rows:
     return lambda scores: scores["pruner"] == pruner
 
@@ -110,7 +102,7 @@ oes = Comparison(
     within=None,
     select=_at_one_level,
     also=("covers",),
-    prepare=_add_gap,
+    prepare=lambda scores: scores.assign(prunable=scores["covers"].map(PRUNABLE)),
     differences={
         "minus_dense": Difference(is_dense, at=("covers",)),
         "minus_oes": Difference(_is("oes"), at=("covers",)),

@@ -304,6 +304,7 @@ def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
         **{name: getattr(fit, name) for name in ("covers", "theta_seed", "z_seed", "noise_seed")},
         sparsity=sparsity,
         kept_parameters=parameters - total + kept,
+        ssim_last_ema=psnr / 40,
         psnr_mean=psnr + 0.5 if getattr(fit.schedule, "burn_in", None) is not None else None,
         **({f"mse_{which}": 4 * 10 ** (-psnr / 10) for which in ("peak", "last")} if generator and scored else {}),
         loss=0.01 * loss + 0.001 * abs((fit.mask.round or 0) - 4),

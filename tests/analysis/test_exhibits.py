@@ -473,7 +473,8 @@ class TestEveryExhibit:
         assert "rofile smoke" in exhibit.caption
         texts = [text.get_text() for legend in exhibit.figure.legends for text in legend.get_texts()]
         assert "n = 3 seeds" in texts or has_pictures(exhibit.figure)
-        assert all(each.n == 3 for each in exhibit.verdicts), "judged by all that the sweep holds"
+        free = [each for each in exhibit.verdicts if not each.claim.covers]
+        assert all(each.n == 3 for each in free), "judged by all that the sweep holds"
         assert not exhibit.missing
 
     def test_it_says_what_the_sweep_lacks(self, name: str, invented):
