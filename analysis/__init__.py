@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis import exhibits
+    from analysis.claims import MATCHING_TOLERANCE_DB, Claim
     from analysis.exhibits import CLAIMS, EXHIBITS, Exhibit, MissingExhibit
     from analysis.frames import COLUMNS, Frames, load, recorded
-    from analysis.stats import MATCHING_TOLERANCE_DB, Claim, Verdict
+    from analysis.panels import plot
+    from analysis.verdicts import Verdict, judge
 
 __all__ = [
     "CLAIMS",
@@ -32,7 +34,9 @@ __all__ = [
     "MissingExhibit",
     "Verdict",
     "exhibits",
+    "judge",
     "load",
+    "plot",
     "recorded",
 ]
 
@@ -42,7 +46,9 @@ SAMPLE = Path(__file__).parent / "sample"
 _HOMES = {
     **dict.fromkeys(("CLAIMS", "EXHIBITS", "Exhibit", "MissingExhibit"), "analysis.exhibits"),
     **dict.fromkeys(("COLUMNS", "Frames", "load", "recorded"), "analysis.frames"),
-    **dict.fromkeys(("MATCHING_TOLERANCE_DB", "Claim", "Verdict"), "analysis.stats"),
+    **dict.fromkeys(("MATCHING_TOLERANCE_DB", "Claim"), "analysis.claims"),
+    "plot": "analysis.panels",
+    **dict.fromkeys(("Verdict", "judge"), "analysis.verdicts"),
 }
 
 

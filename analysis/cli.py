@@ -35,7 +35,7 @@ def report(
     console = Console(highlight=False)
     with console.status("loading the ledger") as status:
         from analysis.frames import load
-        from analysis.report import MissingExhibit, corrected, default_folder, sections, tally, write_files
+        from analysis.report import MissingExhibit, default_folder, sections, tally, write_files
 
         frames = load(storage, spec, profile)
         folder = out or default_folder(frames)
@@ -47,11 +47,22 @@ def report(
             if isinstance(part.exhibit, MissingExhibit):
                 line = f"missing: {part.exhibit.reason}; {part.exhibit.remedy}"
             else:
-                line = tally(part.verdicts)
+                line = tally([row.primary for row in part.rows])
             console.print(Text.assemble((f"{part.name:<17}", "bold"), f" {line}"), soft_wrap=True)
         status.update("writing the page")
-        write_files(frames, corrected(parts), folder)
+        write_files(frames, parts, folder)
     console.print(Text(str(folder / "index.html")), soft_wrap=True)
+
+
+@app.command()
+def register() -> None:
+    """Date today every claim that is new or changed, in register.csv."""
+    from datetime import UTC, datetime
+
+    from analysis.claims import register
+    from analysis.exhibits import CLAIMS
+
+    print(f"{register(list(CLAIMS.values()), datetime.now(UTC).date())} of {len(CLAIMS)} claims are new or changed")
 
 
 def main() -> None:

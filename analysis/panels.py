@@ -16,14 +16,18 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from PIL import Image
 
 from analysis.frames import FAULTS
-from analysis.style import DASHED, DENSE_COLOR, PRUNER_STYLES, Style, style_context
-from analysis.text import percent, plural, shorten
-from lip.ledger.schema import OUTPUTS
+from analysis.style import DASHED, DENSE_COLOR, PRUNER_STYLES, Style, assign_styles, style_context
+from analysis.text import PRUNER_LABELS, percent, plural, shorten
+from lip.errors import InputError
+from lip.ledger.schema import AXES, OUTPUTS
 
 MAX_PIXELS = 256
 """Longest side of a picture in a sheet; larger ones are reduced to keep the page small."""
 PSNR_AXIS_DB = 4.0
 """PSNR axes end this many dB below the dense prior, so that a collapsed network does not flatten all other lines."""
+
+SQUASHED = 0.5
+"""Panels share a y range unless the range of one is a smaller share of it."""
 
 AXIS_LABELS = {"round": "sparsity (%)", "kept_parameters": "kept parameters", "percent": "sparsity (%)"}
 
@@ -47,7 +51,7 @@ def psnr_panels(
     unpruned = scores[scores["round"] == 0].sort_values(line, key=lambda names: names.map(list(labels).index))
     dense = unpruned.drop_duplicates([panel, "seed", "output"]).groupby([panel, "output"])["psnr"].mean()
     with style_context():
-        figure, axes = panel_grid(len(panels), len(OUTPUTS), height=2.3)
+        figure, axes = panel_grid(len(panels), len(OUTPUTS), height=2.3, share=False)
         for i, name in enumerate(panels):
             in_panel = scores[scores[panel] == name]
             floor = in_panel.loc[in_panel["round"] == 0, "psnr"].min() - PSNR_AXIS_DB
@@ -66,9 +70,10 @@ def psnr_panels(
                     log_axis(ax)
                 ax.set_title(title if i == 0 else "")
                 ax.set_xlabel(AXIS_LABELS[x] if i == len(panels) - 1 else "")
+                if rows["psnr"].min() < floor:
+                    ax.set_ylim(bottom=floor)
             axes[i, 0].set_ylabel(f"{shorten(name)}\nPSNR (dB)", parse_math=False)
-            if in_panel["psnr"].min() < floor:
-                axes[i, 0].set_ylim(bottom=floor)
+            share_range(axes[i])
         marked = {} if marks is None else {str(key): str(key) for key in marks[line].unique()}
         legend(figure, {**labels, **marked}, styles, seeds=scores["seed"].nunique(), dense=True)
     return figure
@@ -93,6 +98,31 @@ def _mark(ax: Axes, rows: pd.DataFrame, line: str, styles: Mapping[str, Style]) 
         mean, deviation = part["psnr"].mean(), part["psnr"].std() if len(part) > 1 else 0
         size = part["kept_parameters"].mean()
         ax.errorbar(size, mean, deviation, color=style.color, marker=style.marker, markersize=6, capsize=2, zorder=5)
+
+
+def plot(fits: pd.DataFrame, value: str = "psnr_peak_ema", line: str = "pruner") -> Figure:
+    """Draw a column of fits over sparsity, a line per value of another column.
+
+    Line: mean over seeds; band: one standard deviation. Raises InputError if a line has several fits of a seed and
+    round, which would be averaged: select one image and task, own masks (`source_image == image`) and one `rewind`.
+    """
+    if fits.duplicated(["seed", "round", line]).any():
+        different = [axis for axis in AXES if axis not in ("seed", "round", line) and fits[axis].nunique() > 1]
+        raise InputError(
+            f"a line of {line} would average over {' and '.join(different)}; select the rows of one of each"
+        )
+    rows = fits[fits["round"].notna()].astype({"seed": "int64", "round": "int64"})
+    rows = rows.assign(**{line: rows[line].astype("str")})
+    labels = {name: PRUNER_LABELS.get(name, name) for name in sorted(rows[line].unique())}
+    styles = assign_styles(list(labels))
+    with style_context():
+        figure, axes = panel_grid(1, 1, height=2.8)
+        draw_lines(axes[0, 0], rows, "round", value, line, list(labels), styles)
+        sparsity_axis(axes[0, 0], int(rows["round"].max()))
+        axes[0, 0].set_xlabel(AXIS_LABELS["round"])
+        axes[0, 0].set_ylabel(value)
+        legend(figure, labels, styles, seeds=rows["seed"].nunique())
+    return figure
 
 
 def dot_panels(
@@ -255,11 +285,22 @@ def _reduced(pixels: np.ndarray) -> np.ndarray:
 
 
 def panel_grid(rows: int, columns: int, height: float, share: bool = True) -> tuple[Figure, np.ndarray]:
-    """Make a figure of panels that share x, and y within a row; `height` in inches per row."""
+    """Make a figure of panels that share x, and if `share` also y within a row; `height` in inches per row."""
     figure = Figure(figsize=(max(3.2 * columns, 4.2), height * rows + 0.5))
     figure.set_layout_engine("constrained", w_pad=0.07, h_pad=0.06)
     axes = figure.subplots(rows, columns, sharex=True, sharey="row" if share else False, squeeze=False)
     return figure, axes
+
+
+def share_range(row: Sequence[Axes]) -> None:
+    """Give the panels of a row one y range, unless that would squash what one of them shows."""
+    limits = [ax.get_ylim() for ax in row]
+    low, high = min(bottom for bottom, _ in limits), max(top for _, top in limits)
+    if all(top - bottom >= SQUASHED * (high - low) for bottom, top in limits):
+        for ax in row:
+            ax.set_ylim(low, high)
+        for ax in row[1:]:
+            ax.tick_params("y", labelleft=False)
 
 
 def draw_lines(

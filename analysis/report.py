@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,16 +15,18 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from analysis import style
-from analysis.exhibits import EXHIBITS, Exhibit, MissingExhibit
+from analysis.claims import ANYWHERE, HERE, Claim
+from analysis.exhibits import CLAIMS, EXHIBITS, Exhibit, MissingExhibit
 from analysis.frames import FAULTS, Frames
-from analysis.stats import FAILS, FALSE_DISCOVERIES, HOLDS, UNKNOWN, Claim, Verdict, adjusted
+from analysis.stats import LEVEL
 from analysis.text import distinct_values, plural
+from analysis.verdicts import FALSE_DISCOVERIES, HOLDS, NOT_MEASURED, REFUTED, UNDECIDED, Verdict
 from lip.errors import InputError
 from lip.ledger.filesystem import write_whole
 from lip.ledger.ledger import Ledger
 from lip.ledger.schema import AXES, OUTPUTS
 
-MARKS = {HOLDS: "✓", FAILS: "✗", UNKNOWN: "?"}
+MARKS = {HOLDS: "✓", REFUTED: "✗", UNDECIDED: "?", NOT_MEASURED: "–"}
 
 PUBLISHED, MISSING = "published", "missing"
 
@@ -48,15 +50,42 @@ class Section:
         return self.exhibit.verdicts if isinstance(self.exhibit, Exhibit) else []
 
     @property
-    def scoreboard(self) -> list[tuple[Claim, dict[str, Verdict | None]]]:
-        """Return a row per claim: its verdicts by the reported outputs in order, or by what else was measured."""
-        rows: dict[Claim, dict[str, Verdict]] = {}
+    def scoreboard(self) -> list[Row]:
+        """Return a row per claim that is measured by some output."""
+        return [row for row in self.rows if not row.missing]
+
+    @property
+    def rows(self) -> list[Row]:
+        """Return a row per claim."""
+        rows: dict[str, Row] = {}
         for verdict in self.verdicts:
-            rows.setdefault(verdict.claim, {})[verdict.output] = verdict
-        return [
-            (claim, {output: row.get(output) for output in (OUTPUTS if row.keys() & OUTPUTS else row)})
-            for claim, row in rows.items()
-        ]
+            row = rows.setdefault(verdict.claim.id, Row(verdict.claim, {}))
+            row.verdicts.setdefault(verdict.output, {})[verdict.scope] = verdict
+        return list(rows.values())
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim on the scoreboard, with its verdicts by output and scope."""
+
+    claim: Claim
+    verdicts: dict[str, dict[str, Verdict]]
+
+    @property
+    def columns(self) -> dict[str, dict[str, Verdict] | None]:
+        """Return its verdicts by all reported outputs in order, or by what else was measured."""
+        outputs = OUTPUTS if self.verdicts.keys() & OUTPUTS.keys() else self.verdicts
+        return {output: self.verdicts.get(output) for output in outputs}
+
+    @property
+    def primary(self) -> Verdict:
+        """Return its verdict on these photographs by its primary output."""
+        return self.verdicts[self.claim.outputs[0]][HERE]
+
+    @property
+    def missing(self) -> bool:
+        """Tell whether no output of it is measured."""
+        return all(each[HERE].verdict == NOT_MEASURED for each in self.verdicts.values())
 
 
 def default_folder(frames: Frames) -> Path:
@@ -68,7 +97,7 @@ def default_folder(frames: Frames) -> Path:
 
 
 def sections(frames: Frames, folder: Path) -> Iterator[Section]:
-    """Make the exhibits one by one, writing <name>.svg, .png, .csv and .tex of each into the folder."""
+    """Make the exhibits one by one, writing <name>.svg, .png, .pdf, .csv and .tex of each into the folder."""
     for name, make in EXHIBITS.items():
         exhibit = make(frames)
         if isinstance(exhibit, MissingExhibit):
@@ -77,6 +106,7 @@ def sections(frames: Frames, folder: Path) -> Iterator[Section]:
         drawing = style.svg(exhibit.figure)
         write(folder / f"{name}.svg", drawing)
         write(folder / f"{name}.png", style.png(exhibit.figure))
+        write(folder / f"{name}.pdf", style.pdf(exhibit.figure))
         write(folder / f"{name}.csv", exhibit.frame.to_csv(index=False).encode())
         table = latex(main_table(exhibit))
         write(folder / f"{name}.tex", table.encode())
@@ -88,20 +118,8 @@ def sections(frames: Frames, folder: Path) -> Iterator[Section]:
             yield Section(name, exhibit, f"data:image/svg+xml,{quote(lean, safe=_UNQUOTED)}", table)
 
 
-def corrected(parts: Iterable[Section]) -> list[Section]:
-    """Control false discoveries over the verdicts of all sections together."""
-    parts = list(parts)
-    verdicts = iter(adjusted(verdict for part in parts for verdict in part.verdicts))
-    return [
-        replace(part, exhibit=replace(part.exhibit, verdicts=[next(verdicts) for _ in part.verdicts]))
-        if isinstance(part.exhibit, Exhibit)
-        else part
-        for part in parts
-    ]
-
-
 def claims_table(parts: Iterable[Section]) -> pd.DataFrame:
-    """Return all verdicts as a table, one row per claim and output."""
+    """Return all verdicts as a table, one row per claim, output and scope."""
     return pd.DataFrame(
         [
             {
@@ -111,16 +129,23 @@ def claims_table(parts: Iterable[Section]) -> pd.DataFrame:
                 "statistic": verdict.claim.statistic,
                 "threshold": verdict.claim.threshold,
                 "output": verdict.output,
+                "scope": verdict.scope,
+                "verdict": verdict.verdict,
                 "effect": verdict.effect,
                 "low": verdict.low,
                 "high": verdict.high,
                 "unit": verdict.claim.unit,
                 "seeds": verdict.n,
+                "photographs": verdict.photographs,
                 "d": verdict.d,
                 "p": verdict.p,
+                "p_against": verdict.p_against,
                 "q": verdict.q,
-                "verdict": verdict.verdict,
                 "note": verdict.note,
+                "id": verdict.claim.id,
+                "hash": verdict.claim.hash,
+                "written": verdict.claim.written,
+                "registration": verdict.registration,
             }
             for part in parts
             for verdict in part.verdicts
@@ -157,7 +182,8 @@ def write_files(frames: Frames, parts: list[Section], folder: Path) -> None:
     claims = claims_table(parts)
     fits = fits_table(frames)
     write(folder / "claims.csv", claims.to_csv(index=False).encode())
-    short = latex(claims.iloc[:, [1, 4, 5, 6, 7, 8, 10, 13, 14]]) if len(claims) else ""
+    printed_columns = ["claim", "threshold", "output", "scope", "effect", "low", "high", "seeds", "q", "verdict"]
+    short = latex(claims[printed_columns]) if len(claims) else ""
     write(folder / "claims.tex", short.encode())
     write(folder / "fits.csv", fits.to_csv(index=False).encode())
     tables = {"claims": (claims, short)} | {
@@ -178,17 +204,17 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame, tables: dict[
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    verdicts = [verdict for part in parts for verdict in part.verdicts]
     ledger = Ledger(frames.storage)
     return environment.get_template("report.html").render(
         frames=frames,
         sections=parts,
         outputs=OUTPUTS,
         marks=MARKS,
-        counts={output: _counts(verdicts, output) for output in dict.fromkeys([*OUTPUTS, *_others(verdicts)])},
-        confirmed=sum(verdict.confirmed for verdict in verdicts),
-        holding=sum(verdict.verdict == HOLDS for verdict in verdicts),
-        share=f"{100 * FALSE_DISCOVERIES:g} %",
+        answer=answer(frames, parts),
+        unmeasured=[(part, row.primary) for part in parts for row in part.rows if row.missing],
+        absent=[part for part in parts if isinstance(part.exhibit, MissingExhibit)],
+        here=HERE,
+        level=f"{100 * LEVEL:g} %",
         Exhibit=Exhibit,
         damaged=[path.removeprefix(f"{ledger.storage}/") for path in ledger.damaged()],
         conflicts=ledger.conflicts(frames.fits["fit"].unique()),
@@ -250,11 +276,47 @@ def write(path: Path, data: bytes) -> None:
         raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder with --out") from error
 
 
+def answer(frames: Frames, parts: list[Section]) -> list[str]:
+    """Say in a few sentences what was measured and what came of it."""
+    rows = [row for part in parts for row in part.rows]
+    measured = [row for row in rows if not row.missing]
+    fits = frames.fits.drop_duplicates("fit")
+    if not measured:
+        return [f"None of {plural(len(CLAIMS), 'claim')} is measured yet."]
+    here = [row.primary for row in measured]
+    decided = [each for each in here if each.decided]
+    anywhere = [scopes[ANYWHERE] for row in measured for scopes in row.verdicts.values() if ANYWHERE in scopes]
+    before = sum(each.registration == "written before its data" for each in here)
+    sentences = [
+        f"Of {plural(len(CLAIMS), 'claim')}, {len(measured)} are measured: {plural(fits['image'].nunique(), 'image')},"
+        f" {plural(fits['seed'].nunique(), 'seed')}.",
+        f"On these photographs, by the output that the paper's figures show, {tally(here)};"
+        f" {sum(each.confirmed for each in decided)} of {len(decided)} decided ones stand if"
+        f" {100 * FALSE_DISCOVERIES:g} % false discoveries are allowed within an exhibit.",
+        f"On photographs in general, {sum(each.decided for each in anywhere)} of {len(anywhere)} verdicts are decided.",
+        f"{before} of them {'was' if before == 1 else 'were'} written before {'its' if before == 1 else 'their'} data;"
+        " the others are exploratory."
+        if before
+        else "None of them was written before its data: all are exploratory.",
+    ]
+    leading = next((row for row in measured if row.claim.id == "matching"), None)
+    if leading:
+        words = (f"{each[HERE].verdict} by {OUTPUTS[output]}" for output, each in leading.verdicts.items())
+        sentences.insert(1, f"That {leading.claim.statement}: {', '.join(words)}.")
+    return sentences
+
+
 def tally(verdicts: list[Verdict]) -> str:
-    """Count verdicts, as in `2 hold, 1 does not hold`; `shown` for an exhibit without claims."""
+    """Count verdicts, as in `2 hold, 1 is refuted`; `shown` for an exhibit without claims."""
     counts = {word: sum(verdict.verdict == word for verdict in verdicts) for word in MARKS}
-    words = {HOLDS: "hold" if counts[HOLDS] != 1 else "holds", FAILS: "do not hold" if counts[FAILS] != 1 else FAILS}
-    return ", ".join(f"{count} {words.get(word, word)}" for word, count in counts.items() if count) or "shown"
+    texts = [_counted(count, word) for word, count in counts.items() if count]
+    return ", ".join(texts) or "shown"
+
+
+def _counted(count: int, word: str) -> str:
+    if word == HOLDS:
+        return f"{count} {'holds' if count == 1 else 'hold'}"
+    return f"{count} {'is' if count == 1 else 'are'} {word}"
 
 
 def main_table(exhibit: Exhibit) -> pd.DataFrame:
@@ -271,14 +333,6 @@ def latex(table: pd.DataFrame) -> str:
 def printed(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table as text, with the same number of digits within a column; the CSV has all digits."""
     return pd.DataFrame({name: _texts(column) for name, column in table.items()})
-
-
-def _counts(verdicts: list[Verdict], output: str) -> dict[str, int]:
-    return {word: sum(v.verdict == word and v.output == output for v in verdicts) for word in MARKS}
-
-
-def _others(verdicts: list[Verdict]) -> list[str]:
-    return [verdict.output for verdict in verdicts if verdict.output not in OUTPUTS]
 
 
 def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:

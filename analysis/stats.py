@@ -1,33 +1,35 @@
-"""Claims, and verdicts on them: is the mean effect where the claim says, and how certain is that?
+"""Estimates of mean effects, tests of where they lie, and how many seeds a test needs.
 
 Everything is paired: a difference is between two fits of one image, seed, round and reported output, which share
-theta_0, the code and the noise. Differences are averaged over images and rounds within a seed first, so that seeds are
-the repeats: n counts them, and the 95 % t-interval is over them. The mean decides; the interval is shown beside it,
-and so is the test of the hypothesis that the effect lies on the wrong side of the threshold.
+theta_0, the code and the noise. A table of effects has a row per seed and a column per photograph. The scopes are:
+
+- on these photographs: photographs are fixed, and a seed is one draw of everything else, so means over photographs are
+  clustered by seed. The interval is Student's, over seeds.
+- on photographs: both are samples, drawn independently of one another (crossed random effects). The variance of the
+  mean is at most that of the photographs' means plus that of the seeds' means, with Satterthwaite's degrees of freedom.
+  It counts the residual variance twice, so it is conservative where neither photographs nor seeds matter. Measured
+  coverage: tests/analysis/test_coverage.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import inf, isfinite, nan, sqrt
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control, t
+from scipy.stats import false_discovery_control, nct, t
 
-from analysis.text import plural
-from lip.ledger.schema import OUTPUTS
-
-MATCHING_TOLERANCE_DB = 0.1
-"""A ticket matches when its seed mean is at most this much below the dense prior's. The paper names no tolerance."""
+LEVEL = 0.05
+"""Error rate of each one-sided test."""
 
 MIN_SEEDS = 3
+MIN_PHOTOGRAPHS = 3
 
-FALSE_DISCOVERIES = 0.05
-"""Of the verdicts called confirmed, the share that may be wrong (Benjamini and Hochberg)."""
-
-HOLDS, FAILS, UNKNOWN = "holds", "does not hold", "not enough data"
+POWER = 0.8
+MAX_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -45,164 +47,102 @@ class Region:
         """Print it as in `> 0`, `≥ -0.1` or `-0.1 to 0.1`."""
         if isfinite(self.low) and isfinite(self.high):
             return f"{self.low:g} to {self.high:g}"
-        return (
-            f"{'>' if self.open else '≥'} {self.low:g}"
-            if isfinite(self.low)
-            else f"{'<' if self.open else '≤'} {self.high:g}"
-        )
-
-    def is_crossed_by(self, low: float, high: float) -> bool:
-        """Tell whether one of the limits lies inside an interval."""
-        return low < self.low < high or low < self.high < high
-
-
-POSITIVE, NEGATIVE = Region(low=0, open=True), Region(high=0, open=True)
-MATCHING = Region(low=-MATCHING_TOLERANCE_DB)
-EQUAL = Region(-MATCHING_TOLERANCE_DB, MATCHING_TOLERANCE_DB)
-NO_GAIN = Region(high=MATCHING_TOLERANCE_DB)
-HARM = Region(high=-MATCHING_TOLERANCE_DB, open=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A statement that can be tested, and its threshold, both written down before anything was run."""
-
-    id: str
-    statement: str
-    paper: str
-    """What the paper says, and where."""
-    statistic: str
-    """What is averaged over images and rounds within a seed."""
-    region: Region
-    """Where the mean over seeds lies if the claim holds."""
-    unit: str = "dB"
-    rounds: Sequence[int] = ()
-    """Rounds that it speaks of; empty for all. It is judged only if the first and the last of them are measured."""
-    value: str = ""
-    """Column of an exhibit's effects that holds the statistic."""
-    rows: Callable[[pd.DataFrame], pd.Series] | None = None
-    """Marks the rows of these effects that it speaks of; None for all."""
-    cells: Sequence[str] = ("round", "image")
-    """Columns whose combinations are averaged within a seed."""
-    outputs: Sequence[str] = tuple(OUTPUTS)
-    """Reported outputs that it is judged by, or what else was measured: masks, loss."""
-    worst_round: bool = False
-    """Whether the worst round is judged, since the claim speaks of every round; else the mean."""
-    note: Callable[[pd.DataFrame], str] | None = None
-    """Says what its rows are, for the note of its verdicts; None for their range of sparsities."""
-    unless: Callable[[pd.DataFrame], str] | None = None
-    """Says why its rows cannot be judged, if another reason than missing fits; empty for none."""
+        if isfinite(self.low):
+            return f"{'>' if self.open else '≥'} {self.low:g}"
+        return f"{'<' if self.open else '≤'} {self.high:g}"
 
     @property
-    def threshold(self) -> str:
-        """Print it as in `≥ -0.1 dB`."""
-        return f"{self.region} {self.unit}"
+    def limits(self) -> list[float]:
+        """Return the finite limits."""
+        return [limit for limit in (self.low, self.high) if isfinite(limit)]
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One claim, judged for one reported output (or for the masks themselves)."""
+class Estimate:
+    """A mean effect with its standard error; both nan where there are too few values."""
 
-    claim: Claim
-    output: str
-    """peak, last or stop (`lip.ledger.schema.OUTPUTS`), or what else was measured: masks, loss, mean."""
-    effect: float
-    """Mean effect in the claim's unit; nan without data."""
-    low: float
-    high: float
-    """95 % t-interval of the effect over seeds; nan with fewer than two."""
-    d: float
-    """Standardised effect size: Cohen's d of the paired differences, their mean over their standard deviation."""
-    p: float
-    """One-sided t-test of the effect lying outside the claim's region (the larger of two where that has two limits)."""
-    n: int
-    """Seeds."""
-    verdict: str
-    note: str = ""
-    q: float = nan
-    """p adjusted for the false discovery rate among all verdicts of a report."""
-
-    def __str__(self) -> str:
-        """Print it as in `+0.12 dB [-0.03, +0.27], n = 10: holds`."""
-        return f"{self.measured}: {self.verdict}"
+    mean: float
+    error: float
+    df: float
+    """Degrees of freedom of the error."""
+    seeds: int
+    photographs: int
+    deviation: float
+    """Standard deviation over seeds."""
 
     @property
-    def measured(self) -> str:
-        """Print the effect with its interval and n."""
-        if self.n == 0:
-            return "no data"
-        interval = f" [{self.low:+.2f}, {self.high:+.2f}]" if self.n > 1 else ""
-        return f"{self.effect:+.2f} {self.claim.unit}{interval}, n = {self.n}"
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval."""
+        if not isfinite(self.error):
+            return nan, nan
+        half = float(t.ppf(0.975, self.df)) * self.error if self.error else 0.0
+        return self.mean - half, self.mean + half
 
     @property
-    def tested(self) -> str:
-        """Print the effect size and the test, as in `d = 1.3, q = 0.02`; empty without a test."""
-        if not isfinite(self.p):
-            return ""
-        size = f"d = {self.d:.1f}, " if isfinite(self.d) else ""
-        name, value = ("q", self.q) if isfinite(self.q) else ("p", self.p)
-        return f"{size}{name} {'< 0.001' if value < 0.001 else f'= {value:.3f}'}"
+    def d(self) -> float:
+        """Return Cohen's d of the paired differences: their mean over their standard deviation over seeds."""
+        return self.mean / self.deviation if self.deviation > 0 else nan
 
-    @property
-    def confirmed(self) -> bool:
-        """Tell whether it holds and the test confirms it, with false discoveries controlled."""
-        return self.verdict == HOLDS and self.q <= FALSE_DISCOVERIES
+    def p_inside(self, region: Region) -> float:
+        """Return p of the test that the effect lies in a region: small if that is certain."""
+        if not self.error > 0:
+            return nan
+        return max(self._p(region.low, 1), self._p(region.high, -1))
 
+    def p_outside(self, region: Region) -> float:
+        """Return p of the test that the effect lies outside a region, corrected for its two sides if it has two."""
+        if not self.error > 0:
+            return nan
+        return min(1.0, len(region.limits) * min(self._p(region.low, -1), self._p(region.high, 1)))
 
-def judge(claim: Claim, output: str, effects: pd.DataFrame, note: str = "") -> Verdict:
-    """Judge a claim by effects with a row per seed and a column per image and round.
-
-    A seed that lacks a column would change what is averaged, so it is left out and the note says so.
-    """
-    complete = effects.dropna()
-    left_out = len(effects) - len(complete)
-    seeds = complete.mean(axis="columns")
-    effect, low, high = interval(seeds)
-    n = len(complete)
-    notes = [note] if note else []
-    if n < MIN_SEEDS:
-        verdict = UNKNOWN
-        if n:
-            notes.append(f"{plural(n, 'seed')}, {MIN_SEEDS} are needed")
-    else:
-        verdict = HOLDS if effect in claim.region else FAILS
-        if claim.region.is_crossed_by(low, high):
-            notes.append("interval crosses the threshold")
-    if left_out and n:
-        notes.append(f"{plural(left_out, 'incomplete seed')} left out")
-    deviation = float(seeds.std()) if n > 1 else nan
-    d = effect / deviation if deviation > 0 else nan
-    return Verdict(claim, output, effect, low, high, d, p_value(seeds, claim.region), n, verdict, "; ".join(notes))
+    def _p(self, limit: float, side: int) -> float:
+        """Return p of the one-sided test that the mean is above (1) or below (-1) a limit."""
+        if not isfinite(limit):
+            return 0.0 if side * limit < 0 else 1.0
+        return float(t.sf(side * (self.mean - limit) / self.error, self.df))
 
 
-def interval(values: pd.Series) -> tuple[float, float, float]:
-    """Return mean and 95 % t-interval of independent values; nan for too few."""
+def on_these_photographs(effects: pd.DataFrame) -> Estimate:
+    """Estimate the mean over these photographs, with seeds as the repeats."""
+    values = effects.mean(axis="columns")
     n = len(values)
+    deviation = float(values.std()) if n > 1 else nan
     mean = float(values.mean()) if n else nan
-    if n < 2:
-        return mean, nan, nan
-    half = float(t.ppf(0.975, n - 1)) * float(values.std()) / sqrt(n)
-    return mean, mean - half, mean + half
+    return Estimate(mean, deviation / sqrt(n) if n > 1 else nan, n - 1, n, effects.shape[1], deviation)
 
 
-def p_value(values: pd.Series, region: Region) -> float:
-    """Return p of the one-sided t-test of the mean lying outside a region; nan with fewer than two values."""
-    n = len(values)
-    if n < 2:
-        return nan
-    mean, error = float(values.mean()), float(values.std()) / sqrt(n)
-    if not error:
-        return 0.0 if mean in region else 1.0
-    sides = [(limit - mean) * sign / error for limit, sign in ((region.low, 1), (region.high, -1)) if isfinite(limit)]
-    return max(float(t.cdf(side, n - 1)) for side in sides)
+def on_photographs(effects: pd.DataFrame) -> Estimate:
+    """Estimate the mean over the photographs that these are a sample of, with photographs and seeds crossed."""
+    fixed = on_these_photographs(effects)
+    seeds, photographs = effects.shape
+    if min(seeds, photographs) < 2:
+        return Estimate(fixed.mean, nan, nan, seeds, photographs, fixed.deviation)
+    of_seeds = float(effects.mean(axis="columns").var()) / seeds
+    of_photographs = float(effects.mean(axis="index").var()) / photographs
+    variance = of_seeds + of_photographs
+    if not variance:
+        return Estimate(fixed.mean, 0.0, nan, seeds, photographs, fixed.deviation)
+    df = variance**2 / (of_seeds**2 / (seeds - 1) + of_photographs**2 / (photographs - 1))
+    return Estimate(fixed.mean, sqrt(variance), df, seeds, photographs, fixed.deviation)
 
 
-def adjusted(verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Add `q` to the verdicts that have a p: p adjusted over all of them (Benjamini and Hochberg)."""
-    verdicts = list(verdicts)
-    p = np.array([verdict.p for verdict in verdicts])
-    q = np.full(len(p), nan)
-    tested = np.isfinite(p)
+def power(distance: float, deviation: float, seeds: int, level: float = LEVEL) -> float:
+    """Return the probability that a test passes if the effect is this far inside a limit."""
+    critical = t.ppf(1 - level, seeds - 1)
+    return float(nct.sf(critical, seeds - 1, distance / deviation * sqrt(seeds)))
+
+
+def seeds_needed(distance: float, deviation: float, level: float = LEVEL) -> int | None:
+    """Return the fewest seeds (3 or more) with a power of POWER; None for more than MAX_SEEDS."""
+    counts = range(MIN_SEEDS, MAX_SEEDS + 1) if distance > 0 else range(0)
+    i = bisect_left(counts, True, key=lambda n: power(distance, deviation, n, level) >= POWER)
+    return counts[i] if i < len(counts) else None
+
+
+def false_discovery_rates(p: Sequence[float]) -> np.ndarray:
+    """Return p adjusted over all finite ones together (Benjamini and Hochberg); nan stays nan."""
+    values = np.array(p, dtype=float)
+    tested = np.isfinite(values)
     if tested.any():
-        q[tested] = false_discovery_control(p[tested])
-    return [replace(verdict, q=float(value)) for verdict, value in zip(verdicts, q, strict=True)]
+        values[tested] = false_discovery_control(values[tested])
+    return values

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
+from analysis.claims import HERE, POSITIVE, Claim
 from analysis.exhibits.captions import other_image_note, versus_paper
 from analysis.exhibits.comparison import MINUS_DENSE, Comparison
 from analysis.exhibits.rows import native_imp, pruned
 from analysis.exhibits.scores import select_output
-from analysis.stats import POSITIVE, Claim
 from analysis.text import percent
 
 
@@ -62,6 +62,9 @@ bird = Comparison(
             value="minus_dense",
             rows=lambda scores: scores["round"] == paper.BIRD_ROUND,
             cells=("image",),
+            every=(),
+            covers={"image": ("bird",)},
+            scopes=(HERE,),
         ),
     ),
 )

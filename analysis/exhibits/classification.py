@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis import paper
+from analysis.claims import HERE, NEGATIVE, Claim
 from analysis.exhibits.curves import nearest_rounds
 from analysis.exhibits.exhibit import Contents, Custom
 from analysis.exhibits.layers import layer_table, plain_layers, rounds_note
@@ -14,7 +15,7 @@ from analysis.exhibits.rows import Rows, as_in_paper, from_theta_0, own_image, o
 from analysis.exhibits.scores import FAULT_COUNTS, PLAIN, difference, published_psnr
 from analysis.frames import FAULTS, Frames
 from analysis.panels import AXIS_LABELS, dense_line, draw_lines, layer_panels, legend, panel_grid, sparsity_axis
-from analysis.stats import NEGATIVE, Claim, Region
+from analysis.stats import Region
 from analysis.style import BROWN, PRUNER_STYLES, PURPLE, assign_styles, style_context
 from analysis.text import shorten
 from lip.ledger.schema import AXES, OUTPUTS
@@ -169,31 +170,33 @@ classification = Custom(
             id="to_classify",
             statement="tickets of denoising classify worse than tickets of classification",
             paper="tickets do not transfer from restoration to classification (Fig. 6 a, c)",
-            statistic="accuracy less that of the classifier's own ticket, mean over rounds",
+            statistic="accuracy less that of the classifier's own ticket, at every round",
             region=NEGATIVE,
             unit="points",
             value="minus_own",
             rows=_taken("classify"),
             outputs=ACCURACIES,
+            scopes=(HERE,),
             note=rounds_note,
         ),
         Claim(
             id="to_classify_shuffled",
             statement="tickets of denoising classify no better than the same, shuffled in each layer",
             paper="not in the paper",
-            statistic="accuracy less that with as many weights of every layer, but random ones, mean over rounds",
+            statistic="accuracy less that with as many weights of every layer, but random ones, at every round",
             region=Region(high=0),
             unit="points",
             value="minus_shuffled",
             rows=_taken("classify"),
             outputs=ACCURACIES,
+            scopes=(HERE,),
             note=rounds_note,
         ),
         Claim(
             id="to_denoise",
             statement="tickets of classification denoise worse than tickets of denoising",
             paper="tickets do not transfer from classification to restoration (Fig. 6 b, d)",
-            statistic="PSNR less that of the image's own ticket, mean over rounds",
+            statistic="PSNR less that of the image's own ticket, at every round",
             region=NEGATIVE,
             value="minus_own",
             rows=_taken("denoise"),
@@ -203,7 +206,7 @@ classification = Custom(
             id="to_denoise_shuffled",
             statement="tickets of classification denoise no better than the same, shuffled in each layer",
             paper="not in the paper",
-            statistic="PSNR less that with as many weights of every layer, but random ones, mean over rounds",
+            statistic="PSNR less that with as many weights of every layer, but random ones, at every round",
             region=Region(high=0),
             value="minus_shuffled",
             rows=_taken("denoise"),
@@ -224,11 +227,12 @@ classifier_layers = Custom(
             id="classifier_layers",
             statement="tickets of classification keep the middle layers",
             paper="tickets found on CIFAR-10 keep the middle layers (Fig. 7 c, f)",
-            statistic="sparsity of the middle third of the layers less that of the others, mean over rounds",
+            statistic="sparsity of the middle third of the layers less that of the others, at every round",
             region=NEGATIVE,
             unit="points",
             value="middle_less_others",
             outputs=("masks",),
+            scopes=(HERE,),
             note=rounds_note,
         ),
     ),

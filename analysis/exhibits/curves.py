@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
+from analysis.claims import HARM, HERE, MATCHING, Claim
 from analysis.exhibits.exhibit import Contents, Custom
 from analysis.exhibits.rows import from_theta_0, imp, native, pruned
 from analysis.exhibits.scores import difference, scores_of
 from analysis.frames import Frames
 from analysis.panels import curve_panels
-from analysis.stats import MATCHING, Claim, Region
+from analysis.stats import Region
 from analysis.style import DENSE_STYLE, PRUNER_STYLES, assign_styles
 from analysis.text import PRUNER_LABELS, percent
 
@@ -56,11 +57,12 @@ def _curves(frames: Frames, rounds: list[int]) -> pd.DataFrame:
 
 
 def _effects(fits: pd.DataFrame) -> pd.DataFrame:
-    scores = scores_of(fits)
+    scores = scores_of(fits, "ssim_last_ema")
     at = ["image", "seed", "output"]
     return scores.assign(
         minus_dense=difference(scores, scores[scores["pruner"] == "dense"], at),
         minus_snip=difference(scores, scores[scores["pruner"] == "snip"], [*at, "round"]),
+        ssim_minus_snip=difference(scores, scores[scores["pruner"] == "snip"], [*at, "round"], "ssim_last_ema"),
     )
 
 
@@ -81,21 +83,60 @@ curves = Custom(
             id="curves_snip",
             statement="SNIP falls behind tickets at 89 and 95 %",
             paper="SNIP falls behind by up to 3 dB (Fig. 11)",
-            statistic="PSNR of the ticket less that of SNIP, mean over both sparsities",
+            statistic="PSNR of the ticket less that of SNIP, at both sparsities",
             region=Region(low=1),
             rounds=paper.CURVE_ROUNDS,
             value="minus_snip",
             rows=imp,
+            scopes=(HERE,),
+        ),
+        Claim(
+            id="curves_ssim",
+            statement="SNIP falls behind tickets at 89 and 95 % in SSIM too",
+            paper="SNIP falls behind by up to 0.7 SSIM (Fig. 11)",
+            statistic="SSIM of the ticket's averaged last output less that of SNIP, at both sparsities",
+            region=Region(low=0.1),
+            unit="SSIM",
+            rounds=paper.CURVE_ROUNDS,
+            value="ssim_minus_snip",
+            rows=lambda scores: imp(scores) & (scores["output"] == "last"),
+            outputs=("SSIM",),
+            scopes=(HERE,),
+        ),
+        Claim(
+            id="curves_snip_dense",
+            statement="SNIP of 89 and 95 % does not reach the dense prior",
+            paper="LIP alone reaches the dense prior at the last step (Fig. 11)",
+            statistic="PSNR less that of the dense prior, at both sparsities",
+            region=HARM,
+            rounds=paper.CURVE_ROUNDS,
+            value="minus_dense",
+            rows=lambda scores: scores["pruner"] == "snip",
+            outputs=("last",),
+            scopes=(HERE,),
+        ),
+        Claim(
+            id="curves_random_dense",
+            statement="random pruning of 89 and 95 % does not reach the dense prior",
+            paper="LIP alone reaches the dense prior at the last step (Fig. 11)",
+            statistic="PSNR less that of the dense prior, at both sparsities",
+            region=HARM,
+            rounds=paper.CURVE_ROUNDS,
+            value="minus_dense",
+            rows=lambda scores: scores["pruner"] == "random",
+            outputs=("last",),
+            scopes=(HERE,),
         ),
         Claim(
             id="curves_dense",
             statement="tickets of 89 and 95 % reach the dense prior",
             paper="LIP alone reaches the dense prior at the last step (Fig. 11)",
-            statistic="PSNR less that of the dense prior, mean over both sparsities",
+            statistic="PSNR less that of the dense prior, at both sparsities",
             region=MATCHING,
             rounds=paper.CURVE_ROUNDS,
             value="minus_dense",
             rows=imp,
+            scopes=(HERE,),
         ),
     ),
 )

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.claims import HERE, Claim
 from analysis.exhibits.captions import basis
 from analysis.exhibits.rows import Rows
 from analysis.exhibits.verdicts import verdicts_on
 from analysis.frames import Frames
-from analysis.stats import FAILS, HOLDS, UNKNOWN, Claim, Verdict
 from analysis.text import plural
+from analysis.verdicts import HOLDS, NOT_MEASURED, REFUTED, UNDECIDED, Verdict, adjusted
 from lip.errors import InputError
 from lip.ledger.schema import AXES
 
@@ -81,12 +82,11 @@ class Exhibit:
 
     @property
     def verdict(self) -> dict[str, str]:
-        """By output: holds if all claims do, does not hold if one does not, else not enough data."""
-        return {
-            output: next((word for word in (FAILS, UNKNOWN) if word in words), HOLDS)
-            for output in dict.fromkeys(verdict.output for verdict in self.verdicts)
-            if (words := {verdict.verdict for verdict in self.verdicts if verdict.output == output})
-        }
+        """By output, on these photographs: refuted if a claim is, holds if all do, else undecided or not measured."""
+        here = [verdict for verdict in self.verdicts if verdict.scope == HERE]
+        words = {output: {each.verdict for each in here if each.output == output} for output in _outputs(here)}
+        order = (REFUTED, UNDECIDED, NOT_MEASURED, HOLDS)
+        return {output: next(word for word in order if word in found) for output, found in words.items()}
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class Definition(ABC):
             contents.caption if contents.fits is None else f"{contents.caption} {basis(frames, contents.fits)}",
             contents.frame,
             contents.figure,
-            [verdict for claim in self.claims for verdict in verdicts_on(frames, claim, contents.effects)],
+            adjusted(each for claim in self.claims for each in verdicts_on(frames, claim, contents.effects)),
             contents.paper_table,
             missing_fits(frames),
         )
@@ -197,6 +197,10 @@ class Custom(Definition):
     def contents(self, frames: Frames) -> Contents:
         """Call the function."""
         return self.make(frames)
+
+
+def _outputs(verdicts: list[Verdict]) -> list[str]:
+    return list(dict.fromkeys(verdict.output for verdict in verdicts))
 
 
 def missing_fits(frames: Frames) -> str:

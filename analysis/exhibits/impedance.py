@@ -7,12 +7,13 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from analysis.claims import NEGATIVE, POSITIVE, Claim
 from analysis.exhibits.exhibit import Contents, Custom
 from analysis.exhibits.rows import Rows, own_image
 from analysis.exhibits.scores import difference
 from analysis.frames import Frames
 from analysis.panels import curve_panels
-from analysis.stats import NEGATIVE, POSITIVE, Claim, Region
+from analysis.stats import Region
 from analysis.style import DENSE_STYLE, PRUNER_STYLES
 from analysis.text import PRUNER_LABELS
 
@@ -22,6 +23,7 @@ TARGETS = {
     "shuffled": "shuffled pixels",
     "noise": "white noise",
 }
+SIGNAL, NOISE = ("clean", "noisy"), ("shuffled", "noise")
 LABELS = {"dense": "dense"} | {name: PRUNER_LABELS[name] for name in ("imp", "random", "snip")}
 
 
@@ -58,7 +60,14 @@ def _losses(fits: pd.DataFrame) -> pd.DataFrame:
     finite = fits["loss"].where(np.isfinite(fits["loss"]) & (fits["loss"] > 0))
     losses = fits.assign(loss_db=10 * np.log10(finite))
     dense = losses[losses["pruner"] == "dense"]
-    return losses.assign(over_dense=difference(losses, dense, ["image", "target", "seed"], "loss_db"))
+    of_targets = losses.pivot(index=["image", "seed", "pruner"], columns="target", values="loss_db").reindex(
+        columns=list(TARGETS)
+    )
+    signal, noise = (of_targets[list(names)].mean(axis="columns", skipna=False) for names in (SIGNAL, NOISE))
+    return losses.assign(
+        over_dense=difference(losses, dense, ["image", "target", "seed"], "loss_db"),
+        signal_over_noise=losses.join((signal - noise).rename("ratio"), on=["image", "seed", "pruner"])["ratio"],
+    )
 
 
 def _table(losses: pd.DataFrame) -> pd.DataFrame:
@@ -70,6 +79,21 @@ def _table(losses: pd.DataFrame) -> pd.DataFrame:
         loss_std=("loss", "std"),
         loss_over_dense_db=("over_dense", "mean"),
     ).reset_index()
+
+
+def _faster(pruner: str, name: str) -> Claim:
+    return Claim(
+        id=f"impedance_{pruner}_order",
+        statement=f"{name} fits a clean and a noisy image faster than shuffled pixels and white noise",
+        paper="clean and noisy images converge faster than shuffled pixels and white noise (Fig. 10)",
+        statistic="final loss of clean and noisy images over that of shuffled pixels and white noise",
+        region=NEGATIVE,
+        value="signal_over_noise",
+        rows=_of(pruner, ["clean"]),
+        cells=("image",),
+        every=(),
+        outputs=("loss",),
+    )
 
 
 def _of(pruner: str, targets: Iterable[str] = TARGETS) -> Rows:
@@ -88,11 +112,13 @@ impedance = Custom(
             id="impedance_noise",
             statement="tickets of 89 % resist noise more than the dense prior",
             paper="LIP has more impedance to noise than the dense prior (Fig. 10)",
-            statistic="final loss over that of the dense prior, mean over shuffled pixels and white noise",
+            statistic="final loss over that of the dense prior, on shuffled pixels and on white noise",
             region=POSITIVE,
             value="over_dense",
             rows=_of("imp", ["shuffled", "noise"]),
+            covers={"target": ("shuffled", "noise")},
             cells=("image", "target"),
+            every=("target",),
             outputs=("loss",),
         ),
         Claim(
@@ -104,29 +130,37 @@ impedance = Custom(
             value="over_dense",
             rows=_of("imp", ["clean"]),
             cells=("image", "target"),
+            every=("target",),
             outputs=("loss",),
         ),
         Claim(
             id="impedance_snip",
             statement="SNIP at 89 % is like the dense prior",
             paper="SNIP behaves like the dense prior (Fig. 10)",
-            statistic="final loss over that of the dense prior, mean over the four targets",
+            statistic="final loss over that of the dense prior, on every target",
             region=Region(-1, 1),
             value="over_dense",
             rows=_of("snip"),
+            covers={"target": tuple(TARGETS)},
             cells=("image", "target"),
+            every=("target",),
             outputs=("loss",),
         ),
         Claim(
             id="impedance_random",
             statement="random pruning at 89 % fails on every target",
             paper="random pruning fails everywhere (Fig. 10)",
-            statistic="final loss over that of the dense prior, mean over the four targets; 3 dB is twice the loss",
+            statistic="final loss over that of the dense prior, on every target; 3 dB is twice the loss",
             region=Region(low=3),
             value="over_dense",
             rows=_of("random"),
+            covers={"target": tuple(TARGETS)},
             cells=("image", "target"),
+            every=("target",),
             outputs=("loss",),
         ),
+        _faster("dense", "the dense prior"),
+        _faster("imp", "a ticket of 89 %"),
+        _faster("snip", "SNIP at 89 %"),
     ),
 )

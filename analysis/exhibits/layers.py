@@ -6,12 +6,13 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from analysis import paper
+from analysis.claims import NEGATIVE, POSITIVE, Claim
 from analysis.exhibits.curves import nearest_rounds
 from analysis.exhibits.exhibit import Contents, Custom
 from analysis.exhibits.rows import Rows, from_theta_0, native, pruned
 from analysis.frames import Frames
 from analysis.panels import layer_panels
-from analysis.stats import NEGATIVE, POSITIVE, Claim, Region
+from analysis.stats import Region
 from analysis.style import assign_styles
 from analysis.text import plural, pruner_labels, sparsity_range
 
@@ -84,7 +85,7 @@ layers = Custom(
             id="layers_imp",
             statement="IMP prunes later layers more",
             paper="LIP keeps early layers and prunes late ones (Fig. 7)",
-            statistic="Spearman's correlation of a layer's sparsity with its number, mean over the figure's sparsities",
+            statistic="Spearman's correlation of a layer's sparsity with its number, at every sparsity of the figure",
             region=POSITIVE,
             unit="ρ",
             value="rho",
@@ -96,7 +97,7 @@ layers = Custom(
             id="layers_snip",
             statement="SNIP prunes earlier layers more",
             paper="SNIP keeps late layers and prunes early ones (Fig. 7)",
-            statistic="Spearman's correlation of a layer's sparsity with its number, mean over the figure's sparsities",
+            statistic="Spearman's correlation of a layer's sparsity with its number, at every sparsity of the figure",
             region=NEGATIVE,
             unit="ρ",
             value="rho",
@@ -108,7 +109,7 @@ layers = Custom(
             id="layers_random",
             statement="random pruning is flat over layers",
             paper="random pruning is flat over layers (Fig. 7)",
-            statistic="Spearman's correlation of a layer's sparsity with its number, mean over the figure's sparsities",
+            statistic="Spearman's correlation of a layer's sparsity with its number, at every sparsity of the figure",
             region=Region(-NO_TREND, NO_TREND),
             unit="ρ",
             value="rho",

@@ -6,11 +6,11 @@ import json
 
 import pandas as pd
 
+from analysis.claims import MATCHING, NEGATIVE, POSITIVE, Claim
 from analysis.exhibits.comparison import Comparison, Difference, is_dense
 from analysis.exhibits.rows import Rows, from_theta_0, own_image, own_task
 from analysis.exhibits.scores import FAULT_COUNTS, select_output
 from analysis.panels import dot_panels
-from analysis.stats import MATCHING, NEGATIVE, POSITIVE, Claim
 from analysis.style import BROWN, DENSE_STYLE, PRUNER_STYLES, PURPLE
 
 LABELS = {
@@ -54,14 +54,6 @@ def _at_one_level(fits: pd.DataFrame) -> pd.DataFrame:
 
 def _shuffles_oes(spec: str) -> bool:
     return json.loads(spec).get("mask", {}).get("of", {}).get("kind") == "oes"
-
-
-def _add_gap(scores: pd.DataFrame) -> pd.DataFrame:
-    """Add the oracle peak less the last output of each fit."""
-    by_fit = ["fit", "covers", "pruner"]
-    peak, last = (select_output(scores, output).set_index(by_fit)["psnr"] for output in ("peak", "last"))
-    gap = (peak - last).rename("peak_less_last")
-    return scores.assign(prunable=scores["covers"].map(PRUNABLE)).join(gap, on=by_fit)
 
 
 def _is(pruner: str) -> Rows:
@@ -110,7 +102,7 @@ oes = Comparison(
     within=None,
     select=_at_one_level,
     also=("covers",),
-    prepare=_add_gap,
+    prepare=lambda scores: scores.assign(prunable=scores["covers"].map(PRUNABLE)),
     differences={
         "minus_dense": Difference(is_dense, at=("covers",)),
         "minus_oes": Difference(_is("oes"), at=("covers",)),
@@ -126,32 +118,35 @@ oes = Comparison(
             id="oes_matched",
             statement="IMP tickets match masks of Optimal Eye Surgeon of the same size",
             paper="not in the paper; Optimal Eye Surgeon (arXiv 2406.05288) calls IMP masks poor priors",
-            statistic="PSNR less that of Optimal Eye Surgeon's mask, mean over both prunable sets",
+            statistic="PSNR less that of Optimal Eye Surgeon's mask, on both prunable sets",
             region=MATCHING,
             value="minus_oes",
             rows=_is("imp"),
             cells=("image", "covers"),
+            every=("covers",),
         ),
         Claim(
             id="oes_counts",
             statement="Optimal Eye Surgeon beats random masks with its own counts in every layer",
             paper="not in the paper; if not, its gain is which layers it prunes",
-            statistic="PSNR less that of random masks with the same counts, mean over both prunable sets",
+            statistic="PSNR less that of random masks with the same counts, on both prunable sets",
             region=POSITIVE,
             value="minus_shuffled",
             rows=_is("oes"),
             cells=("image", "covers"),
+            every=("covers",),
         ),
         Claim(
             id="oes_gap",
             statement="masked priors lose less after their peak than the dense one",
             paper="not in the paper; the point of Optimal Eye Surgeon",
-            statistic="oracle peak less last output, minus that of the dense prior; mean over IMP and Optimal Eye"
-            " Surgeon",
+            statistic="oracle peak less last output, minus that of the dense prior; for IMP and Optimal Eye Surgeon, on"
+            " both prunable sets",
             region=NEGATIVE,
             value="gap_minus_dense",
             rows=_masked_once,
             cells=("image", "covers", "pruner"),
+            every=("covers", "pruner"),
             outputs=("peak less last",),
         ),
     ),

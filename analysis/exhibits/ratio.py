@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
+from analysis.claims import EQUAL, NEGATIVE, Claim
 from analysis.exhibits.comparison import Comparison, Difference
 from analysis.exhibits.rows import from_theta_0, native, pruned
-from analysis.stats import NEGATIVE, Claim
 
 
 def _shown(rows: pd.DataFrame) -> pd.Series:
@@ -26,16 +26,40 @@ ratio = Comparison(
     shown=_shown,
     needed=lambda rows: _shown(rows) & _shuffled(rows),
     needs="random mask with IMP's ratios",
-    differences={"minus_random": Difference(lambda scores: scores["pruner"] == "random")},
+    differences={
+        "minus_random": Difference(lambda scores: scores["pruner"] == "random"),
+        "minus_imp": Difference(lambda scores: scores["pruner"] == "imp"),
+    },
     claims=(
         Claim(
             id="ratio",
-            statement="random pruning with IMP's ratios is worse than uniform random pruning from 49 % on",
-            paper="random masks with the layer ratios of LIP collapse earlier, from 50 % (Fig. 15)",
-            statistic="PSNR less that of uniform random pruning, mean over rounds from 3 on",
+            statement="random pruning with IMP's ratios is worse than uniform random pruning from 49 to 89 %",
+            paper="random masks with the layer ratios of LIP collapse earlier, between 50 and 90 % (Fig. 15)",
+            statistic="PSNR less that of uniform random pruning, at every round from 3 to 10",
             region=NEGATIVE,
             value="minus_random",
-            rows=lambda scores: _shuffled(scores) & (scores["round"] >= paper.RATIO_FROM),
+            rows=_shuffled,
+            rounds=paper.RATIO_ROUNDS,
+        ),
+        Claim(
+            id="ratio_low",
+            statement="random pruning with IMP's ratios equals uniform random pruning at 20 to 36 %",
+            paper="random masks with the layer ratios of LIP are comparable up to 40 % (Fig. 15)",
+            statistic="PSNR less that of uniform random pruning, at rounds 1 and 2",
+            region=EQUAL,
+            value="minus_random",
+            rows=_shuffled,
+            rounds=paper.RATIO_ALIKE_ROUNDS,
+        ),
+        Claim(
+            id="ratio_imp",
+            statement="random pruning with IMP's ratios is worse than IMP from 49 to 89 %",
+            paper="not in the paper; if not, how much IMP keeps of every layer explains its tickets",
+            statistic="PSNR less that of the IMP ticket, at every round from 3 to 10",
+            region=NEGATIVE,
+            value="minus_imp",
+            rows=_shuffled,
+            rounds=paper.RATIO_ROUNDS,
         ),
     ),
 )

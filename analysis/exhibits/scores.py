@@ -19,11 +19,13 @@ FAULT_COUNTS = {name: (name, "sum") for name in FAULTS}
 def scores_of(fits: pd.DataFrame, *also: str) -> pd.DataFrame:
     """Return one row per fit and reported output: the axes, sparsity, kept_parameters, FAULTS and PSNRs.
 
+    `peak_less_last` is what a fit loses after its oracle peak.
     `psnr` is that of the output which the task's published protocol reports, `psnr_raw` that of the output itself and
     `psnr_ema` that of the averaged ones. Values that are not finite become nan. `also` names further
     columns of the fits.
     """
     common = fits[["fit", "prior", *AXES, "sparsity", "kept_parameters", *FAULTS, *also]].astype(PLAIN)
+    common["peak_less_last"] = published_psnr(fits, "peak") - published_psnr(fits, "last")
     long = pd.concat(
         [
             common.assign(
@@ -36,7 +38,7 @@ def scores_of(fits: pd.DataFrame, *also: str) -> pd.DataFrame:
         ],
         ignore_index=True,
     )
-    measured = ["psnr", "psnr_raw", "psnr_ema"]
+    measured = ["psnr", "psnr_raw", "psnr_ema", "peak_less_last"]
     return long.assign(**{name: long[name].where(np.isfinite(long[name])) for name in measured})
 
 

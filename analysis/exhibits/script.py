@@ -5,13 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis import paper
+from analysis.claims import POSITIVE, Claim
 from analysis.exhibits.curves import nearest_rounds
 from analysis.exhibits.exhibit import Contents, Custom
 from analysis.exhibits.layers import plain_layers, trends
 from analysis.exhibits.rows import from_theta_0, imp, own_image, own_task, pruned
 from analysis.frames import Frames
 from analysis.panels import layer_panels
-from analysis.stats import POSITIVE, Claim
 from analysis.style import PRUNER_STYLES, SKY, Style
 
 MASKS = {"": "all layers masked", "unmasked_first": "two layers skipped"}

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.claims import HERE, POSITIVE, Claim
 from analysis.exhibits.exhibit import Contents, Custom, MissingError
 from analysis.exhibits.pictures import Restored, restored_images, sparsity_label
-from analysis.exhibits.rows import from_theta_0, native, native_imp, pruned
+from analysis.exhibits.rows import Rows, from_theta_0, native, native_imp, pruned
 from analysis.frames import Frames
 from analysis.panels import Tile, picture_sheet
-from analysis.stats import POSITIVE, Claim
 from analysis.text import PRUNER_LABELS
 from lip.ledger.schema import OUTPUTS
 
@@ -73,13 +73,17 @@ def _table(maps: Spectra) -> pd.DataFrame:
 
 
 def _effects(maps: Spectra) -> pd.DataFrame:
-    """Return how tickets differ from random pruning of the same round, seed and output."""
+    """Return how tickets differ from random pruning and from SNIP of the same round, seed and output."""
     rows = []
     for (pruner, k, seed, output), rival in maps.items():
-        if pruner == "random" and (ticket := maps.get(("imp", k, seed, output))) is not None:
+        if pruner in ("random", "snip") and (ticket := maps.get(("imp", k, seed, output))) is not None:
             low, high = bands(np.abs(ticket - rival))
-            rows.append((k, seed, output, bands(ticket)[1] - bands(rival)[1], high - low))
-    return pd.DataFrame(rows, columns=["round", "seed", "output", "high_gain", "high_over_low"])
+            rows.append((pruner, k, seed, output, bands(ticket)[1] - bands(rival)[1], high - low))
+    return pd.DataFrame(rows, columns=["rival", "round", "seed", "output", "high_gain", "high_over_low"])
+
+
+def _against(rival: str) -> Rows:
+    return lambda effects: effects["rival"] == rival
 
 
 def _sheet(stored: list[Restored], maps: Spectra) -> Figure:
@@ -116,20 +120,35 @@ spectra = Custom(
             id="spectra_high",
             statement="tickets of 67 and 79 % keep more of the high frequencies than random pruning",
             paper="LIP keeps high frequencies (Fig. 18)",
-            statistic="mean log-magnitude in the upper half of the band less that of random pruning",
+            statistic="mean log-magnitude in the upper half of the band less that of random pruning, at both",
             region=POSITIVE,
             value="high_gain",
+            rows=_against("random"),
             cells=("round",),
+            scopes=(HERE,),
+        ),
+        Claim(
+            id="spectra_snip",
+            statement="tickets of 67 and 79 % keep more of the high frequencies than SNIP",
+            paper="LIP keeps high frequencies, SNIP loses them at 67 and 79 % (Fig. 18)",
+            statistic="mean log-magnitude in the upper half of the band less that of SNIP, at both",
+            region=POSITIVE,
+            value="high_gain",
+            rows=_against("snip"),
+            cells=("round",),
+            scopes=(HERE,),
         ),
         Claim(
             id="spectra_band",
             statement="tickets and random pruning differ more in the high band than in the low",
             paper="LIP and random pruning differ mainly in the high band (Fig. 19)",
             statistic="mean absolute difference of log-magnitudes in the upper half of the band less that in the lower"
-            " half",
+            " half, at every round",
             region=POSITIVE,
             value="high_over_low",
+            rows=_against("random"),
             cells=("round",),
+            scopes=(HERE,),
         ),
     ),
 )

@@ -2,69 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from math import nan
 
 import pandas as pd
 
-from analysis.exhibits.scores import paired_effects, select_output
+from analysis.claims import Claim
+from analysis.exhibits.scores import is_excluded, select_output
 from analysis.frames import EXCLUDED, Frames
-from analysis.stats import HOLDS, UNKNOWN, Claim, Verdict, judge, p_value
-from analysis.text import percent, plural, sparsity_range
+from analysis.text import distinct_values, percent, plural, sparsity_range
+from analysis.verdicts import NOT_MEASURED, REFUTED, Verdict, joined, judge
 from lip.ledger.schema import OUTPUTS
 
+BUILDS = ("backend", "kernels", "device", "precision")
+"""What rounds differently: fits that differ in these agree only within rounding."""
 
-def verdicts_on(frames: Frames, claim: Claim, effects: pd.DataFrame) -> list[Verdict]:
-    """Judge a claim by each of its outputs, given effects with a row per seed, cell and output.
+
+def verdicts_on(frames: Frames, claim: Claim, effects: pd.DataFrame) -> Iterator[Verdict]:
+    """Judge a claim by each of its outputs in each scope, given effects with a row per seed, cell and output.
 
     The column `claim.value` holds the statistic. Outputs other than peak, last and stop use all rows.
     """
     rows = effects[claim.rows(effects)] if claim.rows else effects
     if claim.rounds:
-        rows = rows[rows["round"].isin(claim.rounds)]
-    judge_output = _worst_round if claim.worst_round else _mean
-    return [
-        judge_output(frames, claim, output, select_output(rows, output) if output in OUTPUTS else rows)
-        for output in claim.outputs
+        within = rows["round"] >= claim.rounds[0]
+        rows = rows[within if claim.open_ended else within & rows["round"].isin(claim.rounds)]
+    rows = rows.assign(**{claim.value: rows[claim.value].mask(is_excluded(rows))})
+    for output in claim.outputs:
+        of_output = select_output(rows, output) if output in OUTPUTS else rows
+        for scope in claim.scopes:
+            yield _verdict(frames, claim, of_output, output, scope)
+
+
+def _verdict(frames: Frames, claim: Claim, rows: pd.DataFrame, output: str, scope: str) -> Verdict:
+    fits = frames.fits[frames.fits["fit"].isin(rows["fit"])] if "fit" in rows else frames.fits
+    notes = [*fault_notes(frames.fits, rows), *build_notes(fits)]
+    verdict = judge(claim, rows, output, scope)
+    if not verdict.n:
+        return replace(verdict, note=joined(why_missing(frames, claim, rows), *notes))
+    about = (claim.note or sparsity_note)(rows)
+    verdict = replace(verdict, started=fits["started"].min().date(), note=joined(about, verdict.note, *notes))
+    lacks = [*uncovered_rounds(claim, rows), *uncovered_values(claim, rows)]
+    if frames.fits["collapsed"].all():
+        lacks = ["every fit collapsed"]
+    refuted_already = verdict.verdict == REFUTED and "round" in claim.every and not uncovered_values(claim, rows)
+    if lacks and not refuted_already:
+        verdict = replace(verdict, verdict=NOT_MEASURED, p=nan, p_against=nan)
+    return replace(verdict, note=joined(verdict.note, *lacks))
+
+
+def uncovered_rounds(claim: Claim, rows: pd.DataFrame) -> list[str]:
+    """Name the ends of the range that a claim speaks of if they are not measured."""
+    if not claim.rounds:
+        return []
+    ends = {claim.rounds[0]} if claim.open_ended else {claim.rounds[0], claim.rounds[-1]}
+    lacking = sorted(ends - set(rows["round"]))
+    return [f"not measured at {' and '.join(f'{percent(k):.3g} %' for k in lacking)}"] if lacking else []
+
+
+def uncovered_values(claim: Claim, rows: pd.DataFrame) -> list[str]:
+    """Name the images, tasks or sets that a claim speaks of if they are not measured."""
+    measured = {column: [str(value) for value in rows[column].unique()] for column in claim.covers}
+    lacking = [
+        wanted
+        for column, all_wanted in claim.covers.items()
+        for wanted in all_wanted
+        if not any(wanted in value for value in measured[column])
     ]
-
-
-def _mean(frames: Frames, claim: Claim, output: str, rows: pd.DataFrame) -> Verdict:
-    effects = paired_effects(rows, claim.value, list(claim.cells))
-    note = (claim.note or sparsity_note)(rows) if len(effects.dropna()) else why_missing(frames, claim, rows)
-    verdict = judge(claim, output, effects, _joined(note, *fault_notes(frames.fits, rows)))
-    return _if_covered(verdict, rows["round"]) if claim.rounds and verdict.n else verdict
-
-
-def _worst_round(frames: Frames, claim: Claim, output: str, rows: pd.DataFrame) -> Verdict:
-    """Judge the round with the worst mean.
-
-    That round need not be the least certain one: p is the largest of all rounds (an intersection-union test).
-    """
-    effects = paired_effects(rows, claim.value, list(claim.cells))
-    complete = effects.dropna()
-    faults = fault_notes(frames.fits, rows)
-    if complete.empty:
-        return judge(claim, output, effects, _joined(why_missing(frames, claim, rows), *faults))
-    by_round = complete.T.groupby("round").mean()
-    means = by_round.mean(axis="columns")
-    worst = int(means.index[int(means.argmin())])
-    at_worst = complete.loc[:, complete.columns.get_level_values("round") == worst].reindex(effects.index)
-    verdict = judge(claim, output, at_worst, _joined(*faults))
-    notes = [f"worst at {percent(worst):.4g} %"]
-    if claim.note:
-        notes.append(claim.note(rows[rows["seed"].isin(complete.index)]))
-    p = max(p_value(seeds, claim.region) for _, seeds in by_round.iterrows())
-    verdict = replace(verdict, p=p, note=_joined(*notes, verdict.note))
-    return _if_covered(verdict, rows["round"]) if verdict.verdict == HOLDS else verdict
-
-
-def _if_covered(verdict: Verdict, rounds: pd.Series) -> Verdict:
-    """Withhold a verdict unless both ends of the range that its claim speaks of are measured."""
-    ends = sorted({verdict.claim.rounds[0], verdict.claim.rounds[-1]} - set(rounds))
-    if not ends:
-        return verdict
-    lack = f"not measured at {' and '.join(f'{percent(k):.3g} %' for k in ends)}"
-    return replace(verdict, verdict=UNKNOWN, note=_joined(verdict.note, lack))
+    return [f"not measured on {', '.join(lacking)}"] if lacking else []
 
 
 def why_missing(frames: Frames, claim: Claim, rows: pd.DataFrame) -> str:
@@ -94,10 +100,11 @@ def fault_notes(fits: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     return notes
 
 
+def build_notes(fits: pd.DataFrame) -> list[str]:
+    """Name what the judged fits were computed with if that differs between them."""
+    return [f"mixed {name}: {distinct_values(fits[name])}" for name in BUILDS if fits[name].nunique() > 1]
+
+
 def sparsity_note(rows: pd.DataFrame) -> str:
     """Say at which sparsities a claim was judged, if its rows are whole rounds."""
     return f"at {sparsity_range(rows['round'])}" if "round" in rows and rows["round"].notna().all() else ""
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(filter(None, notes))

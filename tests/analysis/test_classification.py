@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 import analysis
+from analysis.claims import HERE
 from analysis.exhibits.exhibit import Exhibit
-from analysis.stats import FAILS, HOLDS, Verdict
+from analysis.verdicts import HOLDS, REFUTED, Verdict
+from tests.analysis.conftest import chance
 
 SEEDS = (0, 1, 2)
 KINDS = {"faces": "classify", "cat": "denoise"}
@@ -42,9 +44,9 @@ def psnr(**point: Any) -> float:
 def values(**point: Any) -> dict[str, Any]:
     if point["task"] == "denoise":
         return {}
-    accuracy = 0.9 - worth(**point) / 100
+    accuracy = 0.9 - worth(**point) / 100 + 1e-7 * chance(point)
     curves = {f"curve_{name}": None for name in ("psnr", "psnr_ema", "ssim", "ssim_ema")}
-    kept = {"layer_kept": [400, 400, 600, 400]}
+    kept = {"layer_kept": [400, 400, 600 + point["seed"], 400]}
     return {
         **{"task": "classify", "accuracy_peak": accuracy, "accuracy_last": accuracy - 0.1, "test_images": 100},
         **PSNRS,
@@ -61,7 +63,7 @@ def frames(invented) -> analysis.Frames:
 
 def claims(exhibit: object, words: str) -> dict[str, Verdict]:
     assert isinstance(exhibit, Exhibit)
-    return {each.output: each for each in exhibit.verdicts if words in each.claim.statement}
+    return {each.output: each for each in exhibit.verdicts if words in each.claim.statement and each.scope == HERE}
 
 
 def test_a_ticket_that_costs_more_than_an_own_one_does_not_transfer(frames: analysis.Frames):
@@ -74,11 +76,11 @@ def test_a_ticket_that_costs_more_than_an_own_one_does_not_transfer(frames: anal
         assert found.keys() == outputs
         for verdict in found.values():
             assert (verdict.verdict, verdict.n, verdict.claim.unit) == (HOLDS, 3, unit)
-            assert verdict.effect == pytest.approx(-1)
-            assert verdict.note == "3 rounds at 20–48.8 %"
+            assert verdict.effect == pytest.approx(-1, abs=1e-4)
+            assert verdict.note.startswith("3 rounds at 20–48.8 %; least certain at ")
     for words in ("classify no better than the same", "denoise no better than the same"):
-        assert {verdict.verdict for verdict in claims(exhibit, words).values()} == {FAILS}
-        assert all(verdict.effect == pytest.approx(1) for verdict in claims(exhibit, words).values())
+        assert {verdict.verdict for verdict in claims(exhibit, words).values()} == {REFUTED}
+        assert all(verdict.effect == pytest.approx(1, abs=1e-4) for verdict in claims(exhibit, words).values())
 
 
 def test_accuracies_stand_with_the_interval_that_their_test_pictures_allow(frames: analysis.Frames):
@@ -97,7 +99,7 @@ def test_the_layers_of_a_classifier_are_judged_by_its_own_tickets(frames: analys
     exhibit = analysis.EXHIBITS["classifier_layers"](frames)
     (verdict,) = claims(exhibit, "keep the middle layers").values()
     assert (verdict.verdict, verdict.n) == (HOLDS, 3)
-    assert verdict.effect == pytest.approx(-20), "points of sparsity"
+    assert verdict.effect == pytest.approx(-20.1), "points of sparsity; the middle layer keeps 600 to 602 weights"
     assert exhibit.frame["fits"].unique().tolist() == [3]
 
 

@@ -9,15 +9,21 @@ import pandas as pd
 import pytest
 
 import analysis
+from analysis.claims import HERE
 from analysis.exhibits import EXHIBITS, Exhibit, MissingExhibit
 from analysis.exhibits.stop_rule import stop_round
 from analysis.frames import Frames
-from analysis.stats import FAILS, HOLDS, MATCHING, UNKNOWN, Verdict, p_value
 from analysis.style import has_pictures, svg
-from analysis.text import OUTPUTS
+from analysis.verdicts import HOLDS, NOT_MEASURED, REFUTED, UNDECIDED, Verdict
 from lip.errors import InputError
+from lip.ledger.schema import OUTPUTS
 
 SEEDS = (0, 1, 2)
+
+
+def approx(value):
+    """Return what equals a value but for the invented spread."""
+    return pytest.approx(value, abs=1e-4)
 
 
 def make(invented, name: str) -> Exhibit | MissingExhibit:
@@ -26,7 +32,8 @@ def make(invented, name: str) -> Exhibit | MissingExhibit:
 
 def claims(exhibit: Exhibit | MissingExhibit, words: str, output: str = "last") -> Verdict:
     assert isinstance(exhibit, Exhibit)
-    (one,) = [each for each in exhibit.verdicts if words in each.claim.statement and each.output == output]
+    here = [each for each in exhibit.verdicts if each.scope == HERE and each.output == output]
+    (one,) = [each for each in here if words in each.claim.statement]
     return one
 
 
@@ -44,9 +51,8 @@ def test_tickets_match_as_far_as_the_pooled_mean_stays_within_the_tolerance(inve
     invented.sweep(pruners(invented, "imp", rounds=10), psnr)
     verdict = claims(make(invented, "existence"), "match the dense prior up to 86.58 %")
     assert verdict.verdict == HOLDS
-    assert verdict.effect == pytest.approx((-0.171 + 0.08) / 2)
     assert verdict.n == 3
-    assert verdict.note == "worst at 86.58 %; matches up to 86.58 %, on cat up to 67.23 %"
+    assert verdict.note.startswith("matches up to 86.58 %, on cat up to 67.23 %; least certain at ")
 
 
 def test_levels_and_what_is_done_as_released_disturb_no_round(invented):
@@ -63,7 +69,7 @@ def test_levels_and_what_is_done_as_released_disturb_no_round(invented):
     invented.sweep(plain + other, lambda compat, round, **_: 30.0 if round is not None and not compat else 10.0)
     exhibit = make(invented, "existence")
     assert isinstance(exhibit, Exhibit)
-    assert set(exhibit.frame["psnr_ema"]) == {30.0}
+    assert set(exhibit.frame["psnr_ema"].round(3)) == {30.0}
     assert exhibit.frame["round"].max() == 3
     fits = analysis.load(invented.folder, "invented").fits
     assert len(fits) == 3 * len(plain) * 4
@@ -74,27 +80,28 @@ def test_levels_and_what_is_done_as_released_disturb_no_round(invented):
 def test_a_round_that_does_not_match_ends_the_reach(invented):
     invented.sweep(pruners(invented, "imp"), lambda round, seed, **_: 30 + seed - 0.3 * (round == 4))
     verdict = claims(make(invented, "existence"), "match the dense prior up to 86.58")
-    assert verdict.verdict == FAILS
-    assert verdict.effect == pytest.approx(-0.3)
-    assert verdict.note.startswith("worst at 59.04 %; matches up to 48.8 %")
+    assert verdict.verdict == REFUTED
+    assert verdict.effect == approx(-0.3)
+    assert verdict.note.startswith("matches up to 48.8 %")
+    assert verdict.note.endswith("refuted at 59.04 %")
 
 
-def test_the_least_certain_round_tells_how_sure_it_is_that_all_match(invented):
-    """The worst mean, at round 4, is the same in all seeds; that of round 2 is better, but may be chance."""
-    chance = (-0.3, 0.0, 0.3)
+def test_a_claim_about_every_round_is_as_certain_as_its_least_certain_round(invented):
+    """Round 4 is worse than dense in all seeds alike; round 2 is better, but may be chance."""
+    luck = (-0.3, 0.1, 0.5)
     invented.sweep(
         pruners(invented, "imp"),
-        lambda round, seed, **_: 30 + seed - 0.05 * (round == 4) + chance[seed] * (round == 2),
+        lambda round, seed, **_: 30 + seed - 0.05 * (round == 4) + luck[seed] * (round == 2),
     )
     verdict = claims(make(invented, "existence"), "match the dense prior up to 86.58")
-    assert (verdict.verdict, verdict.effect) == (HOLDS, pytest.approx(-0.05))
-    assert verdict.p == pytest.approx(p_value(pd.Series(chance), MATCHING))
+    assert (verdict.verdict, verdict.effect) == (UNDECIDED, approx(0.1))
+    assert "not certain at 36 %" in verdict.note
 
 
 def test_matching_all_that_is_measured_is_not_enough_short_of_the_papers_round(invented):
     invented.sweep(pruners(invented, "imp", rounds=3), lambda seed, **_: 30.0 + seed)
     verdict = claims(make(invented, "existence"), "match the dense prior up to 86.58")
-    assert verdict.verdict == UNKNOWN
+    assert verdict.verdict == NOT_MEASURED
     assert verdict.note.endswith("not measured at 86.6 %")
 
 
@@ -102,11 +109,11 @@ def test_outputs_are_judged_apart(invented):
     invented.sweep(
         pruners(invented, "imp"),
         lambda **_: 30.0,
-        lambda round, **_: {"psnr_last_ema": 30 - 0.5 * (round > 0)},
+        lambda round, seed, **_: {"psnr_last_ema": 30 - (0.5 + 0.001 * seed) * (round > 0)},
     )
     exhibit = make(invented, "existence")
     verdicts = {output: claims(exhibit, "match the dense prior up to 86.58", output).verdict for output in OUTPUTS}
-    assert verdicts == {"peak": HOLDS, "last": FAILS, "stop": HOLDS}
+    assert verdicts == {"peak": HOLDS, "last": REFUTED, "stop": HOLDS}
 
 
 def test_imp_against_random_and_snip_is_paired_by_image_seed_and_round(invented):
@@ -120,32 +127,34 @@ def test_imp_against_random_and_snip_is_paired_by_image_seed_and_round(invented)
     exhibit = make(invented, "existence")
     random, snip = claims(exhibit, "beat random"), claims(exhibit, "beat SNIP")
     assert (random.verdict, random.n) == (HOLDS, 3)
-    assert (random.effect, random.low, random.high) == pytest.approx((0.25, 0.25, 0.25))
-    assert random.note == "2 images, ahead at 14 of 14 rounds, 20–95.6 %"
-    assert (snip.verdict, snip.effect) == (FAILS, pytest.approx(-0.5))
+    assert (random.effect, random.low, random.high) == approx((0.25, 0.25, 0.25))
+    assert random.note.startswith("2 images, ahead at 14 of 14 rounds, 20–95.6 %; least certain at ")
+    assert (snip.verdict, snip.effect) == (REFUTED, approx(-0.5))
 
 
 def test_a_rival_is_met_on_the_images_it_has(invented):
     trajectories = [*pruners(invented, "imp", rounds=14), *pruners(invented, "random", rounds=14, images=("cat",))]
     invented.sweep(trajectories, lambda pruner, round, **_: 30 - 0.5 * (pruner == "random") * (round > 0))
     random = claims(make(invented, "existence"), "beat random")
-    assert (random.verdict, random.effect, random.n) == (HOLDS, 0.5, 3)
-    assert random.note == "1 image, ahead at 14 of 14 rounds, 20–95.6 %"
+    assert (random.verdict, random.effect, random.n) == (HOLDS, approx(0.5), 3)
+    assert random.note.startswith("1 image, ahead at 14 of 14 rounds, 20–95.6 %")
 
 
 def test_a_claim_is_not_judged_before_all_that_it_speaks_of_is_measured(invented):
     invented.sweep(pruners(invented, "imp", "random", rounds=13), lambda pruner, **_: 30 - 0.5 * (pruner == "random"))
     random = claims(make(invented, "existence"), "beat random")
-    assert (random.verdict, random.effect, random.n) == (UNKNOWN, 0.5, 3)
-    assert random.note == "2 images, ahead at 13 of 13 rounds, 20–94.5 %; not measured at 95.6 %"
+    assert (random.verdict, random.effect, random.n) == (NOT_MEASURED, approx(0.5), 3)
+    assert random.note.startswith("2 images, ahead at 13 of 13 rounds, 20–94.5 %; ")
+    assert random.note.endswith("; not measured at 95.6 %")
 
 
 def test_one_seed_is_not_enough(invented):
     invented.sweep(pruners(invented, "imp", "random", "snip", seeds=(0,)))
     exhibit = make(invented, "existence")
     assert isinstance(exhibit, Exhibit)
-    assert {claim.verdict for claim in exhibit.verdicts} == {UNKNOWN}
-    assert exhibit.verdict == dict.fromkeys(OUTPUTS, UNKNOWN)
+    assert claims(exhibit, "match the dense prior up to 86.58").verdict == UNDECIDED
+    assert claims(exhibit, "beat random").verdict == NOT_MEASURED
+    assert exhibit.verdict == dict.fromkeys(OUTPUTS, UNDECIDED)
     assert "One seed, so no band." in exhibit.caption
 
 
@@ -155,7 +164,7 @@ def test_a_seed_that_lacks_a_round_is_left_out(invented):
 
     invented.sweep(pruners(invented, "imp", seeds=(0, 1, 2, 3)), psnr)
     verdict = claims(make(invented, "existence"), "match the dense prior up to 86.58")
-    assert (verdict.verdict, verdict.n, verdict.effect) == (HOLDS, 3, 0)
+    assert (verdict.verdict, verdict.n, verdict.effect) == (HOLDS, 3, approx(0))
     assert "1 incomplete seed left out" in verdict.note
 
 
@@ -173,7 +182,7 @@ def test_values_that_are_not_finite_are_dropped_and_said_and_collapsed_fits_coun
     assert claims(exhibit, "match the dense prior up to 86.58", "last").n == 3
     assert claims(exhibit, "match the dense prior up to 86.58", "peak").n == 4
     first = exhibit.frame.query("round == 1 and output == 'last'").iloc[0]
-    assert first["psnr_ema"] == pytest.approx(32)  # the mean of 31, 32 and 33
+    assert first["psnr_ema"] == approx(32)  # the mean of 31, 32 and 33
 
 
 def test_psnr_is_that_of_the_output_which_the_published_protocol_reports(invented):
@@ -221,7 +230,7 @@ def test_a_fit_that_stalled_or_diverged_enters_no_verdict_and_is_counted(invente
     )
     exhibit = make(invented, "existence")
     verdict = claims(exhibit, "match the dense prior up to 86.58")
-    assert (verdict.verdict, verdict.n, verdict.effect) == (HOLDS, 3, 0)
+    assert (verdict.verdict, verdict.n, verdict.effect) == (HOLDS, 3, approx(0))
     assert f"1 of 40 fits {fault}: left out" in verdict.note
     assert "1 incomplete seed left out" in verdict.note
     assert isinstance(exhibit, Exhibit)
@@ -232,7 +241,7 @@ def test_a_fit_that_stalled_or_diverged_enters_no_verdict_and_is_counted(invente
 def test_a_verdict_without_enough_sound_fits_is_withheld(invented):
     invented.sweep(pruners(invented, "imp"), values=lambda seed, **_: {"stalled": seed == 0})
     verdict = claims(make(invented, "existence"), "match the dense prior up to 86.58")
-    assert (verdict.verdict, verdict.n) == (UNKNOWN, 2)
+    assert (verdict.verdict, verdict.n) == (UNDECIDED, 2)
     assert "20 of 60 fits stalled: left out" in verdict.note
 
 
@@ -244,7 +253,7 @@ def test_a_collapsed_fit_is_a_result_and_is_counted_where_it_is_judged(invented)
     )
     exhibit = make(invented, "existence")
     assert "1 of 42 fits collapsed: included" in claims(exhibit, "beat random").note
-    assert claims(exhibit, "beat random").effect == pytest.approx(20 * 14 / 14)
+    assert claims(exhibit, "beat random").effect == approx(20 * 14 / 14)
 
 
 def test_what_running_again_would_not_help_is_no_missing_fit(invented):
@@ -264,7 +273,7 @@ def test_the_table_holds_means_and_deviations_over_seeds(invented):
     exhibit = make(invented, "existence")
     assert isinstance(exhibit, Exhibit)
     row = exhibit.frame.query("round == 1 and output == 'peak'").iloc[0]
-    assert (row["psnr_ema"], row["psnr_ema_std"], row["minus_dense"], row["seeds"]) == (30.5, 1, -0.5, 3)
+    assert (row["psnr_ema"], row["psnr_ema_std"], row["minus_dense"], row["seeds"]) == approx((30.5, 1, -0.5, 3))
     assert exhibit.frame["output"].unique().tolist() == ["peak", "last", "stop"]
 
 
@@ -274,8 +283,8 @@ def test_how_far_tickets_match_stands_beside_the_papers_reach(invented):
     assert isinstance(exhibit, Exhibit)
     assert exhibit.paper_table is not None
     peak = exhibit.paper_table.iloc[0]
-    assert (peak["paper (%)"], peak["ours (%)"]) == pytest.approx((86.578227, 48.8))
-    assert peak["difference"] == pytest.approx(48.8 - 86.578227)
+    assert (peak["paper (%)"], peak["ours (%)"]) == approx((86.578227, 48.8))
+    assert peak["remark"] == ""
     assert exhibit.paper_table["paper (%)"].isna().tolist() == [False, True, True], "the paper's are oracle peaks"
 
 
@@ -283,7 +292,7 @@ def test_pruners_that_are_missing_leave_their_claims_open_and_say_how_to_get_the
     invented.sweep(pruners(invented, "imp", "random", rounds=2))
     exhibit = make(invented, "existence")
     snip = claims(exhibit, "beat SNIP")
-    assert (snip.verdict, snip.n, snip.measured) == (UNKNOWN, 0, "no data")
+    assert (snip.verdict, snip.n, snip.measured) == (NOT_MEASURED, 0, "no data")
     assert snip.note.startswith("not measured; python -m sweeps run existence --profile smoke")
 
 
@@ -302,9 +311,9 @@ def test_masks_of_other_images_are_compared_with_own_ones(invented):
     assert set(exhibit.frame["image"]) == {"cat"}  # dog is evaluated with its own masks only
     assert set(exhibit.frame["masks"]) == {"own masks", "dog", "owl"}
     worse, equal = (claims(exhibit, words) for words in ("worse than own", "equal own"))
-    assert (worse.effect, worse.verdict) == (pytest.approx(-0.2), HOLDS)
-    assert (equal.effect, equal.verdict) == (0, HOLDS)
-    assert equal.note == "at 73.8–83.2 %"
+    assert (worse.effect, worse.verdict) == (approx(-0.2), HOLDS)
+    assert (equal.effect, equal.verdict) == (approx(0), HOLDS)
+    assert equal.note.startswith("at 73.8–83.2 %")
 
 
 def test_rounds_that_are_not_measured_leave_their_claim_open(invented):
@@ -315,7 +324,7 @@ def test_rounds_that_are_not_measured_leave_their_claim_open(invented):
         ]
     )
     equal = claims(make(invented, "images"), "equal own")
-    assert (equal.verdict, equal.n) == (UNKNOWN, 0)
+    assert (equal.verdict, equal.n) == (NOT_MEASURED, 0)
     assert equal.note.startswith("not measured; python -m sweeps run")
 
 
@@ -325,11 +334,11 @@ def test_rewinding_is_compared_with_theta_0(invented):
     invented.sweep(trajectories, lambda rewind, seed, round, **_: 30 + seed + effect[rewind] * (round > 0))
     exhibit = make(invented, "rewinding")
     found = {
-        level: (round(verdict.effect, 9), verdict.verdict)
+        level: (round(verdict.effect, 3), verdict.verdict)
         for level in (5, 10, 20)
         for verdict in [claims(exhibit, f"rewinding to {level} %")]
     }
-    assert found == {5: (0.05, HOLDS), 10: (-0.5, HOLDS), 20: (0.5, FAILS)}
+    assert found == {5: (0.05, HOLDS), 10: (-0.5, HOLDS), 20: (0.5, REFUTED)}
 
 
 def test_what_rewinding_costs_is_compared_with_what_it_costs_undone_as_released(invented):
@@ -347,24 +356,29 @@ def test_what_rewinding_costs_is_compared_with_what_it_costs_undone_as_released(
     invented.sweep(trajectories, psnr)
     exhibit = make(invented, "rewinding")
     cost = claims(exhibit, "released code undoes")
-    assert (round(cost.effect, 9), cost.verdict) == (-1.0, HOLDS)
+    assert (round(cost.effect, 3), cost.verdict) == (-1.0, HOLDS)
     assert len(exhibit.figure.axes) == 2 * 3
     assert set(exhibit.frame["compat"]) == {"", "backtrack"}
 
 
 def test_layers_are_judged_by_rank_correlation(invented):
-    kept = {"imp": [900, 800, 700, 600], "snip": [100, 200, 300, 400], "random": [800, 800, 800, 800]}
+    rising, nearly, flat, bent = [900, 800, 700, 600], [900, 800, 600, 700], [800] * 4, [900, 600, 700, 800]
+    kept = {  # by seed: correlations of 1 and 0.8, the same reversed, and 0 and 0.2
+        "imp": [rising, nearly, nearly],
+        "snip": [rising[::-1], nearly[::-1], nearly[::-1]],
+        "random": [flat, flat, bent],
+    }
     invented.sweep(
         pruners(invented, "imp", "snip", "random", rounds=5),
-        values=lambda pruner, **_: {"layer_kept": kept[pruner]},
+        values=lambda pruner, seed, **_: {"layer_kept": kept[pruner][seed]},
     )
     exhibit = make(invented, "layers")
     assert isinstance(exhibit, Exhibit)
     found = {words: claims(exhibit, words, "masks") for words in ("IMP", "SNIP", "random")}
     assert {words: (v.effect, v.verdict) for words, v in found.items()} == {
-        "IMP": (pytest.approx(1), HOLDS),
-        "SNIP": (pytest.approx(-1), HOLDS),
-        "random": (0, HOLDS),
+        "IMP": (approx(2.6 / 3), HOLDS),
+        "SNIP": (approx(-2.6 / 3), HOLDS),
+        "random": (approx(0.2 / 3), HOLDS),
     }
     assert exhibit.frame["round"].unique().tolist() == [2, 4, 5]  # nearest to the paper's 2, 4, 10 and 13
 
@@ -393,8 +407,8 @@ def test_the_picked_ticket_is_judged_against_the_dense_prior(invented):
     invented.sweep(pruners(invented, "imp", rounds=8), lambda round, seed, **_: 30 + seed - 0.05 * round, losses)
     exhibit = make(invented, "stop_rule")
     before, at = claims(exhibit, "before the loss rises"), claims(exhibit, "at which the loss has risen")
-    assert (before.effect, before.verdict) == (pytest.approx(-0.15), FAILS)
-    assert at.effect == pytest.approx(-0.3)
+    assert (before.effect, before.verdict) == (approx(-0.15), REFUTED)
+    assert at.effect == approx(-0.3)
     assert before.note == "it stops in 6 of 6 trajectories, at rounds 3"
 
 
@@ -412,12 +426,12 @@ def test_where_the_rule_never_stops_a_seed_says_nothing_and_is_counted(invented)
 def test_a_rule_that_never_stops_is_no_missing_fit(invented):
     invented.sweep(pruners(invented, "imp", rounds=4), values=lambda round, **_: {"loss": 1.0 / (1 + round)})
     before = claims(make(invented, "stop_rule"), "before the loss rises")
-    assert (before.verdict, before.n, before.note) == (UNKNOWN, 0, "it never stops")
+    assert (before.verdict, before.n, before.note) == (NOT_MEASURED, 0, "it never stops")
 
 
 def test_errors_of_generators_are_judged_against_the_dense_one(invented):
-    """Tickets 5 % above, random pruning 21 % above it on average."""
-    rises = {"imp": [1.0, *[1.05] * 6], "random": [1.0, *[1.05, 1.37] * 3]}
+    """Tickets 5 % above, random pruning 15 or 37 % above it."""
+    rises = {"imp": [1.0, *[1.05] * 6], "random": [1.0, *[1.15, 1.37] * 3]}
 
     def points(task, pruner, seed):
         tuned = {"task": task, "source_task": "generate", "source_image": "faces"}
@@ -430,18 +444,20 @@ def test_errors_of_generators_are_judged_against_the_dense_one(invented):
             for point in invented.trajectory(pruner=pruner, seed=seed, rounds=6)
         ]
 
-    def values(task, pruner, round, **_):
-        mse = (0.07 if task == "sense" else 0.05) * rises[pruner][round]
+    def values(task, pruner, round, seed, **_):
+        mse = (0.07 if task == "sense" else 0.05) * rises[pruner][round] * (1 + 1e-9 * seed * round)
         return {"task": task, "mse_last": mse, "mse_peak": 0.9 * mse, "prior": "dcgan"}
 
     runs = [(task, pruner, seed) for task in ("sense", "inpaint") for pruner in rises for seed in SEEDS]
     invented.sweep([points(*run) for run in runs], values=values)
     exhibit = make(invented, "gan")
     assert isinstance(exhibit, Exhibit)
-    found = {each.claim.statement.split()[0]: (round(each.effect, 6), each.verdict) for each in exhibit.verdicts}
-    assert found == {"tickets": (5.0, HOLDS), "randomly": (21.0, HOLDS)}
+    here = [each for each in exhibit.verdicts if each.scope == HERE]
+    found = {each.claim.statement.split()[0]: (round(each.effect), each.verdict) for each in here}
+    assert found["tickets"] == (5, HOLDS)
+    assert found["randomly"][1] == HOLDS
     ours = exhibit.paper_table.set_index(["task", "pruner", "sparsity (%)"])
-    assert ours.loc[("inpainting", "random", 36.0), "ours (MSE)"] == pytest.approx(0.05 * 1.37)
+    assert ours.loc[("inpainting", "random", 36.0), "ours (MSE)"] == approx(0.05 * 1.37)
     assert ours.loc[("inpainting", "random", 36.0), "paper (MSE)"] == 0.0748
 
 
@@ -457,7 +473,8 @@ class TestEveryExhibit:
         assert "rofile smoke" in exhibit.caption
         texts = [text.get_text() for legend in exhibit.figure.legends for text in legend.get_texts()]
         assert "n = 3 seeds" in texts or has_pictures(exhibit.figure)
-        assert all(each.n == 3 for each in exhibit.verdicts), "judged by all that the sweep holds"
+        free = [each for each in exhibit.verdicts if not each.claim.covers]
+        assert all(each.n == 3 for each in free), "judged by all that the sweep holds"
         assert not exhibit.missing
 
     def test_it_says_what_the_sweep_lacks(self, name: str, invented):
@@ -476,7 +493,7 @@ class TestEveryExhibit:
         exhibit = EXHIBITS[name](replace(paper, fits=broken))
         assert isinstance(exhibit, Exhibit)
         judged = [each for each in exhibit.verdicts if each.claim.unit == "dB" and name != "spectra"]
-        assert all(each.verdict == UNKNOWN for each in judged)
+        assert all(each.verdict == NOT_MEASURED for each in judged)
 
 
 def test_an_exhibit_says_what_is_not_run_yet(paper: Frames):

@@ -15,11 +15,13 @@ from analysis.panels import (
     dot_panels,
     layer_panels,
     picture_sheet,
+    plot,
     psnr_panels,
     stop_panels,
 )
 from analysis.style import DENSE_COLOR, PRUNER_STYLES, assign_styles, has_pictures, jpeg, png, svg
-from analysis.text import OUTPUTS
+from lip.errors import InputError
+from lip.ledger.schema import OUTPUTS
 
 
 def scores(drop: float = 1.0, seeds: int = 3, **values: object) -> pd.DataFrame:
@@ -82,6 +84,34 @@ def test_another_prior_is_a_point_at_its_size():
     (point,) = drawn(figure.axes[0], styles["decoder"].color)[:1]
     assert point.tolist() == [[1e4, 29]]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["IMP", "decoder", "dense", "n = 3 seeds"]
+
+
+def test_panels_share_a_range_unless_it_squashes_one():
+    same = panels(scores())
+    assert len({ax.get_ylim() for ax in same}) == 1
+    wide = scores()
+    wide.loc[wide["output"] == "last", "psnr"] += 0.8 * (wide["seed"] - 1) * 10
+    peak, last, stop = (ax.get_ylim() for ax in panels(wide))
+    assert peak == stop
+    assert last[1] - last[0] > 2 * (peak[1] - peak[0])
+
+
+def test_a_plot_shows_a_column_over_sparsity():
+    fits = axes_of(scores().query("output == 'peak'"))
+    (ax,) = plot(fits, "psnr").axes
+    assert drawn(ax, PRUNER_STYLES["imp"].color)[0].tolist() == [[0, 31], [1, 30], [2, 29]]
+    assert ax.get_ylabel() == "psnr"
+
+
+def test_a_plot_never_averages_over_rewinds():
+    fits = axes_of(scores().query("output == 'peak'"))
+    with pytest.raises(InputError, match="a line of pruner would average over rewind; select the rows of one of each"):
+        plot(pd.concat([fits, fits.assign(rewind=20.0)]), "psnr")
+
+
+def axes_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add what else tells fits apart."""
+    return rows.assign(source_image="cat", task="denoise", source_task="denoise", rewind=0.0, compat="")
 
 
 def test_dots_are_means_over_seeds_in_the_order_of_the_categories():

@@ -342,7 +342,9 @@ def test_an_accelerated_fit_can_start_from_weights_and_several_codes(tiny) -> No
     model = tiny.model(other_pictures=(tiny.pictures["other"],), codes="per_image", steps=1, lr=1e-9)
     mask, source = sparse(model), tiny.model(seed=1)
     trained = train(model, mask, start=source.weights(), backend="numba")
-    assert trained.final_weights == pytest.approx(source.theta.detach()[source.is_prunable].numpy() * mask.bits, abs=1e-7)
+    assert trained.final_weights == pytest.approx(
+        source.theta.detach()[source.is_prunable].numpy() * mask.bits, abs=1e-7
+    )
 
 
 def test_of_a_dense_mask_only_thin_layers_go_sparse(tiny) -> None:
