@@ -83,9 +83,9 @@ class Claim:
 
     @property
     def hash(self) -> str:
-        """Return a hash of everything that decides its verdict and of its words."""
+        """Return a hash of its words and of all that decides its verdict but the choice of rows."""
         asked = [self.id, self.statement, self.statistic, self.threshold, list(self.rounds), self.open_ended]
-        asked += [list(self.every), self.trend, dict(self.covers), list(self.outputs)]
+        asked += [list(self.every), self.trend, dict(self.covers), list(self.outputs), self.value, list(self.cells)]
         return hashlib.sha256(repr(asked).encode()).hexdigest()[:12]
 
     @property
@@ -99,7 +99,7 @@ class Claim:
 def registered() -> dict[str, tuple[str, date]]:
     """Return hash and date of the registered claims by id."""
     with REGISTER.open(encoding="utf-8", newline="") as file:
-        return {row["fit"]: (row["hash"], date.fromisoformat(row["written"])) for row in csv.DictReader(file)}
+        return {row["id"]: (row["hash"], date.fromisoformat(row["written"])) for row in csv.DictReader(file)}
 
 
 def register(claims: Sequence[Claim], today: date) -> int:

@@ -18,7 +18,7 @@ from analysis import style
 from analysis.claims import ANYWHERE, HERE, Claim
 from analysis.exhibits import CLAIMS, EXHIBITS, Exhibit, MissingExhibit
 from analysis.frames import FAULTS, Frames
-from analysis.stats import LEVEL
+from analysis.stats import LEVEL, MIN_PHOTOGRAPHS
 from analysis.text import distinct_values, plural
 from analysis.verdicts import FALSE_DISCOVERIES, HOLDS, NOT_MEASURED, REFUTED, UNDECIDED, Verdict
 from lip.errors import InputError
@@ -214,6 +214,7 @@ def page(frames: Frames, parts: list[Section], fits: pd.DataFrame, tables: dict[
         unmeasured=[(part, row.primary) for part in parts for row in part.rows if row.missing],
         absent=[part for part in parts if isinstance(part.exhibit, MissingExhibit)],
         here=HERE,
+        least=MIN_PHOTOGRAPHS,
         level=f"{100 * LEVEL:g} %",
         Exhibit=Exhibit,
         damaged=[path.removeprefix(f"{ledger.storage}/") for path in ledger.damaged()],

@@ -8,7 +8,7 @@ them or for their mean, corrected for the number of these tests (Bonferroni).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from math import isfinite, nan
@@ -117,19 +117,26 @@ def judge(claim: Claim, rows: pd.DataFrame, output: str = "last", scope: str = H
 
     A seed that lacks a cell would change what is averaged, so it is left out and the note says so.
     """
+    (verdict,) = judge_scopes(claim, rows, output, [scope])
+    return verdict
+
+
+def judge_scopes(claim: Claim, rows: pd.DataFrame, output: str, scopes: Sequence[str]) -> list[Verdict]:
+    """Judge a claim in several scopes by the same rows."""
     cells = list(dict.fromkeys([*claim.cells, *(["image"] if "image" in rows else [])]))
     table = rows.pivot(index="seed", columns=cells, values=claim.value)
     complete = table.dropna()
     if complete.empty:
-        return Verdict(claim, output, scope, NOT_MEASURED)
-    verdict = _tested(claim, output, scope, _parts(claim, complete))
+        return [Verdict(claim, output, scope, NOT_MEASURED) for scope in scopes]
+    parts = _parts(claim, complete)
+    verdicts = [_tested(claim, output, scope, parts) for scope in scopes]
     incomplete = len(table) - len(complete)
     lost = f"{plural(incomplete, 'incomplete seed')} left out" if incomplete else ""
-    return replace(verdict, note=joined(verdict.note, lost))
+    return [replace(verdict, note=joined(verdict.note, lost)) for verdict in verdicts]
 
 
-def _parts(claim: Claim, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return effects, seeds by photographs, of each thing (round, task) that a claim speaks of every one of."""
+def _parts(claim: Claim, table: pd.DataFrame) -> pd.DataFrame:
+    """Average effects, seeds by cells, to columns of two levels: what the claim speaks of every one of; photographs."""
     columns = table.columns.to_frame(index=False)
     photographs = columns["image"] if "image" in columns else pd.Series("", index=columns.index)
     every = [name for name in claim.every if name in columns and name != claim.trend]
@@ -137,10 +144,7 @@ def _parts(claim: Claim, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
         groups = [*(columns[name] for name in every), photographs]
         table = table * _slope_weights(columns[claim.trend].astype("float64"), groups)
     names = pd.Series([", ".join(map(_name, every, values)) for values in columns[every].to_numpy()])
-    return {
-        name: table.loc[:, (names == name).to_numpy()].T.groupby(photographs[names == name].to_numpy()).mean().T
-        for name in dict.fromkeys(names)
-    }
+    return table.T.groupby([names.to_numpy(), photographs.to_numpy()], sort=False).mean().T
 
 
 def _slope_weights(x: pd.Series, groups: list[pd.Series]) -> list[float]:
@@ -154,13 +158,15 @@ def _name(column: str, value: object) -> str:
     return f"{percent(int(float(str(value)))):.4g} %" if column == "round" else str(value)
 
 
-def _tested(claim: Claim, output: str, scope: str, parts: dict[str, pd.DataFrame]) -> Verdict:
+def _tested(claim: Claim, output: str, scope: str, effects: pd.DataFrame) -> Verdict:
     """Decide: a claim holds if every part passes; it is refuted if one part fails, or the mean over them does.
 
     If all parts lay in the claim's region, which is an interval, so would their mean.
     """
-    estimates = {name: SCOPES[scope](part) for name, part in parts.items()}
-    overall = SCOPES[scope](pd.concat(parts.values()).groupby(level=0).mean())
+    names = effects.columns.get_level_values(0)
+    parts = list(dict.fromkeys(names))
+    estimates = {name: SCOPES[scope](effects.loc[:, names == name]) for name in parts}
+    overall = SCOPES[scope](effects.T.groupby(level=1).mean().T)
     reason = _untestable([*estimates.values(), overall], scope)
     if reason:
         low, high = overall.interval

@@ -12,7 +12,7 @@ from analysis.claims import Claim
 from analysis.exhibits.scores import is_excluded, select_output
 from analysis.frames import EXCLUDED, Frames
 from analysis.text import distinct_values, percent, plural, sparsity_range
-from analysis.verdicts import NOT_MEASURED, REFUTED, Verdict, joined, judge
+from analysis.verdicts import NOT_MEASURED, REFUTED, Verdict, joined, judge_scopes
 from lip.ledger.schema import OUTPUTS
 
 BUILDS = ("backend", "kernels", "device", "precision")
@@ -30,26 +30,24 @@ def verdicts_on(frames: Frames, claim: Claim, effects: pd.DataFrame) -> Iterator
         rows = rows[within if claim.open_ended else within & rows["round"].isin(claim.rounds)]
     rows = rows.assign(**{claim.value: rows[claim.value].mask(is_excluded(rows))})
     for output in claim.outputs:
-        of_output = select_output(rows, output) if output in OUTPUTS else rows
-        for scope in claim.scopes:
-            yield _verdict(frames, claim, of_output, output, scope)
+        yield from _by_output(frames, claim, select_output(rows, output) if output in OUTPUTS else rows, output)
 
 
-def _verdict(frames: Frames, claim: Claim, rows: pd.DataFrame, output: str, scope: str) -> Verdict:
+def _by_output(frames: Frames, claim: Claim, rows: pd.DataFrame, output: str) -> list[Verdict]:
     fits = frames.fits[frames.fits["fit"].isin(rows["fit"])] if "fit" in rows else frames.fits
     notes = [*fault_notes(frames.fits, rows), *build_notes(fits)]
-    verdict = judge(claim, rows, output, scope)
-    if not verdict.n:
-        return replace(verdict, note=joined(why_missing(frames, claim, rows), *notes))
-    about = (claim.note or sparsity_note)(rows)
-    verdict = replace(verdict, started=fits["started"].min().date(), note=joined(about, verdict.note, *notes))
-    lacks = [*uncovered_rounds(claim, rows), *uncovered_values(claim, rows)]
-    if frames.fits["collapsed"].all():
-        lacks = ["every fit collapsed"]
-    refuted_already = verdict.verdict == REFUTED and "round" in claim.every and not uncovered_values(claim, rows)
-    if lacks and not refuted_already:
-        verdict = replace(verdict, verdict=NOT_MEASURED, p=nan, p_against=nan)
-    return replace(verdict, note=joined(verdict.note, *lacks))
+    verdicts = judge_scopes(claim, rows, output, claim.scopes)
+    if not verdicts[0].n:
+        return [replace(each, note=joined(why_missing(frames, claim, rows), *notes)) for each in verdicts]
+    about, started = (claim.note or sparsity_note)(rows), fits["started"].min().date()
+    rounds, values = uncovered_rounds(claim, rows), uncovered_values(claim, rows)
+    lacks = ["every fit collapsed"] if frames.fits["collapsed"].all() else [*rounds, *values]
+    judged = []
+    for each in verdicts:
+        refuted_already = each.verdict == REFUTED and lacks == rounds and "round" in claim.every
+        given = each if not lacks or refuted_already else replace(each, verdict=NOT_MEASURED, p=nan, p_against=nan)
+        judged.append(replace(given, started=started, note=joined(about, each.note, *notes, *lacks)))
+    return judged
 
 
 def uncovered_rounds(claim: Claim, rows: pd.DataFrame) -> list[str]:

@@ -148,7 +148,7 @@ def test_the_page_of_the_whole_paper_is_light_and_complete(paper, tmp_path):
     assert not [part.name for part in parts if isinstance(part.exhibit, analysis.MissingExhibit)]
     write_files(paper, parts, tmp_path)
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert len(text.encode()) < 5e6
+    assert len(text.encode()) < 6e6, "half of it pictures of noise, which compress badly"
     assert {address.split(":")[0] for address in Page(text).addresses if ":" in address} == {"data"}
     claims = pd.read_csv(tmp_path / "claims.csv")
     assert set(claims["claim"]) == {claim.statement for claim in analysis.CLAIMS.values()}
@@ -245,7 +245,7 @@ def test_a_verdict_stands_in_the_column_of_its_output(invented):
     ]
     verdicts = [each for each in existence.verdicts if each.output != "stop"][::-1]
     part = replace(existence, exhibit=replace(existence.exhibit, verdicts=verdicts))
-    for row in part.rows:
+    for row in [row for row in part.rows if "peak" in row.claim.outputs]:
         assert list(row.columns) == ["peak", "last", "stop"]
         assert row.columns["stop"] is None
         assert row.primary is row.columns["peak"][HERE]
