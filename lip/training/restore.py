@@ -101,6 +101,14 @@ class Restoration(Model):
         """Return the task's loss, summed over the images if there are several (Alg. 2)."""
         return self.task.loss(output, self.observation) * len(self.clean)
 
+    def differentiate(self, loss: Tensor) -> None:
+        """Replace `grad` by the gradient of a loss in theta."""
+        if self.compute is not self.net:
+            loss.backward()  # a tape writes it
+        else:  # at once: to add each parameter's to its part of `grad` would take a kernel each
+            grads = torch.autograd.grad(loss, list(self.net.parameters()))
+            torch.cat([grad.flatten() for grad in grads], out=self.grad)
+
     def accelerate(self, mask_vector: Tensor) -> Tensor:
         """Replace modules by faster ones without pruned weights, and record the network on a tape.
 
@@ -142,12 +150,11 @@ def train(
     def step() -> tuple[Tensor, Tensor, Tensor]:
         output = model.output(jitter)
         loss = model.loss(output)
-        loss.backward()
+        model.differentiate(loss)
         undone = backtracking.check(model.backtracking_error(output, loss).detach()) if backtracking else never
         if backtracking and backtracking.skips_update:
             adam.found_inf = undone.float()  # type: ignore[attr-defined]  # AMP's way to skip a step
         adam.step()
-        model.grad.zero_()
         if langevin:
             theta.data.add_(model.noise(theta, schedule.langevin, langevin).mul_(noised))
         theta.data.mul_(mask_vector)

@@ -65,11 +65,10 @@ def count(size: int, width: int) -> Count:
         jitter = torch.empty_like(model.code).normal_(0, model.schedule.jitter)
         output = model.net(jitter.add_(model.code))
         loss = model.loss(output)
-        loss.backward()
+        model.differentiate(loss)
         undone = backtracking.check(model.backtracking_error(output, loss).detach())
         counted.kernels["adam"] += 1
         counted.bytes["adam"] += sum(2 * x.numel() * x.element_size() for x in (theta, *moments)) + mask.numel() * 4
-        model.grad.zero_()
         theta.data.mul_(mask)
         recorder.record(n, loss.detach(), output.detach(), undone)
 
