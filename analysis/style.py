@@ -7,6 +7,7 @@ same data give the same bytes.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,25 @@ from dataclasses import dataclass
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, fontManager, get_font
+from matplotlib.text import Text
+
+_OTHER_SCRIPTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "WenQuanYi Zen Hei",
+    "IPAGothic",
+    "Unifont",
+    "Arial Unicode MS",
+)
+"""Fonts for names that DejaVu Sans cannot show, if they are installed."""
+_FONTS = ["DejaVu Sans", *(name for name in _OTHER_SCRIPTS if name in fontManager.get_font_names())]
 
 _SETTINGS = {
     **sns.axes_style("ticks"),
     **sns.plotting_context("paper"),
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so layouts are the same on every machine
+    "font.sans-serif": _FONTS,  # the first comes with matplotlib, so layouts are the same on every machine
     "axes.edgecolor": "#6b7280",
     "axes.labelcolor": "#374151",
     "axes.linewidth": 0.8,
@@ -87,7 +101,7 @@ def has_pictures(figure: Figure) -> bool:
 def jpeg(figure: Figure) -> bytes:
     """Return a figure of pictures as JPEG, small enough for a page."""
     buffer = io.BytesIO()
-    with style_context():
+    with style_context(), _legible(figure):
         figure.savefig(buffer, format="jpg", dpi=130, pil_kwargs={"quality": 85, "optimize": True})
     return buffer.getvalue()
 
@@ -109,7 +123,36 @@ def pdf(figure: Figure) -> bytes:
 
 def _save(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
     buffer = io.BytesIO()
-    with style_context():
+    with style_context(), _as_text() if kind == "svg" else _legible(figure):
         figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
     figure.set_layout_engine("none")  # lay out once for all files
     return buffer.getvalue()
+
+
+@contextmanager
+def _as_text() -> Iterator[None]:
+    """Leave it to the reader's fonts to show text."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        yield
+
+
+@contextmanager
+def _legible(figure: Figure) -> Iterator[None]:
+    r"""Write characters that no font can show as \u732b, so that names can be told apart."""
+    texts = [(text, text.get_text()) for text in figure.findobj(Text)]
+    fonts = [get_font(findfont(name)) for name in _FONTS]
+    try:
+        for text, words in texts:
+            if not words.isascii():
+                text.set_text(
+                    "".join(c if any(font.get_char_index(ord(c)) for font in fonts) else _escaped(c) for c in words)
+                )
+        yield
+    finally:
+        for text, words in texts:
+            text.set_text(words)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("ascii", "backslashreplace").decode()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from analysis.panels import (
     MAX_PIXELS,
@@ -19,7 +20,7 @@ from analysis.panels import (
     psnr_panels,
     stop_panels,
 )
-from analysis.style import DENSE_COLOR, PRUNER_STYLES, assign_styles, has_pictures, jpeg, png, svg
+from analysis.style import DENSE_COLOR, PRUNER_STYLES, _legible, assign_styles, has_pictures, jpeg, pdf, png, svg
 from lip.errors import InputError
 from lip.ledger.schema import OUTPUTS
 
@@ -184,3 +185,14 @@ def test_files_are_of_their_kind_and_carry_no_date():
     assert png(figure).startswith(b"\x89PNG")
     assert svg(figure).startswith(b"<?xml")
     assert b"<dc:date>" not in svg(figure)
+
+
+def test_a_name_that_no_font_can_show_is_written_by_its_code() -> None:
+    figure = Figure()
+    title = figure.suptitle("\U00013000 é σ")
+    for save in (png, pdf, jpeg):
+        assert save(figure)  # a missing glyph would be a warning, and so an error
+    with _legible(figure):
+        assert title.get_text() == r"\U00013000 é σ"
+    assert title.get_text() == "\U00013000 é σ"
+    assert "\U00013000 é σ" in svg(figure).decode()
