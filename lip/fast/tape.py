@@ -33,12 +33,16 @@ ALIGNMENT = 64
 
 
 class Tape:
-    """Make calls and list them; lend the arrays that they work on."""
+    """Make calls and list them; lend the arrays that they work on.
+
+    `lent` and `free` map the addresses of pieces of memory to their lengths, `bytes` counts them all.
+    """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        self.lent: dict[int, Array] = {}
-        self.free: list[Array] = []
+        self.memory: list[Array] = []
+        self.lent: dict[int, int] = {}
+        self.free: dict[int, int] = {}
         self.bytes = 0
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> None:
@@ -46,20 +50,29 @@ class Tape:
         self.calls.append((function, arguments))
 
     def empty(self, shape: Sequence[int], dtype: Any) -> Array:
-        """Lend an array, in free memory of up to twice its size or in new memory."""
+        """Lend an array: part of the smallest free piece that has room for it, or new memory."""
         size = prod(shape) * np.dtype(dtype).itemsize
-        fitting = [n for n, memory in enumerate(self.free) if size <= len(memory) <= 2 * size]
+        room = -(-max(size, 1) // ALIGNMENT) * ALIGNMENT
+        fitting = [address for address, length in self.free.items() if length >= room]
         if fitting:
-            memory = self.free.pop(min(fitting, key=lambda n: len(self.free[n])))
+            address = min(fitting, key=lambda address: self.free[address])
+            if rest := self.free.pop(address) - room:
+                self.free[address + room] = rest
         else:
-            whole = np.empty(size + ALIGNMENT, np.uint8)
-            memory = whole[-whole.ctypes.data % ALIGNMENT :][:size]
-            self.bytes += size
-        self.lent[memory.ctypes.data] = memory
-        return memory[:size].view(dtype).reshape(shape)
+            self.memory.append(np.empty(room + ALIGNMENT, np.uint8))
+            address = -(-self.memory[-1].ctypes.data // ALIGNMENT) * ALIGNMENT
+            self.bytes += room
+        self.lent[address] = room
+        offsets = ((memory, address - memory.ctypes.data) for memory in self.memory)
+        memory, offset = next((m, n) for m, n in offsets if 0 <= n <= len(m) - room)
+        return memory[offset : offset + size].view(dtype).reshape(shape)
 
     def release(self, address: int) -> None:
-        self.free.append(self.lent.pop(address))
+        """Make a lent piece free, as one with free pieces on either side."""
+        length = self.lent.pop(address)
+        length += self.free.pop(address + length, 0)
+        before = next((start for start, size in self.free.items() if start + size == address), address)
+        self.free[before] = self.free.get(before, 0) + length
 
 
 @dataclass(eq=False)
@@ -116,6 +129,7 @@ class Recording:
 
     def stage(self, stage: Any, inputs: Sequence[Any]) -> Traced:
         """Record kernels."""
+        self._release_unheld()
         tape, parameters = self.tape, stage.tensors()
         values = [None if x is None else x.value for x in inputs]
         arrays = [None if value is None else value.array for value in values]
@@ -210,10 +224,10 @@ class Recording:
             self.tape.release(address)
 
     def _addresses(self, arrays: Iterable[Any]) -> list[int]:
-        """Return where the memory begins that the tape lent for these arrays and tensors."""
+        """Return the addresses of the lent pieces that these arrays and tensors are in."""
         addresses = [x.data_ptr() if isinstance(x, Tensor) else x.ctypes.data for x in arrays if hasattr(x, "ndim")]
         lent = self.tape.lent.items()
-        return [start for address in addresses for start, memory in lent if start <= address < start + len(memory)]
+        return [start for address in addresses for start, length in lent if start <= address < start + length]
 
 
 def _tensor(value: Value) -> Tensor:

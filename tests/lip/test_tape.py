@@ -106,13 +106,17 @@ def test_a_function_that_returns_several_tensors_is_refused() -> None:
         TapedNetwork(Halves(), torch.zeros(2, 3))
 
 
-def test_released_memory_is_lent_again_for_arrays_of_at_least_half_its_size() -> None:
+def test_released_memory_is_lent_again_in_parts_and_as_a_whole() -> None:
     tape = Tape()
-    large = tape.empty((4, 8), np.float64)
-    assert large.ctypes.data % 64 == 0
-    tape.release(large.ctypes.data)
-    assert tape.empty((15,), np.float64).ctypes.data != large.ctypes.data
-    assert tape.empty((3, 6), np.float64).ctypes.data == large.ctypes.data
+    whole = tape.empty((4, 8), np.float64)
+    assert whole.ctypes.data % 64 == 0
+    tape.release(whole.ctypes.data)
+    parts = [tape.empty(shape, np.float32) for shape in ((3, 7), (16,), (0, 5), (2,))]
+    assert [part.ctypes.data - whole.ctypes.data for part in parts[:2]] == [0, 128]
+    for part in (parts[1], parts[0]):
+        tape.release(part.ctypes.data)
+    assert tape.empty((6, 8), np.float32).ctypes.data == whole.ctypes.data
+    assert tape.bytes == 256 + 64
 
 
 def test_gradients_of_activations_replace_one_another() -> None:
