@@ -65,6 +65,9 @@ def private_folder() -> Iterator[Path]:
 @contextmanager
 def interrupts_deferred() -> Iterator[None]:
     """Raise KeyboardInterrupt after the context instead of in it: Ray's start cannot be interrupted anywhere."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
+        yield
+        return
     asked: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:

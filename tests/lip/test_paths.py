@@ -68,7 +68,7 @@ def test_every_kind_of_input_is_found_at_home(written: str, home: Path) -> None:
     with pytest.raises(InputError, match="a holds no JPEG or PNG image"):
         faces.load(written.format("a"), 8, 0.5)
     (home / "gan.pth").write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"home/gan.pth is not a whole checkpoint"):
+    with pytest.raises(InputError, match=r"home/gan.pth is not a complete checkpoint"):
         read(written.format("gan.pth"))
 
 

@@ -57,7 +57,7 @@ def test_a_published_fit_is_a_line_and_moves_the_bars(screen: Screen) -> None:
         progress.published(key, screen.first, ROW)
     name = screen.trajectory.picture.name
     assert f"{name}, imp, seed 0" in screen.text, "and no markup error, which would fail a trial"
-    assert "round 0    20.00% pruned  3.0 s  no reference; early stop at step 40" in screen.text
+    assert "round 0    20.00% pruned  3.0 s  no clean image; ES-WMV stop at step 40" in screen.text
     last = screen.text.rpartition("trajectories")[2]
     assert "0/1" in last
     assert "1/2" in last
