@@ -129,7 +129,7 @@ def test_a_trial_that_raises_is_listed_with_its_cause_and_the_others_go_on(spec:
     assert "will be retried once" in output
     assert output.endswith("2 still to do; `python -m sweeps status` lists the causes\n")
     assert len(Ledger(tmp_path).fits(["fit"])) == 12
-    code, output = cli("status", spec, "--storage", str(tmp_path))
+    code, output = cli("status", spec, "--storage", str(tmp_path), columns=1000)
     assert code == 1
     assert "failed: " in output
     assert "Error in round 2" in output
