@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lip import terminal
+from lip.paths import local
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -22,10 +22,10 @@ def report(
     spec: Annotated[str, typer.Argument(help="A sweep: its name or its file.")],
     profile: Annotated[str | None, typer.Option(help="The profile; needed if the sweep was run with several.")] = None,
     storage: Annotated[
-        Path | None, typer.Option(help="The results folder.", envvar="LIP_STORAGE", show_default="results")
+        str | None, typer.Option(help="The results folder.", envvar="LIP_STORAGE", show_default="results")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Where to write.", show_default="STORAGE/reports/SPEC.PROFILE")
+        str | None, typer.Option(help="Where to write.", show_default="STORAGE/reports/SPEC.PROFILE")
     ] = None,
 ) -> None:
     """Write all exhibits of a sweep and verdicts on the paper's claims to one page: index.html."""
@@ -38,8 +38,8 @@ def report(
         from analysis.report import MissingExhibit, default_folder, sections, tally, write_files
 
         frames = load(storage, spec, profile)
-        folder = out or default_folder(frames)
-        console.print(Text(frames.progress))
+        folder = local(out, "--out") if out else default_folder(frames)
+        terminal.say(console, frames.progress)
         parts = []
         status.update("making exhibits")
         for part in sections(frames, folder):
@@ -48,10 +48,10 @@ def report(
                 line = f"missing: {part.exhibit.reason}; {part.exhibit.remedy}"
             else:
                 line = tally([row.primary for row in part.rows])
-            console.print(Text.assemble((f"{part.name:<17}", "bold"), f" {line}"), soft_wrap=True)
+            console.print(Text.assemble((f"{part.name:<17}", "bold"), f" {terminal.plain(line)}"), soft_wrap=True)
         status.update("writing the page")
         write_files(frames, parts, folder)
-    console.print(Text(str(folder / "index.html")), soft_wrap=True)
+    console.print(terminal.markup(folder / "index.html"), soft_wrap=True)
 
 
 @app.command()

@@ -25,6 +25,7 @@ from lip.errors import InputError
 from lip.ledger.filesystem import write_whole
 from lip.ledger.ledger import Ledger
 from lip.ledger.schema import AXES, OUTPUTS
+from lip.terminal import cell, plain
 
 MARKS = {HOLDS: "✓", REFUTED: "✗", UNDECIDED: "?", NOT_MEASURED: "–"}
 
@@ -107,7 +108,7 @@ def sections(frames: Frames, folder: Path) -> Iterator[Section]:
         write(folder / f"{name}.svg", drawing)
         write(folder / f"{name}.png", style.png(exhibit.figure))
         write(folder / f"{name}.pdf", style.pdf(exhibit.figure))
-        write(folder / f"{name}.csv", exhibit.frame.to_csv(index=False).encode())
+        write(folder / f"{name}.csv", as_csv(exhibit.frame))
         table = latex(main_table(exhibit))
         write(folder / f"{name}.tex", table.encode())
         if style.has_pictures(exhibit.figure):
@@ -181,11 +182,11 @@ def write_files(frames: Frames, parts: list[Section], folder: Path) -> None:
     """Write the page, and the tables of claims and fits beside it."""
     claims = claims_table(parts)
     fits = fits_table(frames)
-    write(folder / "claims.csv", claims.to_csv(index=False).encode())
+    write(folder / "claims.csv", as_csv(claims))
     printed_columns = ["claim", "threshold", "output", "scope", "effect", "low", "high", "seeds", "q", "verdict"]
     short = latex(claims[printed_columns]) if len(claims) else ""
     write(folder / "claims.tex", short.encode())
-    write(folder / "fits.csv", fits.to_csv(index=False).encode())
+    write(folder / "fits.csv", as_csv(fits))
     tables = {"claims": (claims, short)} | {
         part.name: (part.exhibit.frame, part.latex) for part in parts if isinstance(part.exhibit, Exhibit)
     }
@@ -325,10 +326,18 @@ def main_table(exhibit: Exhibit) -> pd.DataFrame:
     return exhibit.frame if exhibit.paper_table is None else exhibit.paper_table
 
 
+def as_csv(table: pd.DataFrame) -> bytes:
+    """Return a table as CSV in which no text is a formula or moves a cursor."""
+    safe = table.copy()
+    for name in table.select_dtypes(["object", "string"]):
+        safe[name] = table[name].map(cell)
+    return safe.to_csv(index=False).encode()
+
+
 def latex(table: pd.DataFrame) -> str:
     """Return a table for LaTeX with booktabs."""
     names = {name: str(name).replace("_", " ") for name in table.columns}
-    return printed(table).rename(columns=names).to_latex(index=False, escape=True)
+    return printed(table).map(plain).rename(columns=names).to_latex(index=False, escape=True)
 
 
 def printed(table: pd.DataFrame) -> pd.DataFrame:

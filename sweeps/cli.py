@@ -94,6 +94,15 @@ def plan(
     if plan.missing:
         slots = slots or _slots(1, memory)
         _print(_estimate_in_words(estimate(plan, ledger, slots, gpus), slots, price))
+        _print_seeds_needed(plan)
+
+
+def _print_seeds_needed(plan: Plan) -> None:
+    from analysis.plan import seeds_note
+
+    experiments = {entry.experiment for entry in plan.sweep.entries}
+    if note := seeds_note(experiments, len({entry.trajectory.seed for entry in plan.sweep.entries})):
+        _print(note)
 
 
 def _show_plan(plan: Plan) -> None:

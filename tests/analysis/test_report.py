@@ -10,13 +10,14 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import analysis
 from analysis.claims import ANYWHERE, HERE
 from analysis.cli import main
-from analysis.report import answer, default_folder, printed, sections, write, write_files
+from analysis.report import answer, as_csv, default_folder, printed, sections, write, write_files
 from lip.errors import InputError
 
 HOSTILE = "<script>alert(1)</script> & $x_1$"
@@ -298,3 +299,8 @@ def test_names_never_become_paths_unchecked(invented):
     assert default_folder(frames) == invented.folder / "reports" / "invented.smoke"
     with pytest.raises(InputError, match="cannot name a folder"):
         default_folder(replace(frames, sweep="../up"))
+
+
+def test_no_cell_of_a_csv_is_a_formula() -> None:
+    table = pd.DataFrame({"name": ["=1+1", "\x1b[31mred", None], "psnr": [-1.5, 2.0, np.nan]})
+    assert as_csv(table).decode() == "name,psnr\n'=1+1,-1.5\n\\x1b[31mred,2.0\n,\n"
