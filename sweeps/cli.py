@@ -208,13 +208,11 @@ def _run_missing(
         if dashboard:
             _print(f"Ray's dashboard: http://{dashboard}")
         failures = execute(plan, ledger, resources, console)
-    missing = plan.missing
-    left = len(missing) - len(ledger.published(missing.values(), True, plan.sweep.outputs))
-    if left:
+    plan.refresh_missing(ledger)
+    if plan.missing:
         remedy = "`python -m sweeps status` lists the causes" if failures else "the same command resumes"
-        console.print(f"[red]{left} still to do[/]; {remedy}")
+        console.print(f"[red]{len(plan.missing)} still to do[/]; {remedy}")
         raise typer.Exit(1 if failures else 130)
-    plan.refresh(ledger)
 
 
 @app.command()

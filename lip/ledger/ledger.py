@@ -8,8 +8,9 @@
     <storage>/failures/    why a trajectory could not be finished
 
 The ledger is the truth: a run computes what is planned and not published here. A fit's row is written last, so a
-published fit is complete. Many rows can be folded into few files (`compact`). Every file records the version of the
-schema that wrote it, and every reader refuses other versions (InputError). Importing this needs neither torch nor ray.
+published fit is complete. Its next mask and weights are needed only by fits that are still missing. Many rows can be
+folded into few files (`compact`). Every file records the version of the schema that wrote it, and every reader refuses
+other versions (InputError). Importing this needs neither torch nor ray.
 """
 
 from __future__ import annotations
@@ -72,24 +73,37 @@ class Ledger:
         self.storage.check_writable()
 
     def __contains__(self, fit: Fit) -> bool:
-        """Tell whether a fit is published complete and undamaged, with the mask or weights that others need."""
+        """Tell whether a fit's row is published and undamaged."""
         return fit.id in self.published([fit], verified=True)
 
     def published(self, fits: Iterable[Fit], verified: bool, outputs: Iterable[str] = ()) -> frozenset[str]:
-        """Return the ids of those fits that are published complete, including their images if among `outputs`.
+        """Return the ids of those fits whose rows are published, and their images if among `outputs`.
 
         Unverified, this only lists file names; verified, every file is read, and damaged ones count as missing. No
-        computation ever uses an unverified file.
+        computation ever uses an unverified file. Next masks and weights may be left behind: see `lost`.
         """
-        ids = {fit.id: fit for fit in fits}
-        missing = ids.keys() - self.rows.keys(ids, verified)
-        for store, wanted in (
-            (self._next_masks, {key for key, fit in ids.items() if fit.has_next_mask}),
-            (self._weights, {key for key, fit in ids.items() if fit.has_weights}),
-            (self._outputs, ids.keys() & outputs),
-        ):
-            missing |= wanted - store.keys(wanted, verified)
-        return frozenset(ids.keys() - missing)
+        ids = {fit.id for fit in fits}
+        wanted = ids.intersection(outputs)
+        found = self.rows.keys(ids, verified) - (wanted - self._outputs.keys(wanted, verified))
+        return frozenset(found)
+
+    def lost(self, fits: Iterable[Fit]) -> set[str]:
+        """Find the dependencies whose files these fits need and lack.
+
+        A fit needs the next mask of its `source_fit` and the weights of its `start`. All files are verified.
+        """
+        fits = list(fits)
+        sources = {fit.source_fit.id for fit in fits if fit.source_fit}
+        starts = {fit.start.id for fit in fits if fit.start}
+        return (sources - self._next_masks.keys(sources, True)) | (starts - self._weights.keys(starts, True))
+
+    def is_whole(self, fit: Fit) -> bool:
+        """Tell whether a fit is published with the next mask and the weights that others may need."""
+        return (
+            fit in self
+            and not (fit.has_next_mask and self._next_masks.get(fit.id) is None)
+            and not (fit.has_weights and self._weights.get(fit.id) is None)
+        )
 
     def publish(
         self,
@@ -107,9 +121,9 @@ class Ledger:
         from safetensors import numpy, torch
 
         first = fit not in self
-        if first and next_mask is not None:
+        if next_mask is not None and (first or self._next_masks.get(fit.id) is None):
             self._next_masks.put(fit.id, next_mask.to_bytes(_METADATA))
-        if first and fit.has_weights:
+        if fit.has_weights and (first or self._weights.get(fit.id) is None):
             self._weights.put(fit.id, torch.save(result.weights, _METADATA))
         if outputs:
             images = {name: to_8_bit(x) for name, x in result.outputs.items()}
