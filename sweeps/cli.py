@@ -223,7 +223,7 @@ def compact(storage: Storage = None) -> None:
     ledger = Ledger(storage or default_storage())
     ledger.check_writable()
     before, after = ledger.compact()
-    _print(f"{before} files of fits are now {after} in {ledger.storage}")
+    _print(f"{before} files of fits and next masks are now {after} in {ledger.storage}")
     _warn_of_damage(ledger.damaged())
     _warn_of_conflicts(ledger)
 
