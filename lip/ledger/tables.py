@@ -105,11 +105,20 @@ class RowStore:
         """
         folders = self._groups()
         files = dict(zip([*folders, _SHARED], map_groups(self._files, [*folders, _SHARED]), strict=True))
-        before = sum(map(len, files.values()))
-        if before < BY_FOLDER_FROM and len(self.sample(_ID, BY_FOLDER_FROM)) < BY_FOLDER_FROM:
-            return before, self._fold(_ALL, list(chain.from_iterable(files.values())))
+        every = list(chain.from_iterable(files.values()))
+        if self._is_small(every):
+            return len(every), self._fold(_ALL, every)
         counts = map_groups(lambda group: self._fold(f"{group}{_PACK}", files[group]), folders)
-        return before, sum(counts) + len(files[_SHARED])
+        return len(every), sum(counts) + len(files[_SHARED])
+
+    def _is_small(self, files: list[str]) -> bool:
+        """Tell whether these files have fewer rows than BY_FOLDER_FROM."""
+        packs = [path for path in files if self._is_pack(path)]
+        count = len(files) - len(packs)
+        while packs and count < BY_FOLDER_FROM:
+            with suppress(FileNotFoundError):
+                count += len(self.blobs.parsed(packs.pop(), partial(self._parse, schema=_PROOF)) or ())
+        return count < BY_FOLDER_FROM
 
     def _groups(self) -> list[str]:
         return [group for group in self.blobs.groups() if group != _SHARED]

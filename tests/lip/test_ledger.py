@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from lip.errors import InputError
-from lip.ledger.blobs import BlobStore
+from lip.ledger.blobs import BlobStore, group_of
 from lip.ledger.ledger import Ledger, to_8_bit
 from lip.ledger.schema import COLUMNS, FITS, SCORES, SWEEP_ROWS, VERSION
 from lip.ledger.tables import to_parquet
@@ -605,9 +605,29 @@ def test_what_is_folded_there_while_it_is_fetched_is_fetched_all_the_same(
 
     def folded_just_after(group: str) -> list[str]:
         listed = list_files(group)
-        other.rows._compact(group)
+        if group == group_of(fits[0].id):
+            other.compact()
         return listed
 
     monkeypatch.setattr(there.rows.blobs, "files", folded_just_after)
     ledger.fetch(there)
     assert set(ledger.fits(["fit"])["fit"].to_pylist()) == {fit.id for fit in fits}
+
+
+def test_a_ledger_is_folded_with_its_next_masks_and_needs_them_no_more(
+    ledger: Ledger, publish, dense: Fit, mask: Mask
+) -> None:
+    fits = [dense]
+    for _ in range(3):
+        fits.append(dense.replace(recipe=Imp(trained=fits[-1])))
+    for fit in fits:
+        publish(fit)
+    assert ledger.compact() == (8, 2)
+    assert [ledger.next_mask(fit) for fit in fits] == [mask] * 4
+    assert all(map(ledger.is_whole, fits))
+    assert ledger.lost(fits) == set()
+    assert ledger.damaged() == []
+    assert ledger.conflicts() == {}
+    (ledger.root / "next_masks").rename(ledger.root / "left behind")
+    assert ledger.published(fits, verified=True) == {fit.id for fit in fits}
+    assert ledger.lost(fits) == {fit.id for fit in fits[:3]}
