@@ -219,7 +219,7 @@ def test_damaged_files_are_made_again_and_nothing_else(spec: str, undisturbed: P
 def test_a_folded_ledger_without_its_next_masks_repeats_only_what_a_longer_sweep_needs(
     spec: str, undisturbed: Path, tmp_path: Path
 ) -> None:
-    storage, longer = tmp_path / "results", tmp_path / "longer.yaml"
+    storage, longer = tmp_path / "results", tmp_path / "tiny.yaml"
     shutil.copytree(undisturbed, storage)
     Ledger(storage).compact()
     shutil.rmtree(storage / "next_masks")
