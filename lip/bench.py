@@ -65,7 +65,7 @@ def timings(
         mask = Mask.dense(model.layers)
         if k:
             source = imp.fits[k - 1]
-            run_fit(source, library.inputs, ledger, backend=backend)
+            run_fit(source, library.inputs, ledger, backend=backend, whole=True)
             mask = ledger.next_mask(source)
         seconds: dict[str, list[float]] = {name: [] for name in loops}
         for _ in range(1 + turns):

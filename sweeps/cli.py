@@ -217,13 +217,11 @@ def _run_missing(
         if dashboard:
             _print(f"Ray's dashboard: http://{dashboard}")
         failures = execute(plan, ledger, resources, console)
-    missing = plan.missing
-    left = len(missing) - len(ledger.published(missing.values(), True, plan.sweep.outputs))
-    if left:
+    plan.refresh_missing(ledger)
+    if plan.missing:
         remedy = "`python -m sweeps status` lists the causes" if failures else "the same command resumes"
-        console.print(f"[red]{left} still to do[/]; {remedy}")
+        console.print(f"[red]{len(plan.missing)} still to do[/]; {remedy}")
         raise typer.Exit(1 if failures else 130)
-    plan.refresh(ledger)
 
 
 @app.command()
@@ -234,7 +232,7 @@ def compact(storage: Storage = None) -> None:
     ledger = Ledger(storage or default_storage())
     ledger.check_writable()
     before, after = ledger.compact()
-    _print(f"{before} files of fits are now {after} in {ledger.storage}")
+    _print(f"{before} files of fits and next masks are now {after} in {ledger.storage}")
     _warn_of_damage(ledger.damaged())
     _warn_of_conflicts(ledger)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -64,9 +64,9 @@ class Plan:
 
     @classmethod
     def make(cls, sweep: Sweep, ledger: Ledger, verified: bool = False) -> Plan:
-        """Look up what is published by the names of files.
+        """Look up what is published by the names of files, and read the next masks and weights that are needed.
 
-        If `verified`, read all files, and ignore the damaged ones.
+        If `verified`, read all rows and outputs too, and ignore the damaged ones.
         """
         plan = cls(sweep)
         plan.refresh(ledger, verified)
@@ -75,15 +75,31 @@ class Plan:
     def refresh(self, ledger: Ledger, verified: bool = False) -> None:
         """Look up again what is published."""
         self.published = ledger.published(self.fits.values(), verified, self.sweep.outputs)
+        self._set_lost_aside(ledger)
 
     def set_aside(self, damaged: Iterable[str], ledger: Ledger) -> None:
         """Verify the published fits that have damaged files, by their paths.
 
-        With the paths that `Ledger.damaged` returns, the plan is as `verified`, and no file is read twice.
+        With the paths that `Ledger.damaged` returns, the plan is as `verified`, and no sound row is read twice.
         """
-        doubtful = {PurePosixPath(path).name.rpartition("-")[0] for path in damaged} & self.published
+        self._verify({PurePosixPath(path).name.rpartition("-")[0] for path in damaged} & self.published, ledger)
+
+    def refresh_missing(self, ledger: Ledger) -> None:
+        """Look up again, verified, the fits that were missing."""
+        self._verify(set(self.missing), ledger)
+
+    def _verify(self, doubtful: Set[str], ledger: Ledger) -> None:
         sound = ledger.published([self.fits[key] for key in doubtful], True, self.sweep.outputs)
         self.published = self.published - doubtful | sound
+        self._set_lost_aside(ledger)
+
+    def _set_lost_aside(self, ledger: Ledger) -> None:
+        """Count a fit as missing if a missing one needs its next mask or weights, and they are lost."""
+        users = self.missing
+        while users:
+            lost = ledger.lost(users.values()) & self.published
+            self.published -= lost
+            users = {key: self.fits[key] for key in lost}
 
     @cached_property
     def required_fits(self) -> dict[str, list[Fit]]:

@@ -18,7 +18,7 @@ def rows(plan: Plan, ledger: Ledger) -> pd.DataFrame:
     It has the axes of the sweep, then the columns of the fit without its curves and layers.
     """
     points = pd.DataFrame(plan.points())
-    fits = ledger.fits(ids=plan.published).to_pandas()
+    fits = ledger.fits(ids=plan.fits).to_pandas()
     fits = fits[[name for name in fits if not str(name).startswith(("curve_", "layer_"))]]
     fits = fits.drop(columns=[name for name in AXES if name in fits])
     return points.merge(fits, on="fit")

@@ -110,7 +110,7 @@ def _publish(
     while True:
         _wait_for_storage(ledger, run)
         try:
-            trained = run_fit(fit, pixels, ledger, device, _report_steps, outputs, backend)
+            trained = run_fit(fit, pixels, ledger, device, _report_steps, outputs, backend, whole=True)
         except (OSError, LookupError):
             if _storage_visible(ledger, run):
                 raise

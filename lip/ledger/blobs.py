@@ -111,8 +111,17 @@ class BlobStore:
         return set(chain.from_iterable(map_groups(find, groups)))
 
     def fetch(self, other: BlobStore) -> int:
-        """Copy and verify the files that another store has and this one lacks; return their number."""
-        return sum(map_groups(lambda group: self._fetch_group(other, group), other.groups()))
+        """Copy and verify the files that another store has and this one lacks; return their number.
+
+        A file may be folded into one of another folder meanwhile, so all are listed again until nothing is new.
+        """
+        copied = 0
+        for _ in range(READ_ATTEMPTS):
+            counts = map_groups(lambda group: self._fetch_group(other, group), other.groups())
+            copied += sum(new for new, _ in counts)
+            if not any(new or vanished for new, vanished in counts):
+                break
+        return copied
 
     def damaged(self) -> list[str]:
         """List the paths in the storage of files that are not plain, complete and readable."""
@@ -170,25 +179,21 @@ class BlobStore:
         except FileNotFoundError:
             return self.get(self.key(path)) is not None
 
-    def _fetch_group(self, other: BlobStore, group: str) -> int:
+    def _fetch_group(self, other: BlobStore, group: str) -> tuple[int, int]:
+        """Return how many files were copied, and how many vanished meanwhile."""
         own = set(self.files(group))
-        store, copied = self.add if self.appends else self.put, 0
-        for _ in range(READ_ATTEMPTS):
-            gone = False
-            for path in other.files(group):
-                if path not in own:
-                    try:
-                        data = other.read(path)
-                    except FileNotFoundError:  # folded into a pack or replaced meanwhile; the next attempt lists that
-                        gone = True
-                        continue
-                    own.add(path)
-                    if data is not None:
-                        store(other.key(path), data)
-                        copied += 1
-            if not gone:
-                break
-        return copied
+        store, copied, vanished = self.add if self.appends else self.put, 0, 0
+        for path in other.files(group):
+            if path not in own:
+                try:
+                    data = other.read(path)
+                except FileNotFoundError:  # folded or replaced
+                    vanished += 1
+                    continue
+                if data is not None:
+                    store(other.key(path), data)
+                    copied += 1
+        return copied, vanished
 
     def _damaged(self, group: str) -> list[str]:
         not_files = self._in_order(group, self.storage.not_files(f"{self.folder}/{group}"))

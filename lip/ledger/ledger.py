@@ -1,15 +1,16 @@
 """The ledger: finished fits as verified Parquet rows, with the masks and weights that other fits build on.
 
     <storage>/fits/        one row per fit, with its curve and its layers
-    <storage>/next_masks/  the mask that IMP cuts from a trained fit, as packed bits
+    <storage>/next_masks/  the mask that IMP cuts from a trained fit
     <storage>/weights/     trained weights that others are rewound to, as safetensors
     <storage>/outputs/     restored images, where asked for
     <storage>/sweeps/      the fits that a sweep consists of
     <storage>/failures/    why a trajectory could not be finished
 
 The ledger is the truth: a run computes what is planned and not published here. A fit's row is written last, so a
-published fit is complete. Many rows can be folded into few files (`compact`). Every file records the version of the
-schema that wrote it, and every reader refuses other versions (InputError). Importing this needs neither torch nor ray.
+published fit is complete. Its next mask and weights are needed only by fits that are still missing. Many rows can be
+folded into few files (`compact`). Every file records the version of the schema that wrote it, and every reader refuses
+other versions (InputError). Importing this needs neither torch nor ray.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,8 @@ import pyarrow.parquet as pq
 
 from lip.ledger.blobs import BlobStore
 from lip.ledger.filesystem import Storage
-from lip.ledger.schema import COLUMNS, FITS, SWEEP_ROWS, VERSION, require_version
+from lip.ledger.next_masks import MaskStore
+from lip.ledger.schema import COLUMNS, FITS, METADATA, SWEEP_ROWS, VERSION, check_tensors, require_version
 from lip.ledger.tables import RowStore, check_types, to_parquet, with_columns_of
 from lip.masks import PRUNED_PER_ROUND, Mask
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from lip.specs.fit import Fit
     from lip.specs.target import Target
     from lip.training.result import TrainingResult
+
+
+T = TypeVar("T")
 
 
 def default_storage() -> str:
@@ -51,8 +56,8 @@ class Ledger:
     def __init__(self, storage: str | Path) -> None:
         self.storage = Storage(storage)
         self.rows = RowStore(self.storage, "fits")
-        self._next_masks = BlobStore(self.storage, "next_masks", ".safetensors", _check_mask)
-        self._weights = BlobStore(self.storage, "weights", ".safetensors", _check_tensors)
+        self._next_masks = MaskStore(self.storage, "next_masks")
+        self._weights = BlobStore(self.storage, "weights", ".safetensors", check_tensors)
         self._outputs = BlobStore(self.storage, "outputs", ".safetensors", _check_outputs)
         self._sweeps = BlobStore(self.storage, "sweeps", ".parquet", _sweep_rows, appends=False)
         self._failures = BlobStore(self.storage, "failures", ".json", _cause, appends=False)
@@ -72,24 +77,38 @@ class Ledger:
         self.storage.check_writable()
 
     def __contains__(self, fit: Fit) -> bool:
-        """Tell whether a fit is published complete and undamaged, with the mask or weights that others need."""
+        """Tell whether a fit's row is published and undamaged."""
         return fit.id in self.published([fit], verified=True)
 
     def published(self, fits: Iterable[Fit], verified: bool, outputs: Iterable[str] = ()) -> frozenset[str]:
-        """Return the ids of those fits that are published complete, including their images if among `outputs`.
+        """Return the ids of those fits whose rows are published, and their images if among `outputs`.
 
         Unverified, this only lists file names; verified, every file is read, and damaged ones count as missing. No
-        computation ever uses an unverified file.
+        computation ever uses an unverified file. Next masks and weights may be left behind: see `lost`.
         """
-        ids = {fit.id: fit for fit in fits}
-        missing = ids.keys() - self.rows.keys(ids, verified)
-        for store, wanted in (
-            (self._next_masks, {key for key, fit in ids.items() if fit.has_next_mask}),
-            (self._weights, {key for key, fit in ids.items() if fit.has_weights}),
-            (self._outputs, ids.keys() & outputs),
-        ):
-            missing |= wanted - store.keys(wanted, verified)
-        return frozenset(ids.keys() - missing)
+        ids = {fit.id for fit in fits}
+        wanted = ids.intersection(outputs)
+        found = self.rows.keys(ids, verified) - (wanted - self._outputs.keys(wanted, verified))
+        return frozenset(found)
+
+    def lost(self, fits: Iterable[Fit]) -> set[str]:
+        """Find the dependencies whose files these fits need and lack.
+
+        A fit needs the next mask of its `source_fit` and the weights of its `start`. All files are verified.
+        """
+        fits = list(fits)
+        sources = {fit.source_fit.id: fit.source_fit for fit in fits if fit.source_fit}
+        starts = {fit.start.id for fit in fits if fit.start}
+        masks, weights = self._next_masks.keys(sources.values()), self._weights.keys(starts, verified=True)
+        return (sources.keys() - masks) | (starts - weights)
+
+    def is_whole(self, fit: Fit) -> bool:
+        """Tell whether a fit is published with the next mask and the weights that others may need."""
+        return (
+            fit in self
+            and not (fit.has_next_mask and self._next_masks.get(fit) is None)
+            and not (fit.has_weights and self._weights.get(fit.id) is None)
+        )
 
     def publish(
         self,
@@ -107,19 +126,19 @@ class Ledger:
         from safetensors import numpy, torch
 
         first = fit not in self
-        if first and next_mask is not None:
-            self._next_masks.put(fit.id, next_mask.to_bytes(_METADATA))
-        if first and fit.has_weights:
-            self._weights.put(fit.id, torch.save(result.weights, _METADATA))
+        if next_mask is not None and (first or self._next_masks.get(fit) is None):
+            self._next_masks.put(fit, next_mask)
+        if fit.has_weights and (first or self._weights.get(fit.id) is None):
+            self._weights.put(fit.id, torch.save(result.weights, METADATA))
         if outputs:
             images = {name: to_8_bit(x) for name, x in result.outputs.items()}
-            self._outputs.put(fit.id, numpy.save(images, _METADATA))
+            self._outputs.put(fit.id, numpy.save(images, METADATA))
         table = pa.Table.from_pylist([_row(fit, mask, result, started)], schema=FITS)
         self.rows.put(fit.id, table)
 
     def next_mask(self, fit: Fit) -> Mask:
         """Read the mask cut from a published fit. Raises LookupError when it is missing or damaged."""
-        return Mask.from_bytes(_found(self._next_masks.get(fit.id), fit, "next mask"))
+        return _found(self._next_masks.get(fit), fit, "next mask")
 
     def weights(self, fit: Fit) -> dict[str, Tensor]:
         """Read the trained weights of a published fit. Raises LookupError when they are missing or damaged."""
@@ -160,7 +179,7 @@ class Ledger:
     def record_sweep(self, name: str, profile: str, rows: list[dict[str, Any]]) -> None:
         """Record the fits of a sweep, one row per trajectory and round (see `schema.SWEEP_ROWS`)."""
         named = [{"sweep": name, "profile": profile, **row} for row in rows]
-        table = pa.Table.from_pylist(named, schema=SWEEP_ROWS).replace_schema_metadata(_METADATA)
+        table = pa.Table.from_pylist(named, schema=SWEEP_ROWS).replace_schema_metadata(METADATA)
         self._sweeps.put(f"{name}.{profile}", to_parquet(table, described=True))
 
     def sweeps(self) -> pa.Table:
@@ -182,8 +201,11 @@ class Ledger:
         return {key: _cause("", data) for key, data in self._failures.items()}
 
     def compact(self) -> tuple[int, int]:
-        """Fold the files of many rows into few, and return the numbers of files before and after."""
-        return self.rows.compact()
+        """Fold the files of rows and next masks into few, and return the numbers of files before and after."""
+        rows = self.rows.compact()
+        fits = self.fits(["fit", "mask_fit"])
+        masks = self._next_masks.compact(dict(zip(fits["fit"].to_pylist(), fits["mask_fit"].to_pylist(), strict=True)))
+        return rows[0] + masks[0], rows[1] + masks[1]
 
     def fetch(self, other: Ledger) -> int:
         """Copy and verify the files that another ledger has and this one lacks; return their number."""
@@ -197,19 +219,19 @@ class Ledger:
         """Find fits, among all or these ids, that were published with different results, and what differs.
 
         Those are columns of their rows, or "next_masks", "weights", "outputs". Nothing is deleted. Readers see the row
-        that was finished first, and of other files the first by name.
+        that was finished first, of next masks one in a file of its own, and of other files the first by name.
         """
         among = None if among is None else set(among)
         found = self.rows.conflicts(among)
-        for store in (self._next_masks, self._weights, self._outputs):
+        for folder, store in (("next_masks", self._next_masks), ("weights", self._weights), ("outputs", self._outputs)):
             for key in store.several(among):
-                found.setdefault(key, []).append(store.folder)
+                found.setdefault(key, []).append(folder)
         return dict(sorted(found.items()))
 
     @property
     def stores(self) -> dict[str, BlobStore]:
         """Return all stores by folder, rows last, so that a copied row never lacks its other files."""
-        stores = self._next_masks, self._weights, self._outputs, self._sweeps, self._failures, self.rows.blobs
+        stores = self._next_masks.blobs, self._weights, self._outputs, self._sweeps, self._failures, self.rows.blobs
         return {store.folder: store for store in stores}
 
 
@@ -278,26 +300,10 @@ def to_8_bit(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.rint(image.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0))
 
 
-_METADATA = {"schema": str(VERSION)}
-
-
-def _check_tensors(path: str, data: bytes) -> None:
-    from safetensors import deserialize
-
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    require_version(int(header.get("__metadata__", {}).get("schema", 1)), path)
-    deserialize(data)
-
-
-def _check_mask(path: str, data: bytes) -> None:
-    _check_tensors(path, data)
-    Mask.from_bytes(data)
-
-
 def _check_outputs(path: str, data: bytes) -> None:
     from safetensors.numpy import load
 
-    _check_tensors(path, data)
+    check_tensors(path, data)
     load(data)
 
 
@@ -314,7 +320,7 @@ def _cause(path: str, data: bytes) -> str:
     return str(failure["cause"])
 
 
-def _found(data: bytes | None, fit: Fit, what: str) -> bytes:
-    if data is None:
+def _found(content: T | None, fit: Fit, what: str) -> T:
+    if content is None:
         raise LookupError(f"the {what} of fit {fit.id} ({fit.picture.name}, {fit.recipe}) is missing or damaged")
-    return data
+    return content

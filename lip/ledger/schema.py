@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 
 from lip.errors import InputError
 
 VERSION = 3
 """Version of all files of a ledger. Raise it when a column changes its name or meaning; a new column needs no raise."""
+
+METADATA = {"schema": str(VERSION)}
+"""Metadata of all files that are not tables of fits."""
 
 Columns = dict[str, tuple[pa.DataType, str]]
 """Type and description of columns by name."""
@@ -224,3 +229,12 @@ def require_version(found: int, path: str) -> None:
     if found != VERSION:
         age, remedy = ("a newer", "upgrade lip") if found > VERSION else ("an older", "name an empty storage")
         raise InputError(f"{path} was written by {age} lip (schema {found}, this one reads {VERSION}); {remedy}")
+
+
+def check_tensors(path: str, data: bytes) -> None:
+    """Refuse what is not a safetensors file of this version. Raises InputError for another version's."""
+    from safetensors import deserialize
+
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    require_version(int(header.get("__metadata__", {}).get("schema", 1)), path)
+    deserialize(data)

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -19,10 +20,15 @@ from lip.ledger.schema import FITS, RESULTS, require_version
 from lip.specs.spec import id_of
 
 _PACK = ".pack"
+_ALL = f"all{_PACK}"
+"""Key of the pack of rows of all folders. No id is in its own folder, because ids are hexadecimal."""
+_SHARED = group_of(_ALL)
 _ID = pa.schema([FITS.field("fit")])
 _PROOF = pa.schema([FITS.field(name) for name in ("fit", "schema", "spec", "started", "seconds")])
 """Columns that are always read: they verify a row, and order several rows of one fit."""
 
+BY_FOLDER_FROM = 5000
+"""Rows from which on `compact` makes packs by folder, so that it need not write all rows again every time."""
 DESCRIBED_FROM = 100
 """RowStore from which on a pack describes its columns, which takes 20 kB."""
 
@@ -30,9 +36,10 @@ DESCRIBED_FROM = 100
 class RowStore:
     """The rows of fits by id.
 
-    A row is published in its own file, without the columns that are null in it. `compact` folds the files of a folder
-    into a pack, a file with the key `<folder>.pack`. Readers see both. A row is valid if its id is the hash of its spec
-    and belongs into its file; a file with another row, or with a column of another type, is damaged.
+    A row is published in its own file, without the columns that are null in it. `compact` folds a small ledger into one
+    pack, a file with the key `all.pack`, and the rows that a large one has beside that into a pack per folder, with the
+    key `<folder>.pack`. Readers see all. A row is valid if its id is the hash of its spec and belongs into its file; a
+    file with another row, or with a column of another type, is damaged.
 
     Of several rows of one fit, readers see the one that was finished first. If they differ in `schema.RESULTS`, all of
     them are stored and `conflicts` finds them.
@@ -62,43 +69,69 @@ class RowStore:
 
         Columns that a row lacks are null. Damaged files are skipped.
         """
-        wanted = self._wanted(among)
-        tables = map_groups(lambda group: self._read(group, wanted[group], schema), wanted)
-        return pa.concat_tables([schema.empty_table(), *tables])
+        return _first_of_each(self._copies(self._wanted(among), schema)).select(schema.names)
 
     def sample(self, schema: pa.Schema, count: int) -> pa.Table:
-        """Read at least this many rows if they exist, from as few folders as possible."""
-        tables = [schema.empty_table()]
-        for group in self.blobs.groups():
-            if sum(map(len, tables)) < count:
-                tables.append(self._read(group, None, schema))
-        return pa.concat_tables(tables)
+        """Read at least this many rows if they exist, from few folders."""
+        groups = self._groups()
+        for number in (0, 1, 4, 16, 64, len(groups)):
+            table = _first_of_each(self._copies(dict.fromkeys([*groups[:number], _SHARED]), schema))
+            if len(table) >= count:
+                break
+        return table.select(schema.names)
 
     def conflicts(self, among: Iterable[str] | None = None) -> dict[str, list[str]]:
         """Find fits, among all or these, whose rows differ in results, and the columns that differ."""
         wanted = self._wanted(among)
-        found: dict[str, list[str]] = {}
-        for part in map_groups(lambda group: self._conflicts(group, wanted[group]), wanted):
-            found |= part
-        return found
+        files = list(chain.from_iterable(map_groups(self._files, wanted)))
+        if len({self.blobs.key(path) for path in files}) == len(files) and not any(map(self._is_pack, files)):
+            return {}
+        ids = Counter(self._copies(wanted, _ID)["fit"].to_pylist())
+        copies = self._copies(self._wanted(key for key, count in ids.items() if count > 1), FITS)
+        results: dict[str, list[list[str]]] = defaultdict(list)
+        for key, values in zip(copies["fit"].to_pylist(), _results(copies), strict=True):
+            results[key].append(values)
+        differing = {
+            key: [name for name, values in zip(RESULTS, zip(*rows, strict=True), strict=True) if len(set(values)) > 1]
+            for key, rows in results.items()
+        }
+        return {key: columns for key, columns in differing.items() if columns}
 
     def compact(self) -> tuple[int, int]:
-        """Fold the files of every folder into one, and return the numbers of files before and after.
+        """Fold the files of rows into few, and return the numbers of files before and after.
 
         Others may read, publish and compact meanwhile: a file is deleted only if it was read and all of its rows have
         been read back from the pack. Damaged files stay; rows in conflict are all stored.
         """
-        counts = map_groups(self._compact, self.blobs.groups())
-        return sum(before for before, _ in counts), sum(after for _, after in counts)
+        folders = self._groups()
+        files = dict(zip([*folders, _SHARED], map_groups(self._files, [*folders, _SHARED]), strict=True))
+        every = list(chain.from_iterable(files.values()))
+        if self._is_small(every):
+            return len(every), self._fold(_ALL, every)
+        counts = map_groups(lambda group: self._fold(f"{group}{_PACK}", files[group]), folders)
+        return len(every), sum(counts) + len(files[_SHARED])
+
+    def _is_small(self, files: list[str]) -> bool:
+        """Tell whether these files have fewer rows than BY_FOLDER_FROM."""
+        packs = [path for path in files if self._is_pack(path)]
+        count = len(files) - len(packs)
+        while packs and count < BY_FOLDER_FROM:
+            with suppress(FileNotFoundError):
+                count += len(self.blobs.parsed(packs.pop(), partial(self._parse, schema=_PROOF)) or ())
+        return count < BY_FOLDER_FROM
+
+    def _groups(self) -> list[str]:
+        return [group for group in self.blobs.groups() if group != _SHARED]
 
     def _wanted(self, among: Iterable[str] | None) -> Mapping[str, set[str] | None]:
-        """Group the wanted ids by folder; None: all."""
+        """Group the wanted ids by folder, and all of them for the shared pack; None: all that are there."""
         if among is None:
-            return dict.fromkeys(self.blobs.groups())
+            return dict.fromkeys([*self._groups(), _SHARED])
+        ids = set(among)
         wanted: dict[str, set[str]] = defaultdict(set)
-        for key in among:
+        for key in ids:
             wanted[group_of(key)].add(key)
-        return {group: wanted[group] for group in sorted(wanted)}
+        return {**{group: wanted[group] for group in sorted(wanted)}, _SHARED: ids}
 
     def _files(self, group: str) -> list[str]:
         """List the files of a group, packs last."""
@@ -107,17 +140,21 @@ class RowStore:
     def _is_pack(self, path: str) -> bool:
         return self.blobs.key(path).endswith(_PACK)
 
-    def _read(self, group: str, wanted: set[str] | None, schema: pa.Schema) -> pa.Table:
-        table = self._copies(group, wanted, schema)
-        ids = table["fit"].to_pylist()
-        return _take_rows(table, [i for i, key in enumerate(ids) if i == 0 or key != ids[i - 1]]).select(schema.names)
+    def _copies(self, wanted: Mapping[str, set[str] | None], columns: pa.Schema) -> pa.Table:
+        """Read all rows, also several of one fit, in order of ids and then of when they were finished.
 
-    def _copies(self, group: str, wanted: set[str] | None, columns: pa.Schema) -> pa.Table:
-        """Read all rows, also several of one fit, in order of ids and then of when they were finished."""
+        The shared pack is listed after the folders, because rows only ever move from these into that.
+        """
+        tables: dict[str, pa.Table] = {}
+        left = [group for group in wanted if group != _SHARED]
         for _ in range(READ_ATTEMPTS):
-            table, vanished = self._read_once(group, wanted, columns)
-            if not vanished:
-                return table
+            found = map_groups(lambda group: self._read_once(group, wanted[group], columns), left)
+            shared, replaced = self._read_once(_SHARED, wanted[_SHARED], columns)
+            ids = shared["fit"].to_pylist()
+            tables |= {group: table for group, (table, _) in zip(left, found, strict=True)}
+            left = [group for group, (_, gone) in zip(left, found, strict=True) if gone.difference(ids)]
+            if not left and not replaced:
+                return _in_order(pa.concat_tables([*tables.values(), shared]))
         raise FileNotFoundError(
             f"{self.blobs.storage.display_name(self.blobs.folder)}: files vanish while they are read"
         )
@@ -152,7 +189,7 @@ class RowStore:
         check_types(own, _TYPES)
         ids, key = table["fit"].to_pylist(), self.blobs.key(path)
         for own_id, spec in zip(ids, table["spec"].to_pylist(), strict=True):
-            if own_id != id_of(spec) or key not in (own_id, group_of(own_id) + _PACK):
+            if own_id != id_of(spec) or key not in (own_id, group_of(own_id) + _PACK, _ALL):
                 raise ValueError(f"{path} holds a row of another fit")
         if not ids:
             raise ValueError(f"{path} holds no row")
@@ -163,43 +200,33 @@ class RowStore:
         self.blobs.check(path, data)
         return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
 
-    def _conflicts(self, group: str, wanted: set[str] | None) -> dict[str, list[str]]:
-        files = self._files(group)
-        if len({self.blobs.key(path) for path in files}) == len(files) and not any(map(self._is_pack, files)):
-            return {}
-        ids = Counter(self._copies(group, wanted, _ID)["fit"].to_pylist())
-        results: dict[str, list[list[str]]] = defaultdict(list)
-        if several := {key for key, count in ids.items() if count > 1}:
-            copies = self._copies(group, several, FITS)
-            for key, values in zip(copies["fit"].to_pylist(), _results(copies), strict=True):
-                results[key].append(values)
-        differing = {
-            key: [name for name, values in zip(RESULTS, zip(*rows, strict=True), strict=True) if len(set(values)) > 1]
-            for key, rows in results.items()
-        }
-        return {key: columns for key, columns in differing.items() if columns}
-
-    def _compact(self, group: str) -> tuple[int, int]:
-        files = self._files(group)
+    def _fold(self, key: str, files: list[str]) -> int:
+        """Fold files into a pack with this key, and return the number of files that are left of them."""
         tables: dict[str, pa.Table] = {}
         for path in files:
             with suppress(FileNotFoundError):
                 if (table := self.blobs.parsed(path, self._whole)) is not None:
                     tables[path] = table
         if len(tables) < 2:
-            return len(files), len(files)
+            return len(files)
         whole = pa.concat_tables([FITS.empty_table(), *tables.values()], promote_options="permissive")
         whole = _distinct(_in_order(whole)).combine_chunks()
-        pack = self.blobs.add(f"{group}{_PACK}", to_parquet(_lean(whole), described=len(whole) >= DESCRIBED_FROM))
+        pack = self.blobs.add(key, to_parquet(_lean(whole), described=len(whole) >= DESCRIBED_FROM))
         try:
             back = self.blobs.parsed(pack, partial(self._parse, schema=_PROOF))
         except FileNotFoundError:  # another process has folded it meanwhile, with all other files
-            return len(files), 1
+            return 1
         if back is None or back["fit"].to_pylist() != whole["fit"].to_pylist():
             raise OSError(f"{pack} does not read back as it was written; nothing was deleted")
         for path in tables.keys() - {pack}:
             self.blobs.storage.remove(path)
-        return len(files), len(files) - len(tables) + 1
+        return len(files) - len(tables) + 1
+
+
+def _first_of_each(table: pa.Table) -> pa.Table:
+    """Drop the later ones of several rows of one fit, in a table in order of ids."""
+    ids = table["fit"].to_pylist()
+    return _take_rows(table, [i for i, key in enumerate(ids) if i == 0 or key != ids[i - 1]])
 
 
 def _in_order(table: pa.Table) -> pa.Table:

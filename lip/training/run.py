@@ -45,17 +45,21 @@ def run_fit(
     watch: Callable[[Fit], Watch] | None = None,
     outputs: bool = False,
     backend: str = "auto",
+    whole: bool = False,
 ) -> bool:
     """Train and publish one fit unless the ledger has it, and return whether it was trained.
 
     Its dependencies are run first. `watch` is called with every fit that begins and returns its observer. `outputs`
     stores its restored images too. `backend` is a name for `lip.fast.backend.choose`; with `auto` a trajectory that the
-    dense backend began continues with it. Safe to repeat, to interrupt and to run twice at once.
+    dense backend began continues with it. `whole` trains it again if its next mask or weights, which only other fits
+    need, are lost. Safe to repeat, to interrupt and to run twice at once.
     """
-    if fit in ledger and (ledger.has_outputs(fit) or not outputs):
+    is_published = ledger.is_whole(fit) if whole else fit in ledger
+    if is_published and (ledger.has_outputs(fit) or not outputs):
         return False
+    lost = ledger.lost([fit])
     for dependency in fit.dependencies:
-        run_fit(dependency, inputs, ledger, device, watch, backend=backend)
+        run_fit(dependency, inputs, ledger, device, watch, backend=backend, whole=dependency.id in lost)
     environment.begin(device)
     started = datetime.now(UTC)
     chosen = choose(_inherited(fit, ledger) if backend == "auto" else backend, device).name

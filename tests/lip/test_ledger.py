@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from lip.errors import InputError
-from lip.ledger.blobs import BlobStore
+from lip.ledger.blobs import BlobStore, group_of
 from lip.ledger.ledger import Ledger, to_8_bit
 from lip.ledger.schema import COLUMNS, FITS, SCORES, SWEEP_ROWS, VERSION
 from lip.ledger.tables import to_parquet
@@ -183,19 +183,25 @@ def test_a_damaged_row_is_never_read_is_listed_and_heals(ledger: Ledger, publish
     assert not path.exists()
 
 
-def test_a_damaged_ticket_or_weights_take_their_fit_out_of_the_ledger(ledger: Ledger, publish, dense: Fit) -> None:
+def test_a_damaged_next_mask_or_weights_are_lost_to_those_that_need_them(ledger: Ledger, publish, dense: Fit) -> None:
     rewound = dense.replace(saves_weights=True)
-    for fit, kind, read in ((dense, "next_masks", ledger.next_mask), (rewound, "weights", ledger.weights)):
+    users = dense.replace(recipe=Imp(trained=dense)), dense.replace(recipe=Random(target=1), start=rewound)
+    reads = ("next_masks", ledger.next_mask), ("weights", ledger.weights)
+    for fit, user, (kind, read) in zip((dense, rewound), users, reads, strict=True):
         publish(fit)
+        assert ledger.lost([user]) == set()
         path = only(ledger.root / kind)
         data = path.read_bytes()
         for damage in (data[:-1], data[:9] + b"x" + data[10:], None):
             path.write_bytes(damage) if damage else path.unlink()
-            assert fit not in ledger
+            assert fit in ledger
+            assert not ledger.is_whole(fit)
+            assert ledger.lost([user]) == {fit.id}
             with pytest.raises(LookupError, match=f"{fit.id} \\(photo, round 0\\) is missing or damaged"):
                 read(fit)
         publish(fit)
-        assert fit in ledger
+        assert ledger.is_whole(fit)
+        assert ledger.lost([user]) == set()
 
 
 def test_a_fit_that_owes_nothing_to_others_needs_its_row_only(ledger: Ledger, publish, dense: Fit) -> None:
@@ -451,7 +457,7 @@ def test_tensors_that_are_no_mask_are_no_ticket(ledger: Ledger, publish, dense: 
     only(ledger.root / "next_masks").unlink()
     ledger.stores["next_masks"].add(dense.id, save({"x": np.zeros(3)}, {"schema": str(VERSION)}))
     assert ledger.damaged() == [str(only(ledger.root / "next_masks"))]
-    assert dense not in ledger
+    assert not ledger.is_whole(dense)
     with pytest.raises(LookupError, match="missing or damaged"):
         ledger.next_mask(dense)
 
@@ -488,8 +494,10 @@ def test_what_another_version_wrote_is_said_in_one_sentence_and_stays(
         ledger.damaged,
         lambda: Ledger(tmp_path / "here").fetch(ledger),
     ]
-    if folder not in ("sweeps", "failures"):
+    if folder in ("fits", "outputs"):
         uses.append(lambda: ledger.published(fits, True, [dense.id]))
+    if folder in ("next_masks", "weights"):
+        uses.append(lambda: [ledger.is_whole(fit) for fit in fits])
     for use in uses:
         with pytest.raises(
             InputError, match=rf"^{path} was written by {said} lip \(schema {version}, this one reads 3\)"
@@ -597,9 +605,29 @@ def test_what_is_folded_there_while_it_is_fetched_is_fetched_all_the_same(
 
     def folded_just_after(group: str) -> list[str]:
         listed = list_files(group)
-        other.rows._compact(group)
+        if group == group_of(fits[0].id):
+            other.compact()
         return listed
 
     monkeypatch.setattr(there.rows.blobs, "files", folded_just_after)
     ledger.fetch(there)
     assert set(ledger.fits(["fit"])["fit"].to_pylist()) == {fit.id for fit in fits}
+
+
+def test_a_ledger_is_folded_with_its_next_masks_and_needs_them_no_more(
+    ledger: Ledger, publish, dense: Fit, mask: Mask
+) -> None:
+    fits = [dense]
+    for _ in range(3):
+        fits.append(dense.replace(recipe=Imp(trained=fits[-1])))
+    for fit in fits:
+        publish(fit)
+    assert ledger.compact() == (8, 2)
+    assert [ledger.next_mask(fit) for fit in fits] == [mask] * 4
+    assert all(map(ledger.is_whole, fits))
+    assert ledger.lost(fits) == set()
+    assert ledger.damaged() == []
+    assert ledger.conflicts() == {}
+    (ledger.root / "next_masks").rename(ledger.root / "left behind")
+    assert ledger.published(fits, verified=True) == {fit.id for fit in fits}
+    assert ledger.lost(fits) == {fit.id for fit in fits[:3]}

@@ -48,6 +48,14 @@ def rows(tmp_path: Path) -> RowStore:
     return RowStore(Storage(tmp_path), "rows")
 
 
+@pytest.fixture(params=[1, 3], ids=["one pack", "packs by folder"])
+def n_packs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Folds into one pack, or as a large ledger into one per folder; gives the number of packs."""
+    if request.param > 1:
+        monkeypatch.setattr(tables, "BY_FOLDER_FROM", 0)
+    return int(request.param)
+
+
 def row(key: str, value: int, **others: object) -> dict[str, object]:
     known = {"fit": key, "schema": VERSION, "spec": SPECS.get(key), "backtracks": value}
     return {**known, "started": NOON, "seconds": 1.0, **others}
@@ -77,28 +85,53 @@ def files(rows: RowStore) -> list[Path]:
     return sorted(path for path in (rows.blobs.storage.folder / "rows").rglob("*") if path.is_file())
 
 
-def test_folded_rows_are_read_as_before(rows: RowStore) -> None:
+def test_folded_rows_are_read_as_before(rows: RowStore, n_packs: int) -> None:
     values = fill(rows)
-    assert rows.compact() == (12, 3)
-    assert len(files(rows)) == 3
+    assert rows.compact() == (12, n_packs)
+    assert len(files(rows)) == n_packs
     assert read(rows) == values
     asked = [NAMES["ab2"], "zz9", NAMES["aa1"]]
     assert rows.read(SCHEMA, asked).to_pydict() == {"fit": [NAMES["aa1"], NAMES["ab2"]], "backtracks": [1, 6]}
     for verified in (False, True):
         assert rows.keys([*IDS, "zz9", NAMES["aa4"]], verified) == set(IDS)
+    sampled = rows.sample(SCHEMA, 2)
+    assert len(sampled) >= 2
+    assert sampled.to_pylist() == rows.read(SCHEMA, sampled["fit"].to_pylist()).to_pylist()
+    assert rows.sample(SCHEMA, 99).to_pylist() == rows.read(SCHEMA).to_pylist()
 
 
-def test_readers_see_packs_and_single_rows_and_folding_again_takes_both(rows: RowStore) -> None:
+def test_readers_see_packs_and_single_rows_and_folding_again_takes_both(rows: RowStore, n_packs: int) -> None:
     values = fill(rows)
     rows.compact()
     put(rows, NAMES["aa4"], 99)
     put(rows, NAMES["aa1"], 1, seconds=5.0)
     values[NAMES["aa4"]] = 99
     assert read(rows) == values
-    assert rows.compact() == (5, 3)
+    assert rows.compact() == (n_packs + 2, n_packs)
     assert rows.read(pa.schema([FITS.field("seconds")]), [NAMES["aa1"]]).to_pydict() == {"seconds": [1.0]}
     assert read(rows) == values
-    assert rows.compact() == (3, 3), "nothing is left to do"
+    assert rows.compact() == (n_packs, n_packs), "nothing is left to do"
+
+
+def test_rows_beyond_one_pack_are_folded_beside_it(rows: RowStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large ledger stays so: what was in the first pack is not written again, and folding fewer rows joins all."""
+    values = fill(rows)
+    rows.compact()
+    (first,) = files(rows)
+    monkeypatch.setattr(tables, "BY_FOLDER_FROM", len(IDS) + 1)
+    for value, name in enumerate(("aa4", "ab4"), 90):
+        put(rows, NAMES[name], value)
+        put(rows, NAMES["b00"], values[NAMES["b00"]], seconds=value)
+        values[NAMES[name]] = value
+    assert rows.compact() == (4, 4), "three folders with one file each"
+    put(rows, NAMES["ab0"], values[NAMES["ab0"]], seconds=9.0)
+    assert rows.compact() == (5, 4)
+    assert first in files(rows)
+    assert read(rows) == values
+    assert rows.conflicts() == {}
+    monkeypatch.undo()
+    assert rows.compact() == (4, 1)
+    assert read(rows) == values
 
 
 def test_the_file_of_a_row_has_neither_null_columns_nor_descriptions(rows: RowStore) -> None:
@@ -140,27 +173,27 @@ def test_columns_that_this_version_does_not_know_are_kept(rows: RowStore) -> Non
     }
 
 
-def test_damage_is_neither_read_nor_folded_nor_deleted(rows: RowStore) -> None:
+def test_damage_is_neither_read_nor_folded_nor_deleted(rows: RowStore, n_packs: int) -> None:
     values = fill(rows)
     hurt = next(path for path in files(rows) if path.name.startswith(NAMES["ab1"]))
     hurt.write_bytes(hurt.read_bytes()[:-1])
     del values[NAMES["ab1"]]
     assert read(rows) == values
-    assert rows.compact() == (12, 4)
+    assert rows.compact() == (12, n_packs + 1)
     assert read(rows) == values
     assert hurt in files(rows)
     assert rows.blobs.damaged() == [str(hurt.relative_to(rows.blobs.storage.folder))]
-    pack = next(path for path in files(rows) if path.name.startswith("b0."))
+    pack = next(path for path in files(rows) if path.name.startswith(("b0.", "all.")))
     data = bytearray(pack.read_bytes())
     data[100] ^= 1
     pack.write_bytes(data)
-    lost = {key for key in IDS if key.startswith("b0")}
-    assert rows.keys(IDS, verified=False) == {NAMES["ab1"], *values} - lost
+    lost = {key for key in IDS if n_packs == 1 or key.startswith("b0")}
+    assert rows.keys(IDS, verified=False) == {NAMES["ab1"], *(values.keys() - lost)}
     assert rows.keys(IDS, verified=True) == values.keys() - lost
 
 
 def test_a_reader_that_listed_before_the_folding_finds_the_rows_after_it(
-    rows: RowStore, monkeypatch: pytest.MonkeyPatch
+    rows: RowStore, monkeypatch: pytest.MonkeyPatch, n_packs: int
 ) -> None:
     values = fill(rows)
     other = RowStore(rows.blobs.storage, "rows")
@@ -176,7 +209,7 @@ def test_a_reader_that_listed_before_the_folding_finds_the_rows_after_it(
 
 
 def test_files_that_vanish_one_by_one_while_they_are_read_are_found_in_the_pack(
-    rows: RowStore, monkeypatch: pytest.MonkeyPatch
+    rows: RowStore, monkeypatch: pytest.MonkeyPatch, n_packs: int
 ) -> None:
     """An object store takes seconds to delete what has been folded, and a reader looks in between, again and again."""
     values = fill(rows)
@@ -208,7 +241,9 @@ def test_what_cannot_be_found_again_is_never_taken_for_not_there(
 
 
 @pytest.mark.parametrize("moment", ["before the pack is written", "after the pack is written"])
-def test_two_that_fold_at_once_lose_nothing(rows: RowStore, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+def test_two_that_fold_at_once_lose_nothing(
+    rows: RowStore, monkeypatch: pytest.MonkeyPatch, moment: str, n_packs: int
+) -> None:
     """The other one also folds a row that was published after the first had read."""
     values = fill(rows) | {NAMES["aa4"]: 99}
     other = RowStore(rows.blobs.storage, "rows")
@@ -225,7 +260,7 @@ def test_two_that_fold_at_once_lose_nothing(rows: RowStore, monkeypatch: pytest.
     assert read(rows) == values
     other.compact()
     assert read(rows) == values
-    assert len(files(rows)) == 3
+    assert len(files(rows)) == n_packs
 
 
 def test_a_full_disk_or_a_pack_that_does_not_read_back_deletes_nothing(
@@ -238,7 +273,9 @@ def test_a_full_disk_or_a_pack_that_does_not_read_back_deletes_nothing(
         raise OSError("disk full")
 
     def broken(path: str, data: bytes) -> None:
-        (rows.blobs.storage.folder / path).write_bytes(data[:-1])
+        file = rows.blobs.storage.folder / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(data[:-1])
 
     for write in (full, broken):
         with monkeypatch.context() as patch:
@@ -330,7 +367,8 @@ def test_a_row_that_is_not_its_fits_is_damaged_and_made_again(rows: RowStore, mi
     assert damaged(rows) == []
 
 
-def test_a_pack_is_believed_in_its_own_folder_and_only_whole(rows: RowStore) -> None:
+def test_a_pack_is_believed_in_its_own_folder_and_only_whole(rows: RowStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "BY_FOLDER_FROM", 0)
     fill(rows)
     rows.compact()
     aa, ab, b0 = files(rows)

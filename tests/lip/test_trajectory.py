@@ -1,5 +1,6 @@
 """Trajectories: which fits they share, and that publishing can stop anywhere and go on as if it had not."""
 
+import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -151,15 +152,33 @@ def test_the_ledger_says_the_same_whatever_else_the_process_has_computed(tiny, t
     assert together.fits(RESULTS, ids) == results(alone)
 
 
-def test_a_lost_ticket_is_computed_again_the_same(tiny, ledger: Ledger, run) -> None:
+def test_a_published_trajectory_needs_no_next_masks(tiny, ledger: Ledger, run) -> None:
     trajectory = tiny.trajectory()
     run(trajectory, ledger)
-    before, ticket = results(ledger), ledger.next_mask(trajectory.fits[1])
-    for path in (ledger.root / "next_masks").rglob(f"{trajectory.fits[1].id}-*"):
+    shutil.rmtree(ledger.root / "next_masks")
+    assert run(trajectory, ledger) == [False, False, False]
+
+
+def test_a_lost_next_mask_is_computed_again_the_same_by_the_round_that_needs_it(tiny, ledger: Ledger, run) -> None:
+    """Which needs that of the round before it, which is lost too."""
+    trajectory = tiny.trajectory()
+    run(trajectory, ledger)
+    before, masks = results(ledger), [ledger.next_mask(fit) for fit in trajectory.fits[:2]]
+    shutil.rmtree(ledger.root / "next_masks")
+    for path in (ledger.root / "fits").rglob(f"{trajectory.fits[2].id}-*"):
         path.unlink()
-    assert run(trajectory, ledger) == [False, True, False]
-    assert ledger.next_mask(trajectory.fits[1]) == ticket
+    assert run(trajectory, ledger) == [False, False, True]
+    assert [ledger.next_mask(fit) for fit in trajectory.fits[:2]] == masks
     assert results(ledger) == before
+
+
+def test_a_whole_fit_has_the_next_mask_that_others_need(tiny, ledger: Ledger) -> None:
+    fit = tiny.fit()
+    tiny.run_fit(fit, ledger)
+    mask = ledger.next_mask(fit)
+    shutil.rmtree(ledger.root / "next_masks")
+    assert [tiny.run_fit(fit, ledger, whole=whole) for whole in (False, True, True)] == [False, True, False]
+    assert ledger.next_mask(fit) == mask
 
 
 def test_the_mask_of_a_round_is_the_ticket_of_the_one_before(tiny, ledger: Ledger, run) -> None:

@@ -203,7 +203,9 @@ def test_damaged_files_are_made_again_and_nothing_else(spec: str, undisturbed: P
     storage = tmp_path / "results"
     shutil.copytree(undisturbed, storage)
     hurt = random.Random(0).sample(sorted((storage / "fits").rglob("*.parquet")), 5)
-    hurt.append(next((storage / "next_masks").rglob("*.safetensors")))
+    user = next(fit for fit in Plan(read(spec)).fits.values() if fit.recipe.round == 2 and fit.source_fit)
+    hurt += {next(storage.glob(f"fits/*/{user.id}-*"))} - set(hurt)
+    hurt.append(next(storage.glob(f"next_masks/*/{user.source_fit.id}-*")))
     sound = {path for path in storage.glob("fits/*/*") if path not in hurt}
     for path in hurt:
         path.write_bytes(path.read_bytes()[:-1])
@@ -212,6 +214,27 @@ def test_damaged_files_are_made_again_and_nothing_else(spec: str, undisturbed: P
     assert_as_undisturbed(storage, undisturbed)
     again = {path.name.split("-")[0] for path in hurt}
     assert {path for path in sound if path.name.split("-")[0] not in again} <= set(storage.glob("fits/*/*"))
+
+
+def test_a_folded_ledger_without_its_next_masks_repeats_only_what_a_longer_sweep_needs(
+    spec: str, undisturbed: Path, tmp_path: Path
+) -> None:
+    storage, longer = tmp_path / "results", tmp_path / "tiny.yaml"
+    shutil.copytree(undisturbed, storage)
+    Ledger(storage).compact()
+    shutil.rmtree(storage / "next_masks")
+    files = list(storage.glob("fits/*/*"))
+    code, output = Run("run", spec, "--storage", storage).finish()
+    assert code == 0, output
+    assert list(storage.glob("fits/*/*")) == files
+    longer.write_text(Path(spec).read_text().replace("rounds: 4", "rounds: 5"))
+    plan = Plan.make(read(str(longer)), Ledger(storage))
+    code, output = Run("run", longer, "--storage", storage).finish()
+    assert code == 0, output
+    again = {path.name.split("-")[0] for path in storage.glob("fits/*/*")} - {"all.pack"}
+    assert again == plan.missing.keys()
+    assert Ledger(storage).conflicts() == {}
+    assert Plan.make(read(str(longer)), Ledger(storage)).missing == {}
 
 
 def test_no_flipped_bit_and_no_truncation_of_a_fit_is_read(undisturbed: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,3 +110,28 @@ def test_damaged_fits_are_set_aside_without_reading_the_others(
     plan.set_aside(damaged, published)
     assert {fit.id for fit in verified} == {fit.id for fit in fits[:2]}
     assert list(plan.missing) == [fits[0].id]
+
+
+def test_a_published_sweep_needs_no_next_masks(spec: str, published: Ledger) -> None:
+    shutil.rmtree(published.root / "next_masks")
+    for verified in (False, True):
+        assert Plan.make(read(spec), published, verified).missing == {}
+
+
+@pytest.mark.parametrize("verified", [False, True])
+def test_a_missing_round_takes_those_before_it_along_up_to_the_first_next_mask_that_is_there(
+    write: Write, tmp_path: Path, verified: bool
+) -> None:
+    plan = Plan(read(write(grid={"pruner": ["imp"]}, profiles={"smoke": {"rounds": 5}})))
+    ledger, fits = Ledger(tmp_path / "results"), list(plan.fits.values())
+    for fit in fits[:4]:
+        publish(ledger, fit)
+    plan.refresh(ledger, verified)
+    assert list(plan.missing) == [fit.id for fit in fits[4:]]
+    for fit in fits[2:4]:
+        next(ledger.root.glob(f"next_masks/*/{fit.id}-*")).unlink()
+    plan.refresh(ledger, verified)
+    assert list(plan.missing) == [fit.id for fit in fits[2:]]
+    publish(ledger, fits[2])
+    plan.refresh_missing(ledger)
+    assert list(plan.missing) == [fit.id for fit in fits[3:]]

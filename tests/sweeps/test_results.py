@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from lip.ledger.ledger import Ledger
@@ -7,6 +9,7 @@ from lip.specs.fit import Fit
 from sweeps.plan import Plan
 from sweeps.results import axes, rows
 from sweeps.spec import read
+from tests.sweeps.helpers import publish
 
 
 def test_rows_are_the_sweeps_axes_and_the_fits_columns(spec: str, published: Ledger, fits: list[Fit]) -> None:
@@ -30,3 +33,16 @@ def test_axes_are_the_columns_that_vary(spec: str, published: Ledger) -> None:
 def test_without_results_there_are_no_rows(spec: str, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "empty")
     assert rows(Plan.make(read(spec), ledger), ledger).empty
+
+
+def test_a_published_round_is_listed_although_its_next_mask_is_needed_and_lost(
+    write: Callable[..., str], tmp_path: Path
+) -> None:
+    sweep = read(write(grid={"pruner": ["imp"]}, profiles={"smoke": {"rounds": 2}}))
+    ledger = Ledger(tmp_path / "results")
+    for fit in sweep.trajectories[0].fits[:2]:
+        publish(ledger, fit)
+    shutil.rmtree(ledger.root / "next_masks")
+    plan = Plan.make(sweep, ledger)
+    assert plan.published == set()
+    assert list(rows(plan, ledger)["round"]) == [0, 1]
