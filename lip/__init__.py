@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lip.data.library import InputLibrary
     from lip.ledger.ledger import Ledger
     from lip.masks import Mask
+    from lip.restoration import Restored, restore
     from lip.specs.fit import Fit
     from lip.specs.request import parse_trajectory
     from lip.specs.trajectory import Trajectory
@@ -24,12 +25,30 @@ _HOMES = {
     "Mask": "lip.masks",
     "Model": "lip.training.model",
     "Trajectory": "lip.specs.trajectory",
+    "Restored": "lip.restoration",
+    "restore": "lip.restoration",
     "run_fit": "lip.training.run",
     "train": "lip.training.restore",
     "parse_trajectory": "lip.specs.request",
 }
 
-__all__ = ["Fit", "InputLibrary", "Ledger", "Mask", "Model", "Trajectory", "parse_trajectory", "run_fit", "train"]
+__all__ = [
+    "Fit",
+    "InputLibrary",
+    "Ledger",
+    "Mask",
+    "Model",
+    "Restored",
+    "Trajectory",
+    "parse_trajectory",
+    "restore",
+    "run_fit",
+    "train",
+]
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
