@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lip.specs.fit import Fit
     from lip.specs.request import parse_trajectory
     from lip.specs.trajectory import Trajectory
+    from lip.tickets import load_ticket, mask_of
     from lip.training.model import Model
     from lip.training.restore import train
     from lip.training.run import run_fit
@@ -25,6 +26,8 @@ _HOMES = {
     "Mask": "lip.masks",
     "Model": "lip.training.model",
     "Trajectory": "lip.specs.trajectory",
+    "load_ticket": "lip.tickets",
+    "mask_of": "lip.tickets",
     "Restored": "lip.restoration",
     "restore": "lip.restoration",
     "run_fit": "lip.training.run",
@@ -40,6 +43,8 @@ __all__ = [
     "Model",
     "Restored",
     "Trajectory",
+    "load_ticket",
+    "mask_of",
     "parse_trajectory",
     "restore",
     "run_fit",

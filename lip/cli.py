@@ -130,6 +130,9 @@ def restore_photograph(
     mask: Annotated[Path | None, typer.Option(help="inpaint: a picture that is dark where pixels are missing")] = None,
     invert: Annotated[bool, typer.Option("--invert", help="the mask is light where pixels are missing")] = False,
     factor: Annotated[int | None, typer.Option(help="upscale: 2, 4 or 8; default: 4")] = None,
+    ticket: Annotated[
+        Path | None, typer.Option(help="mask for the network, a file of a ledger's next_masks; default: dense")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="PNG, JPEG, TIFF or WebP; default: IMAGE.restored.png, here")
     ] = None,
@@ -162,6 +165,7 @@ def restore_photograph(
         mask=mask,
         invert=invert,
         factor=factor,  # type: ignore[arg-type]
+        ticket=ticket,
         steps=steps,
         width=width,
         scales=scales,

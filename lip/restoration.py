@@ -30,6 +30,7 @@ from lip.tasks.degradation import Degradation
 from lip.tasks.inpaint import Inpaint
 from lip.tasks.restore import Restore
 from lip.tasks.upscale import Upscale
+from lip.tickets import load_ticket
 from lip.training.machine import check_device
 from lip.training.memory import check_restoration
 
@@ -115,7 +116,7 @@ def restore(
     mask: Given | None = None,
     invert: bool = False,
     factor: Literal[2, 4, 8] | None = None,
-    ticket: Mask | None = None,
+    ticket: Mask | str | PathLike[str] | None = None,
     steps: int = STEPS,
     width: int = WIDTH,
     scales: int = SCALES,
@@ -135,9 +136,10 @@ def restore(
     it is only compared with what was removed. inpaint: takes a `mask`, light (or True) where pixels are known, or the
     reverse with `invert`; known pixels stay as they are. upscale: takes a `factor` of 2, 4 or 8, by default 4.
 
-    A `ticket` is a mask for the network, an hourglass of `width` channels and `scales` halvings; without, it is dense.
-    Each of `seeds` fits takes at most `steps` steps, and the mean of their outputs at the early stop is returned. Equal
-    calls on one machine with as many `threads` (None: PyTorch's own) return equal bits. Raises InputError.
+    A `ticket` is a mask, or the file of one (`load_ticket`), for the network: an hourglass of `width` channels and
+    `scales` halvings; without, it is dense. Each of `seeds` fits takes at most `steps` steps, and the mean of their
+    outputs at the early stop is returned. Equal calls on one machine with as many `threads` (None: PyTorch's own)
+    return equal bits. Raises InputError.
     """
     with _bars(progress) as bars:
         bar = bars.add_task("loading", total=None)
@@ -146,6 +148,7 @@ def restore(
         noise = _noise(task, sigma, photograph)
         if seeds < 1:
             raise InputError(f"seeds: {seeds} is less than one; use 1 or more")
+        ticket = ticket if ticket is None or isinstance(ticket, Mask) else load_ticket(ticket)
         check_restoration(problem.network_fit)
         check_device(device)
         used = choose(backend, device).name

@@ -95,6 +95,7 @@ FLOORS = [
     ["lip.training.result", "lip.training.environment"],
     ["lip.ledger"],
     ["lip.training"],
+    ["lip.tickets"],
     ["lip.terminal", "lip.bench", "lip.restoration"],
     ["lip.cli"],
     ["lip", "lip.__main__"],
