@@ -1,0 +1,135 @@
+"""The program `lip`: the commands of `lip`, `sweeps` and `analysis` in one. It stands above the three."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import analysis.cli
+import lip.cli
+import sweeps.cli
+from lip import terminal
+from lip.errors import InputError, nearest
+from lip.terminal import markup
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for part in (lip.cli.app, analysis.cli.app):
+    app.registered_commands += part.registered_commands
+app.add_typer(sweeps.cli.app, name="sweep")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        terminal.say(Console(), lip.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Restore photographs, find lottery image priors, and run sweeps of them."""
+
+
+def _sweeps() -> dict[str, str]:
+    """Return the shipped sweeps with the first line of their files."""
+    from sweeps.spec import SPECS
+
+    return {path.stem: path.read_text().partition("\n")[0].lstrip("# ") for path in sorted(SPECS.glob("*.yaml"))}
+
+
+def _images() -> dict[str, str]:
+    from lip.data.images import EMBEDDED, SETS, members
+
+    return {name: "comes with scikit-image" for name in EMBEDDED} | {name: ", ".join(members(name)) for name in SETS}
+
+
+def _pruners() -> dict[str, str]:
+    from lip.pruners import PRUNERS
+
+    return _first_lines(PRUNERS)
+
+
+def _priors() -> dict[str, str]:
+    from lip.priors import GENERATORS, PRIORS
+
+    return _first_lines({**PRIORS, **GENERATORS})
+
+
+def _tasks() -> dict[str, str]:
+    from lip.tasks import TASKS
+
+    return _first_lines(TASKS)
+
+
+def _profiles() -> dict[str, str]:
+    from sweeps.profiles import PROFILES
+
+    return {
+        name: ", ".join(f"{key} {value}" for key, value in profile.model_dump(exclude_none=True).items())
+        for name, profile in PROFILES.items()
+    }
+
+
+def _keys() -> dict[str, str]:
+    """Return the keys of a sweep file with the tasks, priors and schedules that have them."""
+    from lip.priors import GENERATORS, PRIORS
+    from lip.pruners import PRUNERS
+    from lip.specs.request import INTERNAL_FIELDS, Request
+    from lip.tasks import TASKS
+
+    owners: dict[str, Any] = {"every sweep": Request.model_fields}
+    for word, known in (("task", TASKS), ("prior", {**PRIORS, **GENERATORS})):
+        owners |= {f"{word} {name}": owner.model_fields for name, owner in known.items()}
+    owners |= {f"pruner {name}": pruner.options for name, pruner in PRUNERS.items()}
+    owners |= {f"training by {task.training.__name__}": task.training.model_fields for task in TASKS.values()}
+    found: dict[str, list[str]] = {}
+    for owner, keys in owners.items():
+        for key in keys:
+            if key not in INTERNAL_FIELDS:
+                found.setdefault(key, []).append(owner)
+    return {key: ", ".join(names) for key, names in found.items()}
+
+
+def _first_lines(classes: Mapping[str, type]) -> dict[str, str]:
+    return {name: (found.__doc__ or "").partition("\n")[0] for name, found in classes.items()}
+
+
+LISTS: dict[str, Callable[[], dict[str, str]]] = {
+    "sweeps": _sweeps,
+    "images": _images,
+    "pruners": _pruners,
+    "priors": _priors,
+    "tasks": _tasks,
+    "profiles": _profiles,
+    "keys": _keys,
+}
+"""The lists, by the word that asks for them."""
+
+
+@app.command("list")
+def list_known(
+    what: Annotated[str, typer.Argument(help=", ".join(LISTS), autocompletion=lambda: list(LISTS))],
+) -> None:
+    """List what there is to choose from."""
+    if what not in LISTS:
+        raise InputError(f"there is no list of {what!r}; {nearest(what, list(LISTS))}")
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    for name, about in LISTS[what]().items():
+        table.add_row(markup(name), markup(about))
+    Console().print(table, highlight=False)
+
+
+def main() -> None:
+    terminal.main(app)
