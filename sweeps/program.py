@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,7 +16,11 @@ import lip.cli
 import sweeps.cli
 from lip import terminal
 from lip.errors import InputError, nearest
+from lip.paths import local
 from lip.terminal import markup
+
+if TYPE_CHECKING:
+    from lip.ledger.ledger import Ledger
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,10 +48,16 @@ def program(
 
 
 def _sweeps() -> dict[str, str]:
-    """Return the shipped sweeps with the first line of their files."""
+    """Return the shipped sweeps with the first sentence of their files."""
     from sweeps.spec import SPECS
 
-    return {path.stem: path.read_text().partition("\n")[0].lstrip("# ") for path in sorted(SPECS.glob("*.yaml"))}
+    return {path.stem: _first_sentence(path.read_text()) for path in sorted(SPECS.glob("*.yaml"))}
+
+
+def _first_sentence(text: str) -> str:
+    """Return the first sentence of a file that begins with a comment."""
+    paragraph = text.partition("\n#\n")[0].replace("\n#", " ").lstrip("# ")
+    return re.split(r"(?<=[.?])\s+(?=[A-Z])", " ".join(paragraph.split()))[0]
 
 
 def _images() -> dict[str, str]:
@@ -129,6 +141,49 @@ def list_known(
     for name, about in LISTS[what]().items():
         table.add_row(markup(name), markup(about))
     Console().print(table, highlight=False)
+
+
+@app.command("show")
+def show_fit(
+    fit: Annotated[str, typer.Argument(help="the id of a fit, or how it begins")],
+    storage: Annotated[
+        str | None, typer.Option(help="folder or URL of the results; default: $LIP_STORAGE or ./results")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder to write its restored images to, if they are kept")] = None,
+) -> None:
+    """Print the row and the layers of a fit, and write its restored images."""
+    from PIL import Image
+
+    from lip.ledger.ledger import Ledger, default_storage
+
+    ledger = Ledger(storage or default_storage())
+    row = _row_of(fit, ledger)
+    values, layers = Table("column", "value"), Table("layer", "kept", "of", title="layers", title_justify="left")
+    for name, value in row.items():
+        if value is not None and not isinstance(value, list):
+            values.add_row(name, markup(value))
+    for name, kept, size in zip(row["layer_name"], row["layer_kept"], row["layer_size"], strict=True):
+        layers.add_row(markup(name), str(kept), str(size))
+    Console().print(values, layers, highlight=False)
+    if out is None:
+        return
+    if not (images := ledger.images(row["fit"])):
+        raise InputError(f"no restored images of fit {row['fit']} are kept; outputs: true in its sweep file keeps them")
+    folder = local(out, "--out")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, pixels in images.items():
+        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(folder / f"{name}.png")
+    terminal.say(Console(), f"{len(images)} images in {folder}")
+
+
+def _row_of(beginning: str, ledger: Ledger) -> dict[str, Any]:
+    """Return the row of the only fit whose id begins so. Raises InputError."""
+    ids = [key for key in ledger.fits(["fit"])["fit"].to_pylist() if key.startswith(beginning)]
+    if len(ids) != 1:
+        found = "no fit has" if not ids else f"{len(ids)} fits have"
+        raise InputError(f"{found} an id that begins with {beginning!r} in {ledger.url}; give another, or more of it")
+    (row,) = ledger.fits(ids=ids).to_pylist()
+    return dict(row)
 
 
 def main() -> None:
