@@ -150,6 +150,7 @@ def restore_photograph(
     Writes the restored image, before and after side by side, and a JSON of what was done.
     """
     from lip.data.photograph import check_name, read
+    from lip.ledger.filesystem import Storage
     from lip.restoration import outputs_of, restore
 
     path = local(out, "--out") if out else Path(f"{Path(image).stem}.restored.png")
@@ -157,6 +158,7 @@ def restore_photograph(
     for file in outputs_of(path):
         if file.exists() and file.samefile(expand(image)):
             raise InputError(f"--out: {file} is the photograph itself; name another file")
+    Storage(path.parent).check_writable()
 
     done = restore(
         image,

@@ -145,11 +145,11 @@ def restore(
         bar = bars.add_task("loading", total=None)
         photograph = read(image)
         problem = _problem(photograph, task, factor, _known(task, mask, invert, photograph), steps, width, scales, seed)
-        noise = _noise(task, sigma, photograph)
         if seeds < 1:
             raise InputError(f"seeds: {seeds} is less than one; use 1 or more")
         ticket = ticket if ticket is None or isinstance(ticket, Mask) else load_ticket(ticket)
         check_restoration(problem.network_fit)
+        noise = _noise(task, sigma, photograph)
         check_device(device)
         used = choose(backend, device).name
         if threads:

@@ -256,6 +256,7 @@ BAD_RESTORATIONS = [
     (["-o", "cat.gif"], "error: cat.gif ends in none of .png, .jpg"),
     (["--task", "inpaint"], "error: mask: to inpaint takes one"),
     (["--mask", "nowhere.png"], "error: mask: to denoise takes none"),
+    (["-o", "cat.png/below/out.png"], "below cannot be written (Not a directory); choose another folder"),
     (["--device", "quantum"], "error: --device quantum cannot be used here"),
 ]
 
