@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from lip.data.library import InputLibrary
     from lip.ledger.ledger import Ledger
     from lip.masks import Mask
+    from lip.restoration import Restored, restore
     from lip.specs.fit import Fit
     from lip.specs.request import parse_trajectory
     from lip.specs.trajectory import Trajectory
+    from lip.tickets import load_ticket, mask_of
     from lip.training.model import Model
     from lip.training.restore import train
     from lip.training.run import run_fit
@@ -24,12 +26,34 @@ _HOMES = {
     "Mask": "lip.masks",
     "Model": "lip.training.model",
     "Trajectory": "lip.specs.trajectory",
+    "load_ticket": "lip.tickets",
+    "mask_of": "lip.tickets",
+    "Restored": "lip.restoration",
+    "restore": "lip.restoration",
     "run_fit": "lip.training.run",
     "train": "lip.training.restore",
     "parse_trajectory": "lip.specs.request",
 }
 
-__all__ = ["Fit", "InputLibrary", "Ledger", "Mask", "Model", "Trajectory", "parse_trajectory", "run_fit", "train"]
+__all__ = [
+    "Fit",
+    "InputLibrary",
+    "Ledger",
+    "Mask",
+    "Model",
+    "Restored",
+    "Trajectory",
+    "load_ticket",
+    "mask_of",
+    "parse_trajectory",
+    "restore",
+    "run_fit",
+    "train",
+]
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from lip.fast.backend import HELP as BACKEND
 from lip.fast.backend import choose
 from lip.fast.precision import require
 from lip.paths import expand, local
-from lip.training.machine import default_threads
+from lip.training.machine import check_device, default_threads
 from lip.values import pair, settings
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def fit(
     ledger = Ledger(_out(out, image))
     if (file := Path(expand(image))).is_file() and file.resolve().parent == ledger.root.resolve():
         raise InputError(f"--out: files written to {ledger.root} could replace {image}; name another folder")
-    _check_device(device)
+    check_device(device)
     _check_memory(trajectory.fits, device)
     require(trajectory.schedule, device)
     used = choose(backend, device)
@@ -118,6 +118,71 @@ def fit(
     _say_notes(library)
     terminal.say(console, f"backend {used.name}: {used.why}")
     _run(trajectory, library.inputs, ledger, device, threads or default_threads(), used.name)
+
+
+@app.command("restore")
+def restore_photograph(
+    image: Annotated[str, typer.Argument(help="a photograph that is degraded")],
+    task: Annotated[str, typer.Option(help="denoise (JPEG artefacts too), inpaint or upscale")] = "denoise",
+    sigma: Annotated[
+        float | None, typer.Option(help="denoise: noise in 8-bit grey levels; estimated if not given")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(help="inpaint: a picture that is dark where pixels are missing")] = None,
+    invert: Annotated[bool, typer.Option("--invert", help="the mask is light where pixels are missing")] = False,
+    factor: Annotated[int | None, typer.Option(help="upscale: 2, 4 or 8; default: 4")] = None,
+    ticket: Annotated[
+        Path | None, typer.Option(help="mask for the network, a file of a ledger's next_masks; default: dense")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="PNG, JPEG, TIFF or WebP; default: IMAGE.restored.png, here")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="fits whose mean is written")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="of the first fit")] = 0,
+    steps: Annotated[int, typer.Option(help="training steps at most")] = 1500,
+    width: Annotated[int, typer.Option(help="channels of the network")] = 32,
+    scales: Annotated[int, typer.Option(help="scales of the network")] = 5,
+    device: Device = "cpu",
+    threads: Threads = None,
+    backend: Annotated[str, typer.Option(help=BACKEND)] = "auto",
+) -> None:
+    """Restore IMAGE, a photograph that is noisy, damaged or small; needs no clean image.
+
+    Writes the restored image, before and after side by side, and a JSON of what was done.
+    """
+    from lip.data.photograph import check_name, read
+    from lip.ledger.filesystem import Storage
+    from lip.restoration import outputs_of, restore
+
+    path = local(out, "--out") if out else Path(f"{Path(image).stem}.restored.png")
+    check_name(path, read(image).alpha is not None)
+    for file in outputs_of(path):
+        if file.exists() and file.samefile(expand(image)):
+            raise InputError(f"--out: {file} is the photograph itself; name another file")
+    Storage(path.parent).check_writable()
+
+    done = restore(
+        image,
+        task,  # type: ignore[arg-type]  # checked there, as is the next one
+        sigma=sigma,
+        mask=mask,
+        invert=invert,
+        factor=factor,  # type: ignore[arg-type]
+        ticket=ticket,
+        steps=steps,
+        width=width,
+        scales=scales,
+        seed=seed,
+        seeds=seeds,
+        device=device,
+        backend=backend,
+        threads=threads or default_threads(),
+    )
+    for note in done.record["notes"]:
+        terminal.say(console, note)
+    for fit in done.record["fits"]:
+        terminal.say(console, f"seed {fit['seed']}: {fit['stop']}")
+    for file in done.save_all(path):
+        terminal.say(console, file)
 
 
 @app.command()
@@ -219,7 +284,7 @@ def search_prior(
     model = parse_trajectory(values, library, "search").fits[0]
     check(model, library.inputs, candidates, fits, metric)
     ledger = Ledger(_out(out, image))
-    _check_device(device)
+    check_device(device)
     _check_memory([model], device)
     ledger.check_writable()
     _say_notes(library)
@@ -269,15 +334,6 @@ def _print_candidates(best: list[Candidate], arguments: list[str]) -> None:
     line = shlex.join([*arguments, *_sets(["prior=nas", f"net={net}"])])
     for hint in (f"in a sweep file: prior: nas, net: {net}", f"to restore: python -m lip fit {line}"):
         terminal.say(console, hint)
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {device} cannot be used here: {str(error).splitlines()[0]}") from error
 
 
 def _check_memory(fits: Iterable[Fit], device: str) -> None:

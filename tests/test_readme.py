@@ -7,6 +7,7 @@ import re
 import runpy
 from pathlib import Path
 
+import PIL.Image
 import pytest
 import torch
 import yaml
@@ -76,6 +77,15 @@ def test_the_python_example_restores_a_photograph(tmp_path: Path, monkeypatch: p
     names = runpy.run_path("example.py")
     assert names["restored"].shape == (32, 32, 3)
     assert (tmp_path / "restored" / "fits").is_dir()
+
+
+def test_the_front_door_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    PIL.Image.effect_noise((20, 30), 40).save("photo.png")
+    (tmp_path / "example.py").write_text(block("python", "lip.restore(").replace("steps=300", "steps=3"))
+    assert "averaged output of step" in runpy.run_path("example.py")["restored"].stop
+    with PIL.Image.open("restored.png") as restored:
+        assert restored.size == (20, 30)
 
 
 def test_the_example_pruner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,8 @@ SIGNATURES = re.compile(rb"\x89PNG|\xff\xd8|II[*+]\0|MM\0[*+]|BM|GIF8|P[1-6]\s|R
 MAX_MEGAPIXELS = 300
 """Larger images are refused. Telephones make up to 200."""
 
+CONVERTED = ("CMYK", "LAB", "YCbCr")
+"""Modes that are converted to RGB, which their colour profile does not describe."""
 
 SUBFILE_TYPE, INK_SET = 254, 332
 """Tags of TIFF that Pillow has no names for."""
@@ -46,29 +48,36 @@ def decode(path: Path) -> tuple[np.ndarray, list[str]]:
 
     Raises InputError when it is damaged, too large, or stored in a way that is not read.
     """
-    with _refusing(path):
-        image, stored, notes = read_upright(path)
-        if image.has_transparency_data:
-            notes.append("alpha channel dropped")
-        if is_16_bit_grey(image, stored):
-            notes.append("16-bit reduced to 8-bit")
-            values = np.asarray(image)
-            notes += _unused_bits(int(values.max()))
-            return np.atleast_3d(((values.astype(np.uint32) + 128) // 257).astype(np.uint8)), notes
-        if image.mode.startswith(("I", "F")):
-            raise InputError(
-                f"{path} holds {image.mode} values whose white is not known; save it as 8-bit or 16-bit PNG"
-            )
-        pixels = _pixels(image, stored)
-        # Pillow has no 16-bit colour: its decoder keeps the high byte, at most 1 below the rounded value.
-        if re.search(r"[^I];16[BLN]'", stored):
-            notes.append("16-bit reduced to 8-bit (high byte)")
-            notes += _unused_bits(256 * int(pixels.max()) + 255)
-        if (white := re.search(r"'ppm'.*\('RGB', (\d+)\)", stored)) and int(white[1]) > 255:
-            notes.append("16-bit reduced to 8-bit")
-        if image.mode in {"CMYK", "LAB", "YCbCr"}:
-            notes.append(f"{image.mode} converted to RGB")
-        return pixels, notes
+    with refusing(path):
+        frame = read_upright(path)
+        if frame.image.has_transparency_data:
+            frame.notes.append("alpha channel dropped")
+        return pixels_of(frame, path)
+
+
+def pixels_of(frame: Frame, path: Path) -> tuple[np.ndarray, list[str]]:
+    """Return the colours of a frame as uint8 (height, width, 1 or 3), with notes on what was done.
+
+    Raises InputError when its values have no known white.
+    """
+    image, stored, notes = frame
+    if is_16_bit_grey(image, stored):
+        notes.append("16-bit reduced to 8-bit")
+        values = np.asarray(image)
+        notes += _unused_bits(int(values.max()))
+        return np.atleast_3d(((values.astype(np.uint32) + 128) // 257).astype(np.uint8)), notes
+    if image.mode.startswith(("I", "F")):
+        raise InputError(f"{path} holds {image.mode} values whose white is not known; save it as 8-bit or 16-bit PNG")
+    pixels = _pixels(image, stored)
+    # Pillow has no 16-bit colour: its decoder keeps the high byte, at most 1 below the rounded value.
+    if re.search(r"[^I];16[BLN]'", stored):
+        notes.append("16-bit reduced to 8-bit (high byte)")
+        notes += _unused_bits(256 * int(pixels.max()) + 255)
+    if (white := re.search(r"'ppm'.*\('RGB', (\d+)\)", stored)) and int(white[1]) > 255:
+        notes.append("16-bit reduced to 8-bit")
+    if image.mode in CONVERTED:
+        notes.append(f"{image.mode} converted to RGB")
+    return pixels, notes
 
 
 def is_16_bit_grey(image: PillowImage, stored: str) -> bool:
@@ -103,7 +112,7 @@ def read_upright(path: Path) -> Frame:
     import PIL.Image
     import PIL.ImageOps
 
-    with _refusing(path), PIL.Image.open(path, formats=FORMATS) as image:
+    with refusing(path), PIL.Image.open(path, formats=FORMATS) as image:
         width, height = image.size
         if width * height > MAX_MEGAPIXELS * 1e6:
             raise InputError(
@@ -117,13 +126,20 @@ def read_upright(path: Path) -> Frame:
         frames = getattr(image, "n_frames", 1)
         turned = image.getexif().get(PIL.ExifTags.Base.Orientation, 1) in range(2, 9)
         profile = _profile(image.info.get("icc_profile"))
-        upright = PIL.ImageOps.exif_transpose(image)
+        turned_image = PIL.ImageOps.exif_transpose(image)
     notes = {
         f"first of {frames} frames": frames > 1,
         "turned upright (EXIF orientation)": turned,
         f"colour profile {profile} ignored": bool(profile),
     }
-    return Frame(upright, stored, [note for note, holds in notes.items() if holds])
+    return Frame(turned_image, stored, [note for note, holds in notes.items() if holds])
+
+
+def upright(image: PillowImage) -> Frame:
+    """Return a Pillow image upright, as `read_upright` returns that of a file."""
+    from PIL.ImageOps import exif_transpose
+
+    return Frame(exif_transpose(image), "'I;16'" if image.mode.startswith("I;16") else "", [])
 
 
 def _profile(icc: bytes | None) -> str:
@@ -168,7 +184,7 @@ def _tiff_objection(image: PillowImage) -> str | None:
 
 
 @contextmanager
-def _refusing(path: Path) -> Iterator[None]:
+def refusing(path: Path) -> Iterator[None]:
     """Raise what a decoder raises as InputError; lift Pillow's limit of pixels, for which there is one of ours."""
     import PIL.Image
 

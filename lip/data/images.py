@@ -99,7 +99,7 @@ def names(pattern: str, *, data: Path | None = None) -> list[str]:
     if pattern in EMBEDDED or pattern.startswith(HELD_OUT):
         return [pattern]
     if pattern in SETS:
-        found = sorted(key for key, member in _members(pattern).items() if member.role == "truth")
+        found = sorted(key for key, member in members(pattern).items() if member.role == "truth")
     elif (key := _member_key(pattern)) is not None:
         found = [key]
     else:
@@ -156,7 +156,8 @@ def _embedded(name: str) -> np.ndarray:
     return np.atleast_3d(getattr(skimage.data, name)())
 
 
-def _members(set_name: str) -> dict[str, _Member]:
+def members(set_name: str) -> dict[str, _Member]:
+    """Return the members of a standard set by name."""
     return {key: member for key, member in _MEMBERS.items() if member.set == set_name}
 
 
@@ -167,7 +168,7 @@ def _member_key(name: str) -> str | None:
         return None
     key = os.path.splitext(name)[0]
     if key not in _MEMBERS:
-        close = nearest(key, list(_members(set_name)))
+        close = nearest(key, list(members(set_name)))
         raise InputError(f"set {set_name} has no image {name!r}; {close} (a file of your own is ./{name})")
     return key
 
@@ -185,7 +186,7 @@ def _require_file(name: str) -> None:
     if os.path.isfile(name):
         return
     if name in SETS:
-        raise InputError(f"{name!r} is a set, not one image; name a member, such as {next(iter(_members(name)))!r}")
+        raise InputError(f"{name!r} is a set, not one image; name a member, such as {next(iter(members(name)))!r}")
     if os.path.isdir(name):
         raise InputError(f"{name} is a folder; name its files, such as {os.path.join(name, '*.png')!r}")
     if not os.path.dirname(name) and not os.path.splitext(name)[1]:

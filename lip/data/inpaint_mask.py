@@ -7,15 +7,20 @@ white are light. Of an image with an alpha channel, what is opaque counts as lig
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from lip.data.decoding import is_16_bit_grey, read_upright
+from lip.data.decoding import Frame, is_16_bit_grey, read_upright, upright
 from lip.data.images import EMBEDDED, Image, centre_crop, find_file
 from lip.errors import InputError, location
+from lip.paths import expand
 from lip.specs.picture import HalfPixel
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 
 class Photograph(NamedTuple):
@@ -46,18 +51,33 @@ def load(
     with location("inpaint_mask"):
         if name in EMBEDDED:
             raise InputError(f"{name} is a photograph; give the file of a mask, or text")
-        known, notes = _known(find_file(name, data))
+        path = find_file(name, data)
+        known, notes = known_pixels(read_upright(path), path)
         if invert:
             known = ~known
-        if known.shape != (of.height, of.width):
-            raise InputError(
-                f"{name} is {known.shape[1]}x{known.shape[0]} pixels and image {of.name} is {of.width}x{of.height}; "
-                "give a mask of the image's size"
-            )
-        _check(known, f"; {name} must be light where pixels are known and dark where they are hidden")
+        _check_whole(name, known, of)
         part = _cropped(name, known, multiple, half_pixel) if size is None else reduce(known, size)
         _check(part, f" of the part of {name} that is used; crop it and the image so that it does")
         return prepared(name, part, notes)
+
+
+def known_in(mask: str | PathLike[str] | PillowImage | np.ndarray, of: Photograph, invert: bool) -> np.ndarray:
+    """Tell which pixels (height, width) of a photograph are known by its mask: a file, a Pillow image, or an array.
+
+    Arrays are of bool, true where pixels are known, or of uint8. Raises InputError.
+    """
+    import PIL.Image
+
+    if isinstance(mask, np.ndarray):
+        if mask.dtype not in (np.bool_, np.uint8) or mask.ndim != 2:
+            shape = "x".join(map(str, mask.shape))
+            raise InputError(f"it is an array of {shape} {mask.dtype}; give (height, width) of bool or uint8")
+        mask = PIL.Image.fromarray(mask if mask.dtype == np.uint8 else np.where(mask, 255, 0).astype(np.uint8))
+    name, path = ("it", Path("it")) if isinstance(mask, PIL.Image.Image) else (str(mask), Path(expand(Path(mask))))
+    known, _ = known_pixels(upright(mask) if isinstance(mask, PIL.Image.Image) else read_upright(path), path)
+    known = ~known if invert else known
+    _check_whole(name, known, of)
+    return known
 
 
 def prepared(name: str, known: np.ndarray, notes: list[str]) -> Image:
@@ -97,14 +117,24 @@ def _cropped(name: str, known: np.ndarray, multiple: int, half_pixel: HalfPixel)
     return centre_crop(name, known[..., None], multiple, half_pixel)[..., 0]
 
 
+def _check_whole(name: str, known: np.ndarray, of: Photograph) -> None:
+    """Refuse a mask of another size than its photograph, or that hides everything or nothing."""
+    if known.shape != (of.height, of.width):
+        raise InputError(
+            f"{name} is {known.shape[1]}x{known.shape[0]} pixels and image {of.name} is {of.width}x{of.height}; "
+            "give a mask of the image's size"
+        )
+    _check(known, f"; {name} must be light where pixels are known and dark where they are hidden")
+
+
 def _check(known: np.ndarray, remedy: str) -> None:
     if known.all() or not known.any():
         raise InputError(f"it hides {'no' if known.all() else 'every'} pixel{remedy}")
 
 
-def _known(path: Path) -> tuple[np.ndarray, list[str]]:
-    """Read which pixels (height, width) of a file are light."""
-    image, stored, notes = read_upright(path)
+def known_pixels(frame: Frame, path: Path) -> tuple[np.ndarray, list[str]]:
+    """Tell which pixels (height, width) of a picture are light, with notes. `path` names it in an InputError."""
+    image, stored, notes = frame
     white: int | None = 255
     if image.has_transparency_data:
         pixels = np.asarray(image.convert("RGBA"))

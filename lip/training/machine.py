@@ -9,6 +9,8 @@ from contextlib import suppress
 from math import ceil, inf
 from pathlib import Path
 
+from lip.errors import InputError
+
 CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
@@ -53,6 +55,16 @@ def default_threads() -> int:
     with suppress(KeyError, ValueError):
         return max(1, min(int(os.environ["OMP_NUM_THREADS"]), usable_cores()))
     return usable_cores()
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that PyTorch cannot use here. Raises InputError."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {device} cannot be used here: {str(error).splitlines()[0]}") from error
 
 
 def _control_groups(controller: str) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isqrt, prod
+from math import isqrt, prod, sqrt
 
 from lip.errors import InputError
 from lip.specs.fit import Fit
@@ -58,6 +58,19 @@ def check_memory(fits: Iterable[Fit]) -> float:
             f"and there are {_gigabytes(there)}; {_remedy(largest, there)}"
         )
     return most
+
+
+def check_restoration(fit: Fit) -> None:
+    """Refuse a photograph whose restoration takes more memory than there is. Raises InputError."""
+    most, there = needed(fit), machine.available_memory()
+    if most > there:
+        height, width, _ = fit.picture.shape
+        scale = sqrt(max(0.0, there - PROCESS) / (most - PROCESS))
+        raise InputError(
+            f"image {fit.picture.name}: to restore {width}x{height} pixels takes about {_gigabytes(most)} of memory, "
+            f"and there are {_gigabytes(there)}; reduce the result to {int(scale * width)}x{int(scale * height)}, or "
+            "use a smaller width"
+        )
 
 
 def _remedy(fit: Fit, there: float) -> str:

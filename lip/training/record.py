@@ -88,7 +88,7 @@ class RestorationResult(TrainingResult):
     """The score of the reference-free early stop ES-EMV: its own average of the outputs, at its minimum."""
     emv_found: bool
     before_last: np.ndarray | None
-    """The `final_weights` before the last update; None where only a code was fitted."""
+    """The `final_weights` before the last update; None where only a code was fitted, or training ended early."""
     lowest_loss: Score
     """The score of the output of lowest training loss, which the deep decoder reports."""
 
@@ -138,7 +138,7 @@ class Recorder:
             self.stop, self.emv = MovingVariance(*stopping), ExponentialVariance(*stopping)
         else:
             self.ema = torch.lerp(output, self.ema, self.schedule.ema)
-        self.output = output
+        self.step, self.output = step, output
         error, error_ema = self._error(output), self._error(self.ema)
         self.history[step - 1] = torch.stack([loss, error, error_ema])
         self.peak.update(error, step, output)
@@ -172,7 +172,7 @@ class Recorder:
     def _mean(self) -> Score | None:
         if not self.n_averaged:
             return None
-        return self._score(self.steps, self.total / self.n_averaged)
+        return self._score(self.step, self.total / self.n_averaged)
 
     def _score(self, step: int, image: Tensor) -> Score:
         ssim = mean_ssim(image.cpu().numpy(), self.clean.cpu().numpy())
@@ -182,14 +182,14 @@ class Recorder:
         """Return the result; `rest` are the fields of a `TrainingResult` that are not recorded here."""
         clean = self.clean.cpu().numpy()
         scored = self.task.has_clean_image
-        losses, errors, errors_ema = self.history.double().cpu().numpy().T
-        stop_step, stop_images = self.stop.best.or_else(self.steps, self.output, self.ema)
-        emv_step, (emv_image,) = self.emv.best.or_else(self.steps, self.emv.average)
+        losses, errors, errors_ema = self.history[: self.step].double().cpu().numpy().T
+        stop_step, stop_images = self.stop.best.or_else(self.step, self.output, self.ema)
+        emv_step, (emv_image,) = self.emv.best.or_else(self.step, self.emv.average)
         outputs = {
             "peak": (int(self.peak.step), self.peak.images[0]),
             "peak_ema": (int(self.peak_ema.step), self.peak_ema.images[0]),
-            "last": (self.steps, self.output),
-            "last_ema": (self.steps, self.ema),
+            "last": (self.step, self.output),
+            "last_ema": (self.step, self.ema),
             "stop": (stop_step, stop_images[0]),
             "stop_ema": (stop_step, stop_images[1]),
         }
@@ -200,7 +200,7 @@ class Recorder:
         }
         shown = np.array([step - 1 for step, _, _ in self.sampled])
         for share in SNAPSHOTS:
-            step, _, ema = min(self.sampled, key=lambda sampled: abs(sampled[0] - share * self.steps))
+            step, _, ema = min(self.sampled, key=lambda sampled: abs(sampled[0] - share * self.step))
             images[f"step_{step}_ema"] = ema
         return RestorationResult(
             scores=scores,
@@ -215,7 +215,7 @@ class Recorder:
                 ssim_ema=[mean_ssim(image, clean) for _, _, image in self.sampled],
             ),
             loss=float(losses[-LOSS_STEPS:].mean()),
-            steps=self.steps,
+            steps=self.step,
             mean=self._mean(),
             backtracks=backtracks,
             stop_found=bool(self.stop.found),

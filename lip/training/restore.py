@@ -126,11 +126,13 @@ def train(
     start: Mapping[str, Tensor] | None = None,
     watch: Watch | None = None,
     backend: str = "dense",
+    until_stop: bool = False,
 ) -> RestorationResult:
     """Fit the masked prior from theta_0, or from the weights `start`, for the whole schedule.
 
-    `backend` is the name of a chosen `lip.fast.backend.Backend`. Raises ValueError when the mask is for another
-    network, and InputError when the device cannot compute at the schedule's precision.
+    With `until_stop` it ends at the first sampled step at which ES-WMV's patience has run out. `backend` is the name of
+    a chosen `lip.fast.backend.Backend`. Raises ValueError when the mask is for another network, and InputError when
+    the device cannot compute at the schedule's precision.
     """
     schedule = model.schedule
     require(schedule, model.device)
@@ -162,6 +164,7 @@ def train(
 
     take = CudaGraph(step, *filter(None, (jitter, langevin))) if captures else step
     recorder = Recorder(schedule, model.task, model.clean)
+    before_last: Tensor | None = None
     stopwatch = Stopwatch()
     for n in range(1, schedule.steps + 1):
         if n % JITTER_DECAY_EVERY == 1:
@@ -169,11 +172,14 @@ def train(
         if n == schedule.steps:
             before_last = model.full_parameters()
         recorder.record(n, *take())
-        if watch and recorder.is_sampled(n):
-            watch(n, recorder.psnr_now())
+        if recorder.is_sampled(n):
+            if watch:
+                watch(n, recorder.psnr_now())
+            if until_stop and recorder.stop.found:
+                break
     return recorder.result(
         backtracks=int(backtracking.count) if backtracking else 0,
-        before_last=before_last[model.is_prunable].cpu().numpy(),
+        before_last=None if before_last is None else before_last[model.is_prunable].cpu().numpy(),
         backend=backend,
         **stopwatch.read(),
         **model.final_state(),

@@ -227,3 +227,50 @@ def test_masks_of_the_same_pixels_give_the_same_fit(lip: Lip, photo: np.ndarray)
     turned = ("--set", "inpaint_mask=turned.png", "--set", "invert=true")
     assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", *turned, "--out", "out") == 0
     assert len(Ledger("out").fits(["fit"])) == 1
+
+
+def test_a_photograph_is_restored_as_it_is(lip: Lip, photo: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lip("restore", "cat.png", *TINY, "-o", "out/cat.png", "--seeds", "2") == 0
+    assert pixels("out/cat.png").shape == photo.shape
+    assert {path.name for path in Path("out").iterdir()} == {"cat.png", "cat.before-after.png", "cat.json"}
+    said = capsys.readouterr().out
+    assert "noise: " in said
+    assert "(estimated)" in said
+    assert "seed 1: averaged output of step" in said
+    assert "out/cat.before-after.png" in said
+
+
+def test_a_restoration_is_named_after_its_photograph(lip: Lip, known_mask: str) -> None:
+    assert lip("restore", "cat.png", *TINY, "--task", "inpaint", "--mask", known_mask) == 0
+    assert pixels("cat.restored.png").shape == (32, 32, 3)
+
+
+@pytest.fixture
+def known_mask(lip: Lip) -> str:
+    PIL.Image.fromarray(np.where(np.eye(32, dtype=bool), 0, 255).astype(np.uint8)).save("mask.png")
+    return "mask.png"
+
+
+BAD_RESTORATIONS = [
+    (["-o", "cat.png"], "error: --out: cat.png is the photograph itself; name another file"),
+    (["-o", "cat.gif"], "error: cat.gif ends in none of .png, .jpg"),
+    (["--task", "inpaint"], "error: mask: to inpaint takes one"),
+    (["--mask", "nowhere.png"], "error: mask: to denoise takes none"),
+    (["-o", "cat.png/below/out.png"], "below cannot be written (Not a directory); choose another folder"),
+    (["--device", "quantum"], "error: --device quantum cannot be used here"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), BAD_RESTORATIONS)
+def test_a_restoration_that_cannot_be_is_refused(
+    lip: Lip, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lip("restore", "cat.png", *TINY, *arguments) == 2
+    assert sentence in capsys.readouterr().err
+    assert [path.name for path in Path().iterdir()] == ["cat.png"]
+
+
+def test_transparency_is_not_lost_in_a_jpeg(lip: Lip, photo: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    PIL.Image.fromarray(np.dstack([photo, photo[..., 0]])).save("cut.png")
+    assert lip("restore", "cut.png", *TINY, "-o", "cut.jpg") == 2
+    assert "cannot hold the alpha channel of the image; name a PNG" in capsys.readouterr().err

@@ -1,0 +1,102 @@
+"""`lip`: every command is found in one program, and what there is to choose from is listed."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import PIL.Image
+import pytest
+
+import lip
+from lip.pruners import PRUNERS
+from sweeps import program
+
+Program = Callable[..., int]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Runs the program; returns its exit status."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["lip", *arguments])
+        with pytest.raises(SystemExit) as exit:
+            program.main()
+        return int(exit.value.code or 0)
+
+    return run
+
+
+def test_all_commands_are_in_one_program(call: Program, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("-h") == 0
+    said = capsys.readouterr().out
+    assert all(f" {name} " in said for name in ("restore", "fit", "search", "bench", "report", "list", "show", "sweep"))
+    assert call("sweep", "-h") == 0
+    assert " plan " in capsys.readouterr().out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys, sweeps.program; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not {"torch", "ray", "pandas", "numpy", "pydantic", "matplotlib"} & set(done.stdout.split())
+
+
+def test_the_version_is_printed(call: Program, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--version") == 0
+    assert capsys.readouterr().out == f"{lip.__version__}\n"
+
+
+EXAMPLES = {
+    "sweeps": "existence",
+    "images": "set5",
+    "pruners": "synflow",
+    "priors": "hourglass",
+    "tasks": "inpaint",
+    "profiles": "mini",
+    "keys": "sigma",
+}
+
+
+@pytest.mark.parametrize(("what", "name"), EXAMPLES.items())
+def test_what_there_is_is_listed(call: Program, what: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("list", what) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.split(maxsplit=1)[:1] == [name]]
+    assert len(line.split()) > 1
+
+
+def test_every_list_is_tested_and_every_pruner_listed() -> None:
+    assert EXAMPLES.keys() == program.LISTS.keys()
+    assert program.LISTS["pruners"]().keys() == PRUNERS.keys()
+
+
+def test_a_sweep_is_listed_with_its_first_sentence() -> None:
+    listed = program.LISTS["sweeps"]()
+    assert all(re.search(r"[.?]$", about) for about in listed.values())
+    assert listed["smoke"] == "A tiny sweep, with which CI checks that the whole system works."
+
+
+def test_a_fit_is_shown_and_its_images_written(
+    call: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    library, ledger = lip.InputLibrary(), lip.Ledger("results")
+    keys = {"image": "astronaut", "size": 16, "width": 4, "scales": 2, "steps": 2, "rounds": 0}
+    (fit,) = lip.parse_trajectory(keys, library, "test").fits
+    lip.run_fit(fit, library.inputs, ledger, outputs=True, backend="dense")
+    assert call("show", fit.id[:6], "--out", "pictures") == 0
+    said = capsys.readouterr().out
+    assert fit.id in said
+    assert "s0 stride" in said
+    with PIL.Image.open("pictures/last_ema.png") as picture:
+        assert picture.size == (16, 16)
+    assert call("show", "nothing") == 2
+    assert "no fit has an id that begins with 'nothing'" in capsys.readouterr().err
+
+
+def test_an_unknown_list_is_refused(call: Program, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("list", "prunners") == 2
+    assert capsys.readouterr().err == "error: there is no list of 'prunners'; did you mean 'pruners'?\n"
