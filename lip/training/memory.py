@@ -17,11 +17,11 @@ from lip.training.cost import forward_work, picture_work
 
 PROCESS = 600e6
 """Bytes of a process that fits next to nothing."""
-VALUE = 3.0
+VALUE = 3.4
 """Bytes that stay allocated for every value that a forward pass of the dense network writes.
 
-Both are for CPUs: peaks of 12 runs of `lip fit` with hourglasses (64 to 512 pixels, width 16 to 128, dense or numba)
-were 13 % below to 13 % above, and those of two classifiers (50 and 200 pixels) 11 % and 13 % below.
+Both are for CPUs: peaks of 6 runs of `lip fit` with hourglasses (128 to 384 pixels, width 64 and 128, dense and numba,
+one each) were 2 % below to 16 % above.
 """
 
 

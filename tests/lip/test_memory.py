@@ -54,7 +54,7 @@ def test_what_does_not_fit_is_refused_and_the_size_that_is_named_fits(monkeypatc
     with pytest.raises(InputError) as refused:
         memory.check_memory(made().fits)
     said, _, size = str(refused.value).removesuffix(" or less").partition("; use size: ")
-    assert said == ("image astronaut: a fit to 512x512 pixels takes about 2.5 GB of memory, and there are 1.5 GB")
+    assert said == ("image astronaut: a fit to 512x512 pixels takes about 2.49 GB of memory, and there are 1.5 GB")
     assert 1.2e9 < memory.check_memory(made(size=int(size)).fits) <= 1.5e9
     with pytest.raises(InputError):
         memory.check_memory(made(size=int(size) + 32).fits)
