@@ -50,6 +50,7 @@ class Nas(Prior):
     """
 
     kind = "nas"
+    revision = 2  # gradients of padded maps add up in another order
 
     net: Annotated[str, AfterValidator(_spelled_out)] = PUBLISHED["denoise"]
     """`denoise`, `inpaint` or `superres` for a published network; or the number of a cell, a space, and the links.
