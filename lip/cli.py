@@ -40,7 +40,7 @@ Width = Annotated[int | None, typer.Option(help="channels of the network; defaul
 Data = Annotated[Path | None, typer.Option(help="folder with the standard image sets")]
 More = Annotated[
     list[str] | None,
-    typer.Option("--set", help="any other key of a sweep file, as task=inpaint or inpaint_mask=text; may be repeated"),
+    typer.Option("--set", help="any other key of a sweep file, as task=inpaint or mask=text; may be repeated"),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")]
@@ -276,7 +276,7 @@ def search_prior(
 
     given = settings(more or [], "--set", {} if width is None else {"width": width})
     for key in given:
-        if key == "net" or (key in Request.model_fields and key not in ("task", "inpaint_mask", "schedule")):
+        if key == "net" or (key in Request.model_fields and key not in ("task", "mask", "schedule")):
             raise InputError(f"--set {key}: a search uses dense fits and its own options; remove it")
     any_net = f"0 {'/'.join(['0' * scales] * scales)}"  # gives the number of scales; each candidate has its own links
     values = {"image": image, "prior": "nas", "net": any_net, "seed": seed, "size": size, "steps": steps} | given

@@ -22,7 +22,7 @@ from lip.specs.request import INTERNAL_FIELDS, Request
 from lip.specs.schedule import Adversarial, Schedule, Sgd
 from lip.tasks import TASKS
 
-HIDDEN = {*INTERNAL_FIELDS, "checkpoint", "inpaint_mask"}
+HIDDEN = {*INTERNAL_FIELDS, "checkpoint"}
 """Fields of specs that are not keys of their own."""
 NAMES: dict[str, Iterable[str]] = {
     "task": TASKS,

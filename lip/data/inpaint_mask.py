@@ -48,7 +48,7 @@ def load(
 
     Raises InputError when it cannot be read as a mask, is of another size, or hides everything or nothing.
     """
-    with location("inpaint_mask"):
+    with location("mask"):
         if name in EMBEDDED:
             raise InputError(f"{name} is a photograph; give the file of a mask, or text")
         path = find_file(name, data)

@@ -38,7 +38,7 @@ WEIGHT_ONLY_FIELDS = ("backtrack", "backtrack_rule", "decay", "langevin", "jitte
 Side = Annotated[int, Field(ge=1, le=8192)]
 """Pixels; no network for a larger image fits into memory."""
 
-INTERNAL_FIELDS = ("total_epochs", "generator_frozen", "raw", "backtrack_sigma")
+INTERNAL_FIELDS = ("inpaint_mask", "total_epochs", "generator_frozen", "raw", "backtrack_sigma")
 """Spec fields that users cannot set; they are filled in while a request is parsed."""
 
 
@@ -97,7 +97,7 @@ class Request(BaseModel):
     """Faces are cut to a square whose side is this share of the shorter one."""
     checkpoint: str | None = None
     """Pre-trained weights of a generator: a file of PyTorch's, or `celebahq-256` of PyTorch GAN zoo."""
-    inpaint_mask: str | None = None
+    mask: str | None = None
     """inpaint: an image of the photograph's size, light where pixels are known; or `text`: lines of text."""
     invert: bool = False
     """inpaint: the mask is light where pixels are missing instead."""
@@ -242,10 +242,10 @@ def _check_words(asked: _Asked) -> None:
     for key in ("source_image", "source_data", "source_task"):
         if getattr(request, key) and not (asked.pretrained or PRUNERS[request.pruner].can_transfer):
             raise InputError(f"{key}: {request.pruner} uses no transferred masks; use pruner: imp")
-    if request.inpaint_mask and "inpaint_mask" not in asked.task.model_fields:
-        raise InputError(f"inpaint_mask: {request.task} does not inpaint; use task: inpaint, or remove it")
-    if request.invert and not request.inpaint_mask:
-        raise InputError("invert: there is no inpaint_mask to invert; give one, or remove it")
+    if request.mask and "inpaint_mask" not in asked.task.model_fields:
+        raise InputError(f"mask: {request.task} does not inpaint; use task: inpaint, or remove it")
+    if request.invert and not request.mask:
+        raise InputError("invert: there is no mask to invert; give one, or remove it")
     if Sense in (asked.task, asked.source) and not (asked.pretrained or estimator == "least_squares"):
         raise InputError("estimator: median_of_means needs a generator; use least_squares")
     if request.parameters and asked.source.key != asked.task.key:
@@ -353,11 +353,11 @@ def _picture(task: type[Task], name: str, prior: Prior, asked: _Asked) -> Pictur
 
 def _inpaint_mask(asked: _Asked, picture: Picture, prior: Prior) -> Picture | None:
     request = asked.request
-    if not request.inpaint_mask:
+    if not request.mask:
         return None
     assert issubclass(asked.task, Degradation)
     half_pixel = asked.task.half_pixel
-    return asked.library.mask(request.inpaint_mask, picture, request.size, prior.multiple, half_pixel, request.invert)
+    return asked.library.mask(request.mask, picture, request.size, prior.multiple, half_pixel, request.invert)
 
 
 def _check_size(picture: Picture, task: Task, prior: Prior) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Inpaint(Degradation):
     """Fill in unknown pixels.
 
-    Each pixel is known, in all channels, with probability `keep`; or, with an `inpaint_mask`, where that is light (at
+    Each pixel is known, in all channels, with probability `keep`; or, with a mask, where that is light (at
     least half grey). The released code draws each channel of a pixel separately, and pads images by one reflected
     pixel.
     """
@@ -29,9 +29,9 @@ class Inpaint(Degradation):
     released_fields = {"per_channel": {"per_channel": True}, "pad": {"pad": 1}, "quartic": {"quartic": True}}  # noqa: RUF012
 
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Probability that a pixel is known, where there is no `inpaint_mask`."""
+    """Probability that a pixel is known, where there is no `mask`."""
     inpaint_mask: Picture | None = None
-    """The picture that the key `inpaint_mask` names; light where pixels are known."""
+    """The picture that the key `mask` names; light where pixels are known."""
     per_channel: bool = False
     """Draw each channel of a pixel on its own, as the released code does."""
     pad: Annotated[int, Field(ge=0, le=16)] = 0
@@ -54,7 +54,7 @@ class Inpaint(Degradation):
     def check(self, height: int, width: int, prior: Prior) -> str | None:
         mask = self.inpaint_mask
         if mask and (mask.height, mask.width) != (height, width):
-            return f"inpaint_mask: it is {mask.width}x{mask.height} pixels; use one of the image's size"
+            return f"mask: it is {mask.width}x{mask.height} pixels; use one of the image's size"
         if self.pad >= min(height, width):
             return f"pad: {width}x{height} pixels have too few to reflect; use a larger size"
         if not prior.outputs(height + 2 * self.pad, width + 2 * self.pad):

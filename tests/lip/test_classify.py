@@ -320,7 +320,7 @@ def test_compat_names_what_applies_to_it_and_nothing_else() -> None:
         ({"source_task": "denoise"}, "the key 'source_image' is missing; name the image of denoise"),
         ({"source_task": "denoise", "source_data": "faces"}, "source_data: denoise is fitted to source_image; remove"),
         ({"source_image": "astronaut"}, "source_image: classify is fitted to source_data; remove it"),
-        ({"inpaint_mask": "text"}, "inpaint_mask: classify does not inpaint"),
+        ({"mask": "text"}, "mask: classify does not inpaint"),
         ({"compat": ["rewind_none"], "rewind": 50}, "rewind: classify continues from trained weights; use 0"),
         ({"rewind": 1}, "rewind: 1 % of 2 steps is not a step"),
         (

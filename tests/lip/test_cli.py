@@ -213,7 +213,7 @@ def test_the_hidden_share_is_told(lip: Lip, capsys: pytest.CaptureFixture[str], 
     hidden = np.ones(photo.shape[:2], np.uint8)
     hidden[:8] = 0
     PIL.Image.fromarray(hidden).save("mask.png")
-    assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", "--set", "inpaint_mask=mask.png") == 0
+    assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", "--set", "mask=mask.png") == 0
     assert "mask.png: as a mask it hides 25 % of the pixels" in capsys.readouterr().out
 
 
@@ -222,9 +222,9 @@ def test_masks_of_the_same_pixels_give_the_same_fit(lip: Lip, photo: np.ndarray)
     PIL.Image.fromarray(known.astype(np.uint8)).save("ones.png")
     PIL.Image.fromarray(np.where(known, 255, 0).astype(np.uint8)).save("white.png")
     PIL.Image.fromarray(np.where(known, 0, 255).astype(np.uint8)).save("turned.png")
-    for mask in ("inpaint_mask=ones.png", "inpaint_mask=white.png"):
+    for mask in ("mask=ones.png", "mask=white.png"):
         assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", "--set", mask, "--out", "out") == 0
-    turned = ("--set", "inpaint_mask=turned.png", "--set", "invert=true")
+    turned = ("--set", "mask=turned.png", "--set", "invert=true")
     assert lip("fit", "cat.png", *TINY, "--set", "task=inpaint", *turned, "--out", "out") == 0
     assert len(Ledger("out").fits(["fit"])) == 1
 

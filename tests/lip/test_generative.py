@@ -362,7 +362,7 @@ def test_every_mask_is_tuned_from_the_same_weights_and_then_recovers(
     trajectories = [
         made(library, **generator),
         made(library, **generator, pruner="random"),
-        parse_trajectory({**generator, **POINT, "task": "inpaint", "inpaint_mask": "text"}, library, "demo.yaml"),
+        parse_trajectory({**generator, **POINT, "task": "inpaint", "mask": "text"}, library, "demo.yaml"),
     ]
     for trajectory in trajectories:
         for fit in trajectory.fits:

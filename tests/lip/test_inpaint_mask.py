@@ -101,9 +101,7 @@ def test_two_masks_in_one_file_are_refused() -> None:
     save("opposite.png", coloured((0, 0, 0, 255), (255, 255, 255, 0)))
     save("opposite.gif", palette((0, 0, 0), (255, 255, 255)), transparency=1)
     for name in ("partly.png", "opposite.png", "opposite.gif"):
-        said = (
-            f"inpaint_mask: {name} has a mask in its colours and another in its alpha channel; save it with one of them"
-        )
+        said = f"mask: {name} has a mask in its colours and another in its alpha channel; save it with one of them"
         with pytest.raises(InputError, match=f"^{said}$"):
             load(name)
 
@@ -126,9 +124,7 @@ def test_a_jpeg_of_black_and_white_keeps_its_shape() -> None:
 
 def test_many_values_of_no_known_white_are_refused() -> None:
     save("float.tif", np.random.default_rng(0).random((64, 96), np.float32))
-    with pytest.raises(
-        InputError, match=r"^inpaint_mask: float.tif holds F values whose white is not known; save it with two"
-    ):
+    with pytest.raises(InputError, match=r"^mask: float.tif holds F values whose white is not known; save it with two"):
         load("float.tif")
 
 
@@ -143,7 +139,7 @@ def test_many_values_of_no_known_white_are_refused() -> None:
 def test_a_mask_that_says_nothing_is_refused(value: int, said: str) -> None:
     for dtype in (np.uint8, np.uint16):
         save("flat.png", np.full((64, 96), value * (1 if dtype is np.uint8 else 257), dtype))
-        with pytest.raises(InputError, match=f"^inpaint_mask: {said}"):
+        with pytest.raises(InputError, match=f"^mask: {said}"):
             load("flat.png")
 
 
@@ -152,14 +148,14 @@ def test_a_label_map_of_several_classes_is_refused(void: int) -> None:
     labels = np.arange(64 * 96).reshape(64, 96) % 21
     labels[labels == 20] = void
     brightest = 19 if void == 255 else 20
-    said = f"inpaint_mask: labels.png has more than two values, up to {brightest} and far from white; save"
+    said = f"mask: labels.png has more than two values, up to {brightest} and far from white; save"
     with pytest.raises(InputError, match=f"^{said}"):
         load(save("labels.png", labels.astype(np.uint8)))
 
 
 def test_sizes_are_compared_on_the_files() -> None:
     save("small.png", TWO_VALUED["8-bit.png"][::2, ::2])
-    said = "inpaint_mask: small.png is 48x32 pixels and image photo.png is 96x64; give a mask of the image's size"
+    said = "mask: small.png is 48x32 pixels and image photo.png is 96x64; give a mask of the image's size"
     for size in (None, 32):
         with pytest.raises(InputError, match=f"^{said}$"):
             load("small.png", size=size)
@@ -204,9 +200,7 @@ def test_a_scratch_of_one_pixel_stays_hidden_and_its_share_is_told() -> None:
 def test_a_part_that_hides_nothing_is_refused() -> None:
     edge = np.full((64, 96), 255, np.uint8)
     edge[:, :3] = 0
-    with pytest.raises(
-        InputError, match=r"^inpaint_mask: it hides no pixel of the part of edge.png that is used; crop it and"
-    ):
+    with pytest.raises(InputError, match=r"^mask: it hides no pixel of the part of edge.png that is used; crop it and"):
         load(save("edge.png", edge), size=32)
 
 
@@ -220,9 +214,9 @@ def test_the_spec_holds_a_mask_whatever_file_it_came_from() -> None:
     save("a.png", TWO_VALUED["8-bit.png"])
     save("b.png", TWO_VALUED["ones.png"])
     save("c.png", TWO_VALUED["red.png"])
-    ids = {fit(inpaint_mask=name)[0].id for name in ("a.png", "b.png", "c.png")}
+    ids = {fit(mask=name)[0].id for name in ("a.png", "b.png", "c.png")}
     assert len(ids) == 1
-    turned, library = fit(inpaint_mask="a.png", invert=True)
+    turned, library = fit(mask="a.png", invert=True)
     assert turned.id not in ids
     (hole,) = turned.task.pictures
     np.testing.assert_array_equal(library.inputs[hole.content_hash][..., 0] == 0, KNOWN)
@@ -231,23 +225,19 @@ def test_the_spec_holds_a_mask_whatever_file_it_came_from() -> None:
 
 def test_an_embedded_photograph_has_a_mask_of_its_size() -> None:
     save("mask.png", TWO_VALUED["8-bit.png"])
-    with pytest.raises(
-        InputError, match=r"fit: inpaint_mask: mask.png is 96x64 pixels and image astronaut is 512x512; give"
-    ):
-        fit(image="astronaut", size=64, inpaint_mask="mask.png")
-    with pytest.raises(
-        InputError, match=r"fit: inpaint_mask: camera is a photograph; give the file of a mask, or text"
-    ):
-        fit(image="astronaut", size=64, inpaint_mask="camera")
+    with pytest.raises(InputError, match=r"fit: mask: mask.png is 96x64 pixels and image astronaut is 512x512; give"):
+        fit(image="astronaut", size=64, mask="mask.png")
+    with pytest.raises(InputError, match=r"fit: mask: camera is a photograph; give the file of a mask, or text"):
+        fit(image="astronaut", size=64, mask="camera")
 
 
 def test_text_is_drawn_at_the_size_of_the_photograph_and_may_be_inverted() -> None:
-    text, inverted = (fit(inpaint_mask="text", invert=invert) for invert in (False, True))
+    text, inverted = (fit(mask="text", invert=invert) for invert in (False, True))
     pixels = [library.inputs[made.task.pictures[0].content_hash] for made, library in (text, inverted)]
     assert pixels[0].shape == (64, 96, 1)
     np.testing.assert_array_equal(pixels[0], 255 - pixels[1])
 
 
 def test_without_a_mask_there_is_nothing_to_invert() -> None:
-    with pytest.raises(InputError, match=r"^fit: invert: there is no inpaint_mask to invert; give one, or remove it$"):
+    with pytest.raises(InputError, match=r"^fit: invert: there is no mask to invert; give one, or remove it$"):
         fit(invert=True)

@@ -111,10 +111,10 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"pruner": "xyz"}, f"pruner: there is no pruner 'xyz'; known: {', '.join(PRUNERS)}"),
         ({"task": "denoising"}, "task: there is no task 'denoising'; did you mean 'denoise'?"),
         ({"prior": "xyz"}, f"prior: there is no prior 'xyz'; known: {', '.join([*PRIORS, *GENERATORS])}"),
-        ({"inpaint_mask": "text"}, "inpaint_mask: denoise does not inpaint; use task: inpaint, or remove it"),
+        ({"mask": "text"}, "mask: denoise does not inpaint; use task: inpaint, or remove it"),
         (
-            {"task": "inpaint", "inpaint_mask": "wide.png"},
-            "inpaint_mask: wide.png is 64x32 pixels and image cat.png is 32x32; give a mask of the image's size",
+            {"task": "inpaint", "mask": "wide.png"},
+            "mask: wide.png is 64x32 pixels and image cat.png is 32x32; give a mask of the image's size",
         ),
         ({"task": "inpaint", "keep": 0}, "keep: input should be greater than 0, not 0"),
         ({"task": "superres", "factor": 3}, "factor: input should be 2, 4 or 8, not 3"),
@@ -213,7 +213,7 @@ def test_the_remedy_is_the_nearest_name_or_else_all_of_them() -> None:
 
 
 def test_a_text_mask_is_drawn_at_the_size_of_the_image_and_is_part_of_the_fit() -> None:
-    plain, text = made(task="inpaint"), made(task="inpaint", inpaint_mask="text")
+    plain, text = made(task="inpaint"), made(task="inpaint", mask="text")
     assert text.task.pictures[0].name == "text"
     pixels = np.where(text_mask(32, 32), 255, 0).astype(np.uint8)[..., None]
     assert text.task.pictures[0].content_hash == Image("text", pixels, ()).id
@@ -230,7 +230,7 @@ def test_schedules_are_the_papers_unless_those_of_its_code_are_asked_for() -> No
     assert steps(task="superres", factor=8) == 4000
     assert steps(task="superres", factor=8, schedule="lip") == 2000
     assert steps(task="inpaint") == 11000
-    assert steps(task="inpaint", inpaint_mask="text") == 6001
+    assert steps(task="inpaint", mask="text") == 6001
     assert steps(task="inpaint", schedule="lip", lr=0.5) == 3000
 
 

@@ -117,7 +117,7 @@ def test_a_hole_is_where_its_picture_is_dark(smooth: Tensor) -> None:
     assert unknown[:, :, 4:9].all()
     assert unknown.float().mean() == 5 / 32
     assert task.check(32, 32, Hourglass()) is None
-    assert task.check(64, 32, Hourglass()) == "inpaint_mask: it is 32x32 pixels; use one of the image's size"
+    assert task.check(64, 32, Hourglass()) == "mask: it is 32x32 pixels; use one of the image's size"
 
 
 @pytest.mark.parametrize(("factor", "size", "padding"), [(4, 16, 6), (8, 32, 12)])

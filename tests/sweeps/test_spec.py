@@ -315,21 +315,19 @@ def test_paths_in_a_sweep_file_are_expanded(write: Write, tmp_path: Path, monkey
     Image.linear_gradient("L").save(tmp_path / "one.png")
     Image.linear_gradient("L").point(lambda value: value // 128).save(tmp_path / "mask.png")
     path = write(
-        fixed={"rounds": 0, "task": "inpaint", "inpaint_mask": "~/mask.png"},
+        fixed={"rounds": 0, "task": "inpaint", "mask": "~/mask.png"},
         grid={"image": ["~/*.png", "$HOME/one.png"]},
     )
     with pytest.raises(InputError, match="duplicate trajectory"):
         spec.read(path)
-    path = write(fixed={"rounds": 0, "task": "inpaint", "inpaint_mask": "~/mask.png", "image": "$HOME/one.png"})
+    path = write(fixed={"rounds": 0, "task": "inpaint", "mask": "~/mask.png", "image": "$HOME/one.png"})
     assert spec.read(str(Path("~", Path(path).name))).trajectories[0].task.inpaint_mask.name == "~/mask.png"
 
 
 def test_a_mask_that_hides_nothing_is_refused(write: Write, tmp_path: Path) -> None:
     Image.new("L", (512, 512), 255).save(tmp_path / "white.png")
-    path = write(fixed={"image": "astronaut", "task": "inpaint", "inpaint_mask": str(tmp_path / "white.png")})
-    with pytest.raises(
-        InputError, match=r"tiny.yaml: inpaint_mask: it hides no pixel; .*white.png must be light where"
-    ):
+    path = write(fixed={"image": "astronaut", "task": "inpaint", "mask": str(tmp_path / "white.png")})
+    with pytest.raises(InputError, match=r"tiny.yaml: mask: it hides no pixel; .*white.png must be light where"):
         spec.read(path)
 
 
