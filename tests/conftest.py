@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+os.environ.pop("COLUMNS", None)  # xdist sets it, and rich would keep that width for all tests of a process
 
 
 @pytest.fixture(scope="session")

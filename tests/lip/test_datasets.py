@@ -202,6 +202,6 @@ def test_pictures_that_do_not_fit_into_memory_are_refused_before_they_are_read(
         "data pets: 15 pictures of 200x200 pixels take about 0.0036 GB of memory, and there are 0.001 GB; "
         "use data_size: 105 or less"
     )
-    assert load("pets", 105).reference.height == 105
+    assert load("pets", 105).spec.height == 105
     with pytest.raises(InputError, match=r"^data cifar10: 60,000 pictures of 50x50 pixels take about 0.9 GB of memory"):
         load("cifar10", 50)
