@@ -338,6 +338,7 @@ def draw_lines(
         legend=False,
         ax=ax,
     )
+    ax.set(xlabel="", ylabel="")  # seaborn names its columns there
 
 
 def dense_line(ax: Axes, value: float) -> None:
