@@ -111,7 +111,7 @@ def test_a_run_goes_on_without_tunes_own_state(spec: str, undisturbed: Path, tmp
     with tempfile.TemporaryDirectory(prefix="lip-", dir="/tmp") as temporary:  # sockets need short paths
         run = Run("run", spec, "--storage", tmp_path, TMPDIR=temporary)
         wait_for_fits(tmp_path, 3)
-        (state,) = Path(temporary).glob("lip-tune-*")
+        (state,) = Path(temporary).glob("lip-*/sweep")
         files = [path for path in state.rglob("*") if path.is_file()]
         assert files
         for path in files:
