@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,11 @@ WAIT = 600
 ENVIRONMENT = os.environ | {"COLUMNS": "200", "RAY_AUTH_MODE": "disabled"}
 
 
+def _heed_interrupts() -> None:
+    """Undo what a shell does to programs in its background, where tests may run: ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Run:
     """`python -m sweeps ...` as the leader of a process group."""
 
@@ -32,6 +38,7 @@ class Run:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=_heed_interrupts,
             env=ENVIRONMENT | environment,
         )
 
