@@ -272,9 +272,7 @@ def _problem(
 
 
 def _picture(name: str, pixels: np.ndarray) -> tuple[Picture, np.ndarray]:
-    height, width, channels = pixels.shape
-    content_hash = Image(name, pixels, ()).id
-    return Picture(name=name, content_hash=content_hash, height=height, width=width, channels=channels), pixels
+    return Image(name, pixels, ()).spec, pixels
 
 
 def _padded(pixels: np.ndarray, multiple: int, least: int) -> np.ndarray:

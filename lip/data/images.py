@@ -22,7 +22,7 @@ import numpy as np
 from lip.data.decoding import decode
 from lip.errors import InputError, nearest
 from lip.paths import data_folder, expand
-from lip.specs.picture import HalfPixel
+from lip.specs.picture import HalfPixel, Picture
 
 HELD_OUT = "held-out/"
 """Begins the name of a face that generators are not trained on (`lip.data.faces`): `held-out/0` is the first."""
@@ -86,6 +86,12 @@ class Image:
     def id(self) -> str:
         """16 hex digits that two images share exactly when their pixels are the same."""
         return _digest(self.pixels)[:16]
+
+    @cached_property
+    def spec(self) -> Picture:
+        """Describe it as a spec."""
+        height, width, channels = self.pixels.shape
+        return Picture(name=self.name, content_hash=self.id, height=height, width=width, channels=channels)
 
 
 def names(pattern: str, *, data: Path | None = None) -> list[str]:

@@ -30,12 +30,7 @@ class InputLibrary:
         key = (name, size, multiple, half_pixel)
         if key not in self._images:
             self._images[key] = images.load(name, size=size, multiple=multiple, half_pixel=half_pixel, data=self.data)
-        return self._spec_of(self._images[key])
-
-    @staticmethod
-    def _spec_of(image: images.Image) -> Picture:
-        height, width, channels = image.pixels.shape
-        return Picture(name=image.name, content_hash=image.id, height=height, width=width, channels=channels)
+        return self._images[key].spec
 
     def mask(
         self, name: str, of: Picture, size: int | None, multiple: int, half_pixel: HalfPixel, invert: bool
@@ -62,7 +57,7 @@ class InputLibrary:
                     invert=invert,
                     data=self.data,
                 )
-        return self._spec_of(self._images[key])
+        return self._images[key].spec
 
     def data_set(self, name: str, size: int) -> DataSet:
         """Load a data set, its pictures square with sides of `size` pixels. Raises InputError."""
@@ -85,7 +80,7 @@ class InputLibrary:
                 f"there is no image {images.HELD_OUT}{number}; {name} has {images.HELD_OUT}0 to {len(held_out) - 1}"
             )
         image = images.Image(f"{images.HELD_OUT}{number}", np.ascontiguousarray(held_out[int(number)]), ())
-        return self._spec_of(self._images.setdefault((number, name, size, share, crop), image))
+        return self._images.setdefault((number, name, size, share, crop), image).spec
 
     def _folder(self, *key: Any) -> Faces:
         if key not in self._faces:
