@@ -70,17 +70,18 @@ def file_of(run: str) -> str:
     return f"{_PREFIX}{run}.json"
 
 
-def is_alive(storage: Storage, name: str, age: float) -> bool:
-    """Tell whether a run counts as alive, by its heartbeat's name and age in seconds."""
-    return abs(age) < ALIVE_FOR and not _is_killed(_read(storage, name))
+def living(storage: Storage, name: str, age: float) -> dict[str, Any] | None:
+    """Read the heartbeat of this name and age (seconds); None if its run does not count as alive."""
+    content = _read(storage, name) if abs(age) < ALIVE_FOR else None
+    return None if content is None or _is_killed(content) else content
 
 
 def running(storage: Storage) -> dict[str, str]:
     """Return where the living runs are, by trajectory."""
     at: dict[str, str] = {}
     for name, written in storage.modified().items():
-        if name.startswith(_PREFIX) and is_alive(storage, name, time.time() - written):
-            places = _read(storage, name).get("at")
+        if name.startswith(_PREFIX) and (content := living(storage, name, time.time() - written)):
+            places = content.get("at")
             at |= {key: str(place) for key, place in places.items()} if isinstance(places, dict) else {}
     return at
 

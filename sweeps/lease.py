@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from lip.ledger.filesystem import Storage
-from sweeps.heartbeat import file_of, is_alive
+from sweeps.heartbeat import file_of, living
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def _is_held_elsewhere(storage: Storage, fit: str, run: str) -> bool:
         if other == run or now is None:
             return False
         heartbeat = file_of(other)
-        if heartbeat in times and is_alive(storage, heartbeat, now - times[heartbeat]):
+        if heartbeat in times and living(storage, heartbeat, now - times[heartbeat]) is not None:
             return True
         storage.remove(name)
     return False
