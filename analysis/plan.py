@@ -1,4 +1,4 @@
-"""How many seeds the claims of a sweep need, before it is run."""
+"""Tell before a sweep is run how many seeds its claims need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an exhibit is, and how it is made from the results of a sweep."""
+"""Define exhibits, and make them from the results of a sweep."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class MissingError(Exception):
 
 @dataclass(frozen=True)
 class Contents:
-    """What an exhibit shows."""
+    """Hold what an exhibit shows."""
 
     caption: str
     frame: pd.DataFrame

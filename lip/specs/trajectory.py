@@ -26,7 +26,7 @@ from lip.tasks.generate import Generate
 
 
 class MaskSource(Spec):
-    """Where transferred masks come from: IMP on these images (together) with this task."""
+    """Describe where transferred masks come from: IMP on these images (together) with this task."""
 
     pictures: tuple[Picture, ...]
     task: Task
