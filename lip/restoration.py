@@ -122,6 +122,7 @@ def restore(
     scales: int = SCALES,
     seed: int = 0,
     seeds: int = 1,
+    settings: Mapping[str, Any] | None = None,
     device: str = "cpu",
     threads: int | None = None,
     backend: str = "auto",
@@ -138,13 +139,14 @@ def restore(
 
     A `ticket` is a mask, or the file of one (`load_ticket`), for the network: an hourglass of `width` channels and
     `scales` halvings; without, it is dense. Each of `seeds` fits takes at most `steps` steps, and the mean of their
-    outputs at the early stop is returned. Equal calls on one machine with as many `threads` (None: PyTorch's own)
-    return equal bits. Raises InputError.
+    outputs at the early stop is returned. `settings` are other keys of the schedule, such as {"lr": 0.005}. Equal calls
+    on one machine with as many `threads` (None: PyTorch's own) return equal bits. Raises InputError.
     """
     with _bars(progress) as bars:
         bar = bars.add_task("loading", total=None)
         photograph = read(image)
-        problem = _problem(photograph, task, factor, _known(task, mask, invert, photograph), steps, width, scales, seed)
+        known = _known(task, mask, invert, photograph)
+        problem = _problem(photograph, task, factor, known, {**(settings or {}), "steps": steps}, width, scales, seed)
         if seeds < 1:
             raise InputError(f"seeds: {seeds} is less than one; use 1 or more")
         ticket = ticket if ticket is None or isinstance(ticket, Mask) else load_ticket(ticket)
@@ -242,7 +244,7 @@ def _problem(
     task: Kind,
     factor: Literal[2, 4, 8] | None,
     known: np.ndarray | None,
-    steps: int,
+    settings: Mapping[str, Any],
     width: int,
     scales: int,
     seed: int,
@@ -263,11 +265,11 @@ def _problem(
             )
             inputs[mask.content_hash] = values
             own = Inpaint(inpaint_mask=mask)
-        schedule = own.schedules()["lip"].replace(steps=steps)
+        schedule = own.schedules()["lip"].replace(**settings)
         assert isinstance(schedule, Schedule)
         fit = Fit(picture=picture, task=own, schedule=schedule, prior=prior, seed=seed)
     except ValidationError as error:
-        raise explained(error, []) from error
+        raise explained(error, list(Schedule.model_fields)) from error
     return _Problem(photograph, task, times, known, fit, inputs)
 
 

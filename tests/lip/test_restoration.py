@@ -144,6 +144,11 @@ def test_all_that_was_done_is_written(restore: Call, photo: np.ndarray, tmp_path
     assert restored.stop in repr(restored)
 
 
+def test_the_schedule_can_be_set(restore: Call, photo: np.ndarray) -> None:
+    schedule = restore(photo, settings={"lr": 0.003, "ema": 0.9}).record["schedule"]
+    assert (schedule["lr"], schedule["ema"], schedule["steps"]) == (0.003, 0.9, 3)
+
+
 def test_upscaling_fits_the_image_as_it_is(tiny) -> None:
     model = tiny.model(task=Upscale(factor=2))
     assert model.clean.shape == (1, 3, 64, 64)
@@ -190,6 +195,8 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
     (CAT, {"steps": 0}, "steps: input should be greater than or equal to 1"),
     (CAT, {"width": 0}, "width: input should be greater than or equal to 1"),
     (CAT, {"seed": -1}, "seed: input should be greater than or equal to 0"),
+    (CAT, {"settings": {"lrr": 0.1}}, "there is no key 'lrr'; did you mean 'lr'"),
+    (CAT, {"settings": {"lr": -1}}, "lr: input should be greater than 0, not -1"),
     (CAT, {"device": "quantum"}, "device quantum cannot be used here"),
     (CAT.astype(int), {}, "image is an array of int64; give uint8, uint16 or floats"),
     (CAT + 0.5 + 1, {}, r"image has values that are not in \[0, 1\]"),
