@@ -24,11 +24,12 @@ from lip.values import choices
 from sweeps.session import close_to_others
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from lip.ledger.ledger import Ledger
     from sweeps.estimate import Basis, Estimate
     from sweeps.plan import Plan
+    from sweeps.search.study import Study
     from sweeps.status import TrajectoryStatus
 
 app = typer.Typer(
@@ -76,6 +77,7 @@ def plan(
     """List the trajectories of a sweep, and estimate the missing fits. Trains nothing."""
     from lip.specs.released import RELEASED_FLAGS
     from sweeps.estimate import estimate
+    from sweeps.search.words import contents
 
     plan, ledger = _planned(spec, profile, storage, data, only)
     memory = _memory_per_trial(plan, gpus)
@@ -89,11 +91,13 @@ def plan(
     for layers in {trajectory.whole_layers: None for trajectory in plan.sweep.trajectories}:
         if layers:
             _print(f"layers that masks from another network do not prune: {', '.join(layers)}")
-    _print(f"{len(plan.sweep.trajectories)} trajectories, {plan.counts}")
+    _print_searches(plan, contents)
+    _print(f"{len(plan.sweep.trajectories)} trajectories{' so far' * bool(plan.studies)}, {plan.counts}")
     console.print(f"{plan.counts.progress}, [bold]{len(plan.missing)} to do[/]", highlight=False)
     if plan.missing:
         slots = slots or _slots(1, memory)
-        _print(_estimate_in_words(estimate(plan, ledger, slots, gpus), slots, price))
+        at_most = "with all that searches may want, at most " * bool(plan.studies)
+        _print(f"{at_most}{_estimate_in_words(estimate(plan, ledger, slots, gpus), slots, price)}")
         _print_seeds_needed(plan)
 
 
@@ -106,8 +110,6 @@ def _print_seeds_needed(plan: Plan) -> None:
 
 
 def _show_plan(plan: Plan) -> None:
-    from sweeps.plan import label
-
     table = Table("trajectory", "results", "fits", "published", "to do", title=_title(plan), title_justify="left")
     claimed = set(plan.published)
     listed = plan.sweep.trajectories[:MAX_LISTED]
@@ -116,7 +118,7 @@ def _show_plan(plan: Plan) -> None:
         own = [key for key in fits if key not in claimed]
         claimed.update(own)
         table.add_row(
-            markup(label(trajectory)),
+            markup(plan.label(trajectory)),
             *map(str, (len(trajectory.fits), len(fits), sum(key in plan.published for key in fits), len(own))),
         )
     console.print(table)
@@ -177,6 +179,8 @@ def run(
 
     Exit status 0: all published. 1: something failed. 130: interrupted.
     """
+    from sweeps.search.words import contents, progress
+
     check(backend)
     if gpus and gpus > 1 and gpus % 1:
         raise InputError(f"--gpus {gpus:g}: give a fraction of one GPU, or a whole number")
@@ -187,11 +191,13 @@ def run(
     if plan.missing and address == "local":
         choose(backend, "cuda" if backend == "cuda_graph" else "cpu")  # compiles once here rather than in every trial
     _show_replaced(plan, profile)
+    _print_searches(plan, contents)
     _print(str(plan.counts))
     if plan.missing:
         _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend)
     else:
-        ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
+        plan.record(ledger)
+    _print_searches(plan, progress)
     _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage}")
 
 
@@ -207,7 +213,7 @@ def _run_missing(
 
     by_memory = share(plan, ledger) if gpus is None else 1
     with connected(Resources(address, slots, cpus, gpus, by_memory, backend), plan, ledger) as (resources, dashboard):
-        ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
+        plan.record(ledger)
         _print(f"{plan.counts.progress}, {len(plan.missing)} to do; results in {ledger.storage}")
         if resources.gpus:
             _print(f"{resources.gpus:g} of a GPU per trial")
@@ -218,6 +224,8 @@ def _run_missing(
             _print(f"Ray's dashboard: http://{dashboard}")
         failures = execute(plan, ledger, resources, console)
     plan.refresh_missing(ledger)
+    if plan.studies:
+        plan.record(ledger)
     if plan.missing:
         remedy = "`python -m sweeps status` lists the causes" if failures else "the same command resumes"
         console.print(f"[red]{len(plan.missing)} still to do[/]; {remedy}")
@@ -272,6 +280,7 @@ def status(
 
     All files are verified. With --watch only their names are read, and only running and failed trajectories are listed.
     """
+    from sweeps.search.words import progress
     from sweeps.status import as_json, counts, statuses
 
     plan, ledger = _planned(spec, profile, storage, data, only)
@@ -284,6 +293,7 @@ def status(
             print(dumps(as_json(plan, ledger, found) | faults), flush=True)
         else:
             _show_statuses(plan, [one for one in found if not watch or one.state in ("running", "failed")])
+            _print_searches(plan, progress)
             _print_counts(plan)
             _print(", ".join(f"{count} {state}" for state, count in counts(found).items()))
         if not watch or not plan.missing:
@@ -316,8 +326,9 @@ def show(
     only: Only = None,
     csv: Annotated[Path | None, typer.Option(help="write all columns to this file instead")] = None,
 ) -> None:
-    """Print the published results of a sweep, only the columns that vary."""
+    """Print the published results of a sweep, only the columns that vary; of a search, its settings."""
     from sweeps.results import axes, rows
+    from sweeps.search.words import progress
 
     plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
     frame = rows(plan, ledger)
@@ -332,6 +343,11 @@ def show(
         except OSError as error:
             raise InputError(f"--csv {file} cannot be written ({error}); choose another file") from error
         _print(f"{len(frame)} rows in {file}")
+    elif plan.studies:
+        for study in plan.studies:
+            _show_settings(study)
+        _print_searches(plan, progress)
+        _print_counts(plan)
     else:
         varying = axes(frame)
         names = [name.replace("_", " ") for name in varying.columns]  # a narrow terminal breaks them between words
@@ -341,6 +357,67 @@ def show(
         console.print(table)
         _print_counts(plan)
     _warn_of_conflicts(ledger, plan.published)
+
+
+def _show_settings(study: Study) -> None:
+    """Print the settings of a search, and what the blocks held out say of the best."""
+    from sweeps.search.words import held_out_lines, lines
+
+    search = study.search
+    keys = list(search.definition["space"])
+    for title, found in (("settings", lines(study)), ("blocks held out", held_out_lines(study))):
+        if not found:
+            continue
+        heads = ("setting", *keys, "blocks", str(search.objective).replace("_", " "), "better than baseline")
+        table = Table(*map(markup, heads), title=f"{search.experiment}: {title}", title_justify="left")
+        for line in found[:MAX_LISTED]:
+            name = "baseline" if line.number == 0 else f"{line.number} {'' if line.is_complete else line.state}"
+            values = (line.setting.get(key) for key in keys)
+            table.add_row(name, *map(_cell, (*values, line.blocks, line.mean)), line.gain)
+        console.print(table)
+        if len(found) > MAX_LISTED:
+            _print(f"and {len(found) - MAX_LISTED} more")
+
+
+@app.command()
+def best(
+    spec: Spec,
+    profile: ProfileName = None,
+    storage: Storage = None,
+    data: Data = None,
+    out: Annotated[Path | None, typer.Option(help="write the best setting as a sweep file to this .yaml")] = None,
+) -> None:
+    """Print the best setting of a search, and how to restore a photograph with it."""
+    from lip.ledger.filesystem import write_whole
+    from sweeps.search.export import as_restore, as_sweep, best_of
+    from sweeps.search.words import in_words, progress, score_in_words
+    from sweeps.spec import parse
+
+    plan, _ = _planned(spec, profile, storage, data, None, verified=True)
+    if not plan.studies:
+        raise InputError(f"{spec} searches nothing; add a block search to it, or name another sweep")
+    if out and len(plan.studies) > 1:
+        names = " or ".join(study.search.experiment for study in plan.studies)
+        raise InputError(f"--out: {spec} has several searches; name one of them, {names}")
+    for study in plan.studies:
+        found = best_of(study)
+        _print(progress(study))
+        _print(f"setting {found.number}: {in_words(found.setting)}; {score_in_words(study, found)}")
+        _print(as_restore(study) or "lip restore takes dense hourglasses on images alone, and cannot use it")
+        if out:
+            file = local(out, "--out")
+            if file.suffix != ".yaml":
+                raise InputError(f"--out {file}: a sweep file ends in .yaml; name it so")
+            try:
+                write_whole(file, as_sweep(study, parse(study.search.file), file.stem, plan.sweep.profile).encode())
+            except OSError as error:
+                raise InputError(f"--out {file} cannot be written ({error.strerror}); choose another file") from error
+            _print(f"written to {file}; python -m sweeps run {file} runs it on the blocks of the search")
+
+
+def _print_searches(plan: Plan, describe: Callable[[Study], str]) -> None:
+    for study in plan.studies:
+        _print(describe(study))
 
 
 def _planned(

@@ -10,7 +10,7 @@ import json
 import platform
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -28,7 +28,7 @@ from lip.specs.fit import Fit
 from lip.specs.picture import Picture
 from lip.specs.recipe import Recipe
 from lip.training.cost import Work, forward_work, step_work
-from sweeps.plan import Plan
+from sweeps.plan import Plan, with_dependencies
 from sweeps.scheduler import share_for
 
 OF_THIS_SWEEP = 20
@@ -37,6 +37,9 @@ OF_THE_LEDGER = 300
 """Further rows of the ledger that are read."""
 OTHER_SIZES = 3
 """Sizes, those with most rows, that stand for sizes without any."""
+
+EXAMPLES = 20
+"""Drawn settings that stand for those that a search has not proposed yet."""
 
 SPARE = 1.25
 """Memory for a trial, as a multiple of its tensors' peak: the allocator cannot use all of it."""
@@ -87,15 +90,15 @@ class Estimate:
 def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None) -> Estimate:
     """Estimate the hours of the missing fits, and their time on all slots.
 
-    `gpus` is the share of a GPU of each trial (None: `share`).
+    `gpus` is the share of a GPU of each trial (None: `share`). What searches may still want counts as well.
     """
     measured = _measured(plan, ledger)
     gpus = _share(plan, measured) if gpus is None else gpus
-    steps: Counter[tuple[Size, float, int]] = Counter()
+    steps: dict[tuple[Size, float, int], float] = defaultdict(float)
     example: dict[Size, Fit] = {}
-    for fit in plan.missing.values():
+    for times, fit in _expected(plan):
         size = _size_of(fit)
-        steps[size, _density(fit), _search(fit.recipe)] += fit.schedule.steps
+        steps[size, _density(fit), _search(fit.recipe)] += times * fit.schedule.steps
         example[size] = fit
     work = {size: step_work(fit) for size, fit in example.items()}
     speeds = {size: _speed(measured[size], work[size]) for size in work}
@@ -112,6 +115,16 @@ def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None) 
         hours[unit] += count * per_step * speed.slowdown / 3600 * share
         bases.add(speed.basis)
     return Estimate(hours["CPU"], hours["GPU"], seconds / slots, tuple(sorted(bases)))
+
+
+def _expected(plan: Plan) -> Iterator[tuple[float, Fit]]:
+    """Yield the missing fits and those that searches may still want, with the number of times that each counts."""
+    for fit in plan.missing.values():
+        yield 1.0, fit
+    for study in plan.studies:
+        for times, trajectories in study.to_come(EXAMPLES):
+            fits = {fit.id: fit for trajectory in trajectories for fit in with_dependencies(trajectory)}
+            yield from ((times, fit) for key, fit in fits.items() if key not in plan.fits)
 
 
 def nominal(work: Work, density: float, backend: str) -> float:

@@ -24,8 +24,9 @@ from sweeps.plan import Plan
 from sweeps.progress import Progress
 from sweeps.queue import Queue
 from sweeps.scheduler import Scheduler
+from sweeps.search.feed import SearchFeed
 from sweeps.session import private_folder
-from sweeps.trial import run_trial
+from sweeps.trial import Work, run_trial
 
 
 def execute(plan: Plan, ledger: Ledger, resources: Resources, console: Console) -> int:
@@ -36,21 +37,27 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, console: Console) 
     """
     remaining = plan.remaining_fits()
     needs = {key: [fit.id for fit in fits] for key, fits in remaining.items()}
+    pixels = plan.inputs
     with Heartbeat(ledger) as heartbeat:
         queue = Queue(needs)
         with Progress(plan, queue, console) as progress:
             failures = Failures(ledger, progress)
-            scheduler = Scheduler(queue, failures, resources.gpus or 0.0)
+            feed = SearchFeed(plan, ledger, queue, progress, remaining)
+            scheduler = Scheduler(queue, failures, resources.gpus or 0.0, feed=feed)
             trial = tune.with_parameters(
                 run_trial,
-                work={key: pickle.dumps(fits) for key, fits in remaining.items()},  # each trial gets a copy of it all
-                pixels=plan.sweep.pixels,
-                outputs=plan.sweep.outputs,
+                pixels=pixels,
                 storage=ledger.url,
                 run=heartbeat.run,
                 backend=resources.backend,
             )
-            _tune(trial, resources, SchedulerSearcher(scheduler), TrialCallback(scheduler, progress, heartbeat))
+
+            def work(key: str) -> bytes:
+                outputs = plan.sweep.outputs.intersection(fit.id for fit in remaining[key])
+                late = {name: array for name, array in plan.inputs.items() if name not in pixels}
+                return pickle.dumps(Work(remaining[key], outputs, late))
+
+            _tune(trial, resources, SchedulerSearcher(scheduler, work), TrialCallback(scheduler, progress, heartbeat))
     return failures.count
 
 

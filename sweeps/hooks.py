@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,21 @@ class NoState:
 
 
 class SchedulerSearcher(NoState, Searcher):
-    """Gives Tune the next trajectory that can start. `TrialCallback` tells the scheduler how it ends."""
+    """Gives Tune the next trajectory that can start. `TrialCallback` tells the scheduler how it ends.
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    `work` returns the pickled work of a trajectory (`sweeps.trial`).
+    """
+
+    def __init__(self, scheduler: Scheduler, work: Callable[[str], bytes]) -> None:
         super().__init__()
         self._scheduler = scheduler
+        self._work = work
 
     def suggest(self, trial_id: str) -> Any:
         start = self._scheduler.next()
         if start is None:
             return None if self._scheduler else Searcher.FINISHED
-        return {"key": start.key, "gpus": start.gpus}
+        return {"key": start.key, "gpus": start.gpus, "work": self._work(start.key)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pass

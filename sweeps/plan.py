@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from lip.ledger.ledger import Ledger
 from lip.specs.fit import Fit
 from lip.specs.trajectory import Trajectory
-from sweeps.spec import Sweep
+from sweeps.search.record import open_study, record
+from sweeps.search.study import Study, judged_fit
+from sweeps.spec import Entry, Sweep
 
 EXTRA = ("to rewind to", "of generators", "to take masks from")
 """The purposes of fits that are not results themselves."""
@@ -61,6 +65,8 @@ class Plan:
     sweep: Sweep
     published: frozenset[str] = frozenset()
     """The ids of the sweep's fits that need no work."""
+    studies: list[Study] = field(default_factory=list)
+    """Its searches, whose trajectories are added to the sweep as they become known."""
 
     @classmethod
     def make(cls, sweep: Sweep, ledger: Ledger, verified: bool = False) -> Plan:
@@ -68,14 +74,55 @@ class Plan:
 
         If `verified`, read all rows and outputs too, and ignore the damaged ones.
         """
-        plan = cls(sweep)
+        plan = cls(sweep, studies=[open_study(search, sweep.profile, ledger) for search in sweep.searches])
         plan.refresh(ledger, verified)
         return plan
 
     def refresh(self, ledger: Ledger, verified: bool = False) -> None:
         """Look up again what is published."""
         self.published = ledger.published(self.fits.values(), verified, self.sweep.outputs)
+        self.grow(ledger, verified=verified)
         self._set_lost_aside(ledger)
+
+    def grow(self, ledger: Ledger, arrived: Set[str] | None = None, verified: bool = False) -> list[Trajectory]:
+        """Add and return the trajectories that searches want now.
+
+        `arrived` are published fits (by id) that searches were not told of; None: find them.
+        """
+        added: list[Trajectory] = []
+        for study in self.studies:
+            known = study.awaited & (self.published if arrived is None else arrived)
+            while new := study.tell(self._scores(study, known, ledger)):
+                self._add(study, new, ledger, verified)
+                added += new
+                known = {judged_fit(trajectory) for trajectory in new} & self.published
+        return added
+
+    def record(self, ledger: Ledger) -> None:
+        """Record the fits of the sweep, and its searches."""
+        for study in self.studies:
+            record(study, self.sweep.profile, ledger)
+        ledger.record_sweep(self.sweep.name, self.sweep.profile, self.points())
+
+    def _scores(self, study: Study, fits: Set[str], ledger: Ledger) -> dict[str, float]:
+        if not fits:
+            return {}
+        objective = study.search.objective
+        rows = ledger.fits(["fit", *objective.columns], fits).to_pylist()
+        return {row["fit"]: objective.score(row) for row in rows}
+
+    def _add(self, study: Study, new: list[Trajectory], ledger: Ledger, verified: bool) -> None:
+        fits: dict[str, Fit] = {}
+        for trajectory in new:
+            self.sweep.entries.append(Entry(study.search.experiment, trajectory))
+            if trajectory.id not in self.required_fits:
+                self.sweep.trajectories.append(trajectory)
+                self.required_fits[trajectory.id] = with_dependencies(trajectory)
+                fits |= {fit.id: fit for fit in self.required_fits[trajectory.id] if fit.id not in self.fits}
+        self.fits.update(fits)
+        if study.search.outputs:
+            self.sweep.outputs |= {fit.id for trajectory in new for fit in trajectory.fits}
+        self.published |= ledger.published(fits.values(), verified, self.sweep.outputs)
 
     def set_aside(self, damaged: Iterable[str], ledger: Ledger) -> None:
         """Verify the published fits that have damaged files, by their paths.
@@ -87,6 +134,7 @@ class Plan:
     def refresh_missing(self, ledger: Ledger) -> None:
         """Look up again, verified, the fits that were missing."""
         self._verify(set(self.missing), ledger)
+        self.grow(ledger)
 
     def _verify(self, doubtful: Set[str], ledger: Ledger) -> None:
         sound = ledger.published([self.fits[key] for key in doubtful], True, self.sweep.outputs)
@@ -112,6 +160,11 @@ class Plan:
         return {fit.id: fit for fits in self.required_fits.values() for fit in fits}
 
     @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """All inputs by content hash, those included that searches have loaded."""
+        return self.sweep.pixels | {key: x for study in self.studies for key, x in study.search.inputs().items()}
+
+    @property
     def missing(self) -> dict[str, Fit]:
         """The distinct fits that are not published, by id."""
         return {key: fit for key, fit in self.fits.items() if key not in self.published}
@@ -126,11 +179,18 @@ class Plan:
         done = sum(key in self.published for key in results)
         return Counts(len(results), len(own), extra, len(self.published), done)
 
-    def remaining_fits(self) -> dict[str, list[Fit]]:
-        """Return the missing fits of each unfinished trajectory, shared ones first."""
-        rest = {key: [fit for fit in fits if fit.id not in self.published] for key, fits in self.required_fits.items()}
+    def remaining_fits(self, among: Iterable[Trajectory] | None = None) -> dict[str, list[Fit]]:
+        """Return the missing fits of each unfinished trajectory (of all, or of some), shared ones first."""
+        trajectories = self.sweep.trajectories if among is None else among
+        required = {trajectory.id: self.required_fits[trajectory.id] for trajectory in trajectories}
+        rest = {key: [fit for fit in fits if fit.id not in self.published] for key, fits in required.items()}
         users = Counter(fit.id for fits in rest.values() for fit in fits)
         return {key: sorted(fits, key=lambda fit: users[fit.id] == 1) for key, fits in rest.items() if fits}
+
+    def label(self, trajectory: Trajectory) -> str:
+        """Describe a trajectory in a few words, with the number of the setting that a search gives it."""
+        numbers = [str(study.numbers[trajectory.id]) for study in self.studies if trajectory.id in study.numbers]
+        return ", ".join([label(trajectory), *(f"setting {number}" for number in numbers)])
 
     def points(self) -> list[dict[str, Any]]:
         """Return a row per trajectory and round of the whole sweep (`lip.ledger.schema.SWEEP_ROWS`)."""

@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import ray
 from ray import tune
 
@@ -38,30 +39,32 @@ SHOWN = ["sparsity", "seconds", *terminal.ROW_COLUMNS]
 """The columns of a row that are shown when it is published."""
 
 
-def run_trial(
-    config: dict[str, Any],
-    work: dict[str, bytes],
-    pixels: dict[str, Any],
-    outputs: frozenset[str],
-    storage: str,
-    run: str,
-    backend: str,
-) -> None:
+class Work(NamedTuple):
+    """The work of a trial."""
+
+    fits: list[Fit]
+    outputs: frozenset[str]
+    """The ids of those whose restored images are kept."""
+    pixels: dict[str, np.ndarray]
+    """Inputs that a search has loaded since the run began, by content hash."""
+
+
+def run_trial(config: dict[str, Any], pixels: dict[str, np.ndarray], storage: str, run: str, backend: str) -> None:
     """Train and publish the fits of the trajectory `config["key"]`.
 
-    `config["gpus"]` is its share of a GPU. `work` holds pickled lists of fits by trajectory, `outputs` the ids of the
-    fits whose restored images are kept, `run` the id of this run.
+    `config["gpus"]` is its share of a GPU, `config["work"]` its pickled `Work`, `run` the id of this run.
     """
     ledger = Ledger(storage)
-    fits: list[Fit] = pickle.loads(work[config["key"]])  # from the driver
+    work: Work = pickle.loads(config["work"])  # from the driver
+    pixels = pixels | work.pixels
     device = _prepare_process(config["gpus"])
-    for fit in fits:
+    for fit in work.fits:
         with leased(ledger.storage, fit.id, run) as mine:
             if not mine:
                 tune.report({"elsewhere": True})
                 return
             try:
-                trained = _publish(fit, pixels, fit.id in outputs, ledger, run, device, backend)
+                trained = _publish(fit, pixels, fit.id in work.outputs, ledger, run, device, backend)
             except Exception as error:  # report it and leave the slot to others
                 tune.report(_failure(fit, error))
                 return

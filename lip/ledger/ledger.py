@@ -5,6 +5,7 @@
     <storage>/weights/     trained weights that others are rewound to, as safetensors
     <storage>/outputs/     restored images, where asked for
     <storage>/sweeps/      the fits that a sweep consists of
+    <storage>/searches/    the settings that a search has proposed
     <storage>/failures/    why a trajectory could not be finished
 
 The ledger is the truth: a run computes what is planned and not published here. A fit's row is written last, so a
@@ -60,6 +61,7 @@ class Ledger:
         self._weights = BlobStore(self.storage, "weights", ".safetensors", check_tensors)
         self._outputs = BlobStore(self.storage, "outputs", ".safetensors", _check_outputs)
         self._sweeps = BlobStore(self.storage, "sweeps", ".parquet", _sweep_rows, appends=False)
+        self._searches = BlobStore(self.storage, "searches", ".json", _search, appends=False)
         self._failures = BlobStore(self.storage, "failures", ".json", _cause, appends=False)
 
     @property
@@ -188,6 +190,16 @@ class Ledger:
             [SWEEP_ROWS.empty_table(), *(_sweep_rows("", data) for _, data in self._sweeps.items())]
         )
 
+    def record_search(self, name: str, profile: str, search: dict[str, Any]) -> None:
+        """Record a search, as JSON values (`sweeps.search.record`)."""
+        content = {"experiment": name, "profile": profile, **search, "schema": VERSION}
+        self._searches.put(f"{name}.{profile}", json.dumps(content).encode())
+
+    def search(self, name: str, profile: str) -> dict[str, Any] | None:
+        """Read a recorded search; None if there is none, or it is damaged."""
+        data = self._searches.get(f"{name}.{profile}")
+        return None if data is None else _search("", data)
+
     def record_failure(self, trajectory: str, cause: str) -> None:
         """Record why a trajectory (by id) could not be finished."""
         self._failures.put(trajectory, json.dumps({"cause": cause, "when": time.time(), "schema": VERSION}).encode())
@@ -231,8 +243,9 @@ class Ledger:
     @property
     def stores(self) -> dict[str, BlobStore]:
         """Return all stores by folder, rows last, so that a copied row never lacks its other files."""
-        stores = self._next_masks.blobs, self._weights, self._outputs, self._sweeps, self._failures, self.rows.blobs
-        return {store.folder: store for store in stores}
+        data = self._next_masks.blobs, self._weights, self._outputs
+        records = self._sweeps, self._searches, self._failures
+        return {store.folder: store for store in (*data, *records, self.rows.blobs)}
 
 
 def _row(fit: Fit, mask: Mask, result: TrainingResult, started: datetime) -> dict[str, Any]:
@@ -312,6 +325,12 @@ def _sweep_rows(path: str, data: bytes) -> pa.Table:
     require_version(int((table.schema.metadata or {}).get(b"schema", 1)), path)
     check_types(table.schema, dict(zip(SWEEP_ROWS.names, SWEEP_ROWS.types, strict=True)))
     return with_columns_of(table, SWEEP_ROWS)
+
+
+def _search(path: str, data: bytes) -> dict[str, Any]:
+    search = json.loads(data)
+    require_version(search["schema"], path)
+    return dict(search)
 
 
 def _cause(path: str, data: bytes) -> str:
