@@ -31,7 +31,11 @@ def record(study: Study, profile: str, ledger: Ledger) -> None:
     search = study.search
     content = {
         "definition": search.definition,
-        "objective": search.objective.column,
+        "objective": {
+            "column": search.objective.column,
+            "is_oracle": search.objective.is_oracle,
+            "is_small": search.objective.is_small,
+        },
         "trials": search.trials,
         "settings": [
             {"setting": candidate.setting, "state": candidate.state, "fits": candidate.fits}
