@@ -128,10 +128,9 @@ def _slice(ax: Axes, search: SearchResult, key: str) -> None:
         ax.scatter(x[best], value[best], s=90, marker="*", color=BEST_COLOR, zorder=4)
     ax.axhline(search.settings["mean"].iloc[0], color=DENSE_COLOR, linewidth=1, linestyle=DASHED)
     if len(value):
-        worst = value.quantile(1 - FLOOR) if search.is_small else value.quantile(FLOOR)
-        top = value.min() if search.is_small else value.max()
-        margin = 0.08 * abs(top - worst) or 0.1
-        ax.set_ylim(*sorted((worst - np.sign(top - worst) * margin, top + np.sign(top - worst) * margin)))
+        low, high = value.quantile(0 if search.is_small else FLOOR), value.quantile(1 - FLOOR if search.is_small else 1)
+        margin = 0.08 * (high - low) or 0.1
+        ax.set_ylim(float(low - margin), float(high + margin))
     ax.set_xlim(-0.06, 1.06)
     ax.set_xlabel(f"{shorten(key, 16)}{' (log)' * ('log' in distribution)}")
     if "choice" in distribution:

@@ -62,7 +62,7 @@ class SearchResult:
     def best(self) -> pd.Series | None:
         """Return the best setting that was fitted to all blocks; None for none."""
         complete = self.settings[self.settings["state"] == "complete"]
-        return None if complete.empty else complete.loc[complete["score"].idxmax()]
+        return None if complete.empty else complete.iloc[int(complete["score"].to_numpy().argmax())]
 
     @property
     def best_proposed(self) -> int | None:

@@ -40,8 +40,8 @@ _WHAT = (
     "Importance of a key: how far its distribution among the best quarter of settings is from that among all"
     " (PED-ANOVA); a sampler that learns tries few bad values, which then look less important. Interactions: share of"
     " the variance of ranks that a product of two keys explains beyond a quadratic of each. Slices: mean of the"
-    " objective over blocks (photographs and seeds); dropped settings stand at the baseline's mean plus their difference"
-    " to it on the blocks that they had; the worst tenth is not shown."
+    " objective over blocks (photographs and seeds); dropped settings stand at the baseline's mean plus their"
+    " difference to it on the blocks that they had; the worst tenth is not shown."
 )
 
 
