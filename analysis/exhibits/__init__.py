@@ -17,6 +17,7 @@ from analysis.exhibits.layers import layers
 from analysis.exhibits.levels import levels
 from analysis.exhibits.multi import multi
 from analysis.exhibits.oes import oes
+from analysis.exhibits.overlap import overlap
 from analysis.exhibits.ratio import ratio
 from analysis.exhibits.recovered import recovered
 from analysis.exhibits.rewinding import rewinding
@@ -56,6 +57,7 @@ EXHIBITS: dict[str, Definition] = {
         levels,
         sets,
         oes,
+        overlap,
         compat,
         script,
     )

@@ -140,6 +140,13 @@ class Ledger:
         """Read the mask cut from a published fit. Raises LookupError when it is missing or damaged."""
         return _found(self._next_masks.get(fit), fit, "next mask")
 
+    def mask_by_id(self, fit: str, root: str) -> Mask | None:
+        """Read the mask cut from a fit by its id and that of the dense fit that its chain of masks begins with.
+
+        Returns None when it is missing or damaged.
+        """
+        return self._next_masks.get_by_id(fit, root)
+
     def weights(self, fit: Fit) -> dict[str, Tensor]:
         """Read the trained weights of a published fit. Raises LookupError when they are missing or damaged."""
         from safetensors.torch import load

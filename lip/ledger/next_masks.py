@@ -42,10 +42,14 @@ class MaskStore:
 
     def get(self, fit: Fit) -> Mask | None:
         """Read and verify a mask; None when it is missing or damaged."""
-        if (data := self.blobs.get(fit.id)) is not None:
+        return self.get_by_id(fit.id, _root(fit).id)
+
+    def get_by_id(self, fit: str, root: str) -> Mask | None:
+        """Do the same by the ids of the fit and of its root."""
+        if (data := self.blobs.get(fit)) is not None:
             return Mask.from_bytes(data)
-        chain = self._folded(f"{_root(fit).id}{_CHAINS}").get(fit.id)
-        return None if chain is None else chain.mask(fit.id)
+        chain = self._folded(f"{root}{_CHAINS}").get(fit)
+        return None if chain is None else chain.mask(fit)
 
     def keys(self, fits: Iterable[Fit]) -> set[str]:
         """Find the ids of those fits whose masks are stored, reading and verifying their files."""

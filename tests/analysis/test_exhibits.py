@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isnan
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import analysis
 from analysis.claims import HERE
 from analysis.exhibits import EXHIBITS, Exhibit, MissingExhibit
+from analysis.exhibits.overlap import shared
 from analysis.exhibits.stop_rule import stop_round
 from analysis.frames import Frames
 from analysis.style import has_pictures, svg
 from analysis.verdicts import HOLDS, NOT_MEASURED, REFUTED, UNDECIDED, Verdict
 from lip.errors import InputError
 from lip.ledger.schema import OUTPUTS
+from lip.masks import Layer, Mask
 
 SEEDS = (0, 1, 2)
 
@@ -459,6 +462,32 @@ def test_errors_of_generators_are_judged_against_the_dense_one(invented):
     ours = exhibit.paper_table.set_index(["task", "pruner", "sparsity (%)"])
     assert ours.loc[("inpainting", "random", 36.0), "ours (MSE)"] == approx(0.05 * 1.37)
     assert ours.loc[("inpainting", "random", 36.0), "paper (MSE)"] == 0.0748
+
+
+def test_masks_are_compared_with_what_random_ones_of_their_layers_share():
+    layers = (Layer("a", (4,)), Layer("b", (4,)))
+    one = Mask(layers, np.array([1, 1, 1, 0, 1, 0, 0, 0], np.bool_))
+    other = Mask(layers, np.array([1, 1, 0, 0, 0, 1, 1, 0], np.bool_))
+    assert shared(one, other) == {
+        "shared": 100 * 2 / 4,
+        "chance": 100 * (3 * 2 / 4 + 1 * 2 / 4) / 4,
+        "beyond_chance": 0,
+        "pruned_by_one": 100 * 2 / 4,
+    }
+
+
+def test_tickets_are_paired_where_they_differ_in_one_thing(paper: Frames):
+    frame = EXHIBITS["overlap"](paper).frame.set_index(["differ_in", "task", "round"])["pairs"]
+    assert frame["seed", "denoise", 1] == 3 * 2 + 3, "3 pairs of seeds of 2 images, and of an image in double precision"
+    assert frame["image", "denoise", 1] == frame["image", "inpaint", 1] == 3
+    assert frame["task", "denoise and inpaint", 1] == 3 * 2
+    assert frame["precision", "denoise", 1] == 3
+
+
+def test_tickets_whose_masks_are_gone_are_no_exhibit(paper: Frames, tmp_path):
+    absent = EXHIBITS["overlap"](replace(paper, storage=tmp_path))
+    assert isinstance(absent, MissingExhibit)
+    assert absent.reason == "no two masks of tickets that differ in a single thing are stored"
 
 
 @pytest.mark.parametrize("name", EXHIBITS)
