@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lip.ledger.ledger import Ledger
+    from sweeps.compare import Comparison
     from sweeps.estimate import Basis, Estimate
     from sweeps.plan import Plan
     from sweeps.status import TrajectoryStatus
@@ -247,15 +248,70 @@ def fetch(
 
     ledger = Ledger(storage or default_storage())
     ledger.check_writable()
-    other = Ledger(source)
-    name = str(other.storage)
+    other = _existing(source)
     try:
-        if not other.storage.folders():
-            raise InputError(f"there are no results in {name}; correct the name")
         copied = ledger.fetch(other)
     except OSError as error:
-        raise InputError(f"storage {name} cannot be read ({' '.join(str(error).split())})") from error
-    _print(f"{copied} files copied from {name} to {ledger.storage}")
+        raise InputError(f"storage {other.storage} cannot be read ({' '.join(str(error).split())})") from error
+    _print(f"{copied} files copied from {other.storage} to {ledger.storage}")
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="a storage: a folder, or a URL such as s3://bucket/lip")],
+    b: Annotated[str, typer.Argument(help="the storage to compare it with")],
+    json: Annotated[bool, typer.Option("--json", help="print JSON, on one line, with every fit")] = False,
+) -> None:
+    """Tell the fits of two storages apart: results bit by bit, and where and how they were computed.
+
+    Exit status 1 if a fit that is in both has different results.
+    """
+    from sweeps.compare import compare
+
+    ledgers = [_existing(place) for place in (a, b)]
+    found = compare(*ledgers)
+    if json:
+        print(dumps(found.as_json()))
+    else:
+        _show_comparison(found, *(str(ledger.storage) for ledger in ledgers))
+    raise typer.Exit(1 if found.different else 0)
+
+
+def _show_comparison(found: Comparison, a: str, b: str) -> None:
+    _print(f"{len(found.only_a)} fits only in {a}, {len(found.only_b)} only in {b}")
+    _print(f"{len(found.equal)} equal bit by bit, {len(found.different)} with different results")
+    if found.different:
+        columns = Table("column", "fits that differ", "greatest difference")
+        for name, (count, greatest) in found.greatest().items():
+            columns.add_row(name, str(count), _cell(greatest))
+        fits = Table("fit", "image", "mask", "round", "seed", "differs in")
+        for one in found.different[:MAX_LISTED]:
+            differs = ", ".join(list(one.columns)[:3]) + ", ..." * (len(one.columns) > 3)
+            fits.add_row(*map(_cell, one.about.values()), differs)
+        console.print(columns, fits)
+        if len(found.different) > MAX_LISTED:
+            _print(f"and {len(found.different) - MAX_LISTED} more; --json lists all")
+    if found.provenance:
+        table = Table("provenance", "fits", "first storage", "second storage")
+        for name, pairs in found.provenance.items():
+            for (left, right), count in pairs.most_common(3):
+                table.add_row(name, str(count), _cell(left), _cell(right))
+        for name, (left, right) in found.packages.items():
+            table.add_row(f"package {markup(name)}", "", _cell(left), _cell(right))
+        console.print(table)
+
+
+def _existing(place: str) -> Ledger:
+    """Return the ledger of a storage that has results. Raises InputError."""
+    from lip.ledger.ledger import Ledger
+
+    ledger = Ledger(place)
+    try:
+        if ledger.storage.folders():
+            return ledger
+    except OSError as error:
+        raise InputError(f"storage {ledger.storage} cannot be read ({' '.join(str(error).split())})") from error
+    raise InputError(f"there are no results in {ledger.storage}; correct the name")
 
 
 @app.command()
