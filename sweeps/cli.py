@@ -21,6 +21,7 @@ from lip.paths import local
 from lip.terminal import markup
 from lip.training import machine
 from lip.values import choices
+from sweeps.budget import Budget
 from sweeps.session import close_to_others
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from lip.ledger.ledger import Ledger
     from sweeps.compare import Comparison
     from sweeps.estimate import Basis, Estimate
+    from sweeps.execute import Ending
     from sweeps.plan import Plan
     from sweeps.status import TrajectoryStatus
 
@@ -58,6 +60,9 @@ Storage = Annotated[
     typer.Option(help="folder of the results, or a URL such as s3://bucket/lip; default: $LIP_STORAGE or ./results"),
 ]
 Data = Annotated[Path | None, typer.Option(help="folder with the standard image sets; default: $LIP_DATA")]
+Price = Annotated[float | None, typer.Option(min=0, help="price per CPU-hour or GPU-hour, for the cost")]
+Hours = Annotated[float | None, typer.Option(help="begin no fit that cannot end within so many hours")]
+MaxCost = Annotated[float | None, typer.Option(help="begin no fit that cannot end within this cost, at --price")]
 Only = Annotated[list[str] | None, typer.Option(help="select a part of the sweep, as key=value; may be repeated")]
 
 
@@ -72,12 +77,15 @@ def plan(
     gpus: Annotated[
         float | None, typer.Option(min=0, help="share of a GPU per trial; default: from measured memory, else 1")
     ] = None,
-    price: Annotated[float | None, typer.Option(min=0, help="price per CPU-hour or GPU-hour, for the cost")] = None,
+    price: Price = None,
+    hours: Hours = None,
+    max_cost: MaxCost = None,
 ) -> None:
     """List the trajectories of a sweep, and estimate the missing fits. Trains nothing."""
     from lip.specs.released import RELEASED_FLAGS
     from sweeps.estimate import estimate
 
+    budget = Budget.of(hours, max_cost, price)
     plan, ledger = _planned(spec, profile, storage, data, only)
     memory = _memory_per_trial(plan, gpus)
     _show_plan(plan)
@@ -94,7 +102,10 @@ def plan(
     console.print(f"{plan.counts.progress}, [bold]{len(plan.missing)} to do[/]", highlight=False)
     if plan.missing:
         slots = slots or _slots(1, memory)
-        _print(_estimate_in_words(estimate(plan, ledger, slots, gpus), slots, price))
+        cost = estimate(plan, ledger, slots, gpus)
+        _print(_estimate_in_words(cost, slots, price))
+        if budget:
+            _print(f"a budget of {budget} covers about {_share_covered(cost, budget):.0%} of that")
         _print_seeds_needed(plan)
 
 
@@ -131,6 +142,12 @@ def _estimate_in_words(cost: Estimate, slots: int, price: float | None) -> str:
     paid = "" if price is None else f", {(cost.cpu_hours + cost.gpu_hours) * price:.2f} at {price:g} per hour"
     bases = "; ".join(map(_basis_in_words, cost.bases))
     return f"about {hours} ({_readable(cost.seconds)} on {slots} slots){paid}, from {bases}"
+
+
+def _share_covered(cost: Estimate, budget: Budget) -> float:
+    """Return the share of the missing work that a budget covers."""
+    money = (cost.cpu_hours + cost.gpu_hours) * budget.price
+    return min(1.0, 3600 * budget.hours / cost.seconds, budget.cost / money if money else 1.0)
 
 
 def _basis_in_words(basis: Basis) -> str:
@@ -173,11 +190,16 @@ def run(
     ] = None,
     address: Annotated[str, typer.Option(help="local, auto, or the address of a Ray cluster")] = "local",
     backend: Annotated[str, typer.Option(help=HELP)] = "auto",
+    hours: Hours = None,
+    max_cost: MaxCost = None,
+    price: Price = None,
 ) -> None:
     """Train and publish the missing fits of a sweep. The same command resumes.
 
-    Exit status 0: all published. 1: something failed. 130: interrupted.
+    Exit status 0: all published. 1: something failed. 3: the budget is spent, and there is work left.
+    130: interrupted.
     """
+    budget = Budget.of(hours, max_cost, price)
     check(backend)
     if gpus and gpus > 1 and gpus % 1:
         raise InputError(f"--gpus {gpus:g}: give a fraction of one GPU, or a whole number")
@@ -190,14 +212,14 @@ def run(
     _show_replaced(plan, profile)
     _print(str(plan.counts))
     if plan.missing:
-        _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend)
+        _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend, budget)
     else:
         ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
     _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage}")
 
 
 def _run_missing(
-    plan: Plan, ledger: Ledger, slots: int, cpus: float, gpus: float | None, address: str, backend: str
+    plan: Plan, ledger: Ledger, slots: int, cpus: float, gpus: float | None, address: str, backend: str, budget: Budget
 ) -> None:
     """Run the missing fits. Raises Exit unless all are published."""
     if address == "local":
@@ -217,12 +239,20 @@ def _run_missing(
             _print(f"backend {used.name}: {used.why}")
         if dashboard:
             _print(f"Ray's dashboard: http://{dashboard}")
-        failures = execute(plan, ledger, resources, console)
+        ending = execute(plan, ledger, resources, console, budget=budget)
     plan.refresh_missing(ledger)
     if plan.missing:
-        remedy = "`python -m sweeps status` lists the causes" if failures else "the same command resumes"
-        console.print(f"[red]{len(plan.missing)} still to do[/]; {remedy}")
-        raise typer.Exit(1 if failures else 130)
+        _print_rest(len(plan.missing), ending)
+        raise typer.Exit(3 if ending.drained else 1 if ending.failed else 130)
+
+
+def _print_rest(missing: int, ending: Ending) -> None:
+    """Say how many fits are left, and what to do about them."""
+    remedies = ["`python -m sweeps status` lists the causes"] if ending.failed else []
+    if ending.drained or not ending.failed:
+        remedies.append("the same command resumes")
+    reason = f" ({markup(ending.drained)})" if ending.drained else ""
+    console.print(f"[red]{missing} still to do[/]{reason}; {', '.join(remedies)}", highlight=False)
 
 
 @app.command()

@@ -32,11 +32,15 @@ _PREFIX = ".running-"
 class Heartbeat:
     """The heartbeat of this run; used as a context."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, seconds_left: float = inf) -> None:
         self.run = uuid.uuid4().hex[:12]
         """The id of this run."""
         self.at: dict[str, str] = {}
         """Where the run is: a text for each trajectory (by id) that it works on."""
+        self.seconds_left = seconds_left
+        """Time that its budget leaves for fits that are still to begin."""
+        self.draining: str | None = None
+        """Why the run begins no other fit (`drain`); None while it goes on."""
         self._storage = ledger.storage
         self._written = -inf
 
@@ -59,9 +63,15 @@ class Heartbeat:
             with suppress(OSError):  # trials that wait for the storage find the heartbeat before this one
                 self._write()
 
+    def drain(self, reason: str) -> None:
+        """Tell trials, with the next beat, to begin no other fit."""
+        self.draining, self._written = reason, -inf
+
     def _write(self) -> None:
         self._written = time.monotonic()
         content = {"at": self.at, "host": platform.node(), "process": os.getpid()}
+        limits = {"draining": self.draining, "seconds_left": self.seconds_left}
+        content |= {name: limit for name, limit in limits.items() if limit not in (None, inf)}
         self._storage.write(file_of(self.run), json.dumps(content).encode())
 
 
@@ -84,6 +94,15 @@ def running(storage: Storage) -> dict[str, str]:
             places = content.get("at")
             at |= {key: str(place) for key, place in places.items()} if isinstance(places, dict) else {}
     return at
+
+
+def may_begin(storage: Storage, run: str, seconds: float) -> bool:
+    """Tell whether a trial of a run may begin a fit that takes so many seconds: the run goes on, and it ends in time.
+
+    It may if the storage cannot be reached, where it waits.
+    """
+    content = _read(storage, file_of(run))
+    return not content.get("draining") and seconds <= content.get("seconds_left", inf)
 
 
 def _read(storage: Storage, name: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ A trial tells the driver what happens by reports (`tune.report`), dictionaries w
 - `published` (the id of a fit) and `row` (its SHOWN columns as JSON; null if it was not trained just now)
 - `mask`, `step` and `score`: where the training of a fit is
 - `waiting`: for what
-- `failed` (the cause) and `out_of_memory`, or `elsewhere`: why the trial ends early
+- `failed` (the cause) and `out_of_memory`, or `elsewhere`, or `drained`: why the trial ends early
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import pickle
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -28,7 +28,7 @@ from lip.errors import InputError
 from lip.ledger.ledger import Ledger
 from lip.specs.fit import Fit
 from lip.training.run import run_fit
-from sweeps.heartbeat import file_of
+from sweeps.heartbeat import file_of, may_begin
 from sweeps.lease import leased
 
 SECONDS_BETWEEN_REPORTS = 1.0
@@ -46,16 +46,20 @@ def run_trial(
     storage: str,
     run: str,
     backend: str,
+    seconds: Mapping[str, float],
 ) -> None:
     """Train and publish the fits of the trajectory `config["key"]`.
 
     `config["gpus"]` is its share of a GPU. `work` holds pickled lists of fits by trajectory, `outputs` the ids of the
-    fits whose restored images are kept, `run` the id of this run.
+    fits whose restored images are kept, `run` the id of this run, `seconds` what fits (by id) are estimated to take.
     """
     ledger = Ledger(storage)
     fits: list[Fit] = pickle.loads(work[config["key"]])  # from the driver
     device = _prepare_process(config["gpus"])
     for fit in fits:
+        if not may_begin(ledger.storage, run, seconds.get(fit.id, 0.0)):
+            tune.report({"drained": True})
+            return
         with leased(ledger.storage, fit.id, run) as mine:
             if not mine:
                 tune.report({"elsewhere": True})
