@@ -22,6 +22,7 @@ from lip.terminal import markup
 from lip.training import machine
 from lip.values import choices
 from sweeps.budget import Budget
+from sweeps.drain import Drain
 from sweeps.session import close_to_others
 
 if TYPE_CHECKING:
@@ -196,10 +197,12 @@ def run(
 ) -> None:
     """Train and publish the missing fits of a sweep. The same command resumes.
 
-    Exit status 0: all published. 1: something failed. 3: the budget is spent, and there is work left.
+    Exit status 0: all published. 1: something failed. 3: the budget is spent, or SIGUSR1 came, and there is work left.
     130: interrupted.
     """
     budget = Budget.of(hours, max_cost, price)
+    drain = Drain()
+    drain.on_signal()
     check(backend)
     if gpus and gpus > 1 and gpus % 1:
         raise InputError(f"--gpus {gpus:g}: give a fraction of one GPU, or a whole number")
@@ -212,14 +215,22 @@ def run(
     _show_replaced(plan, profile)
     _print(str(plan.counts))
     if plan.missing:
-        _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend, budget)
+        _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend, budget, drain)
     else:
         ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
     _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage}")
 
 
 def _run_missing(
-    plan: Plan, ledger: Ledger, slots: int, cpus: float, gpus: float | None, address: str, backend: str, budget: Budget
+    plan: Plan,
+    ledger: Ledger,
+    slots: int,
+    cpus: float,
+    gpus: float | None,
+    address: str,
+    backend: str,
+    budget: Budget,
+    drain: Drain,
 ) -> None:
     """Run the missing fits. Raises Exit unless all are published."""
     if address == "local":
@@ -239,7 +250,7 @@ def _run_missing(
             _print(f"backend {used.name}: {used.why}")
         if dashboard:
             _print(f"Ray's dashboard: http://{dashboard}")
-        ending = execute(plan, ledger, resources, console, budget=budget)
+        ending = execute(plan, ledger, resources, console, drain, budget)
     plan.refresh_missing(ledger)
     if plan.missing:
         _print_rest(len(plan.missing), ending)
@@ -351,14 +362,14 @@ def status(
     storage: Storage = None,
     data: Data = None,
     only: Only = None,
-    watch: Annotated[bool, typer.Option("--watch", help="repeat until nothing is left to do")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="repeat until nothing is left but failures")] = False,
     json: Annotated[bool, typer.Option("--json", help="print JSON, on one line")] = False,
 ) -> None:
     """List which trajectories are done, running, failed or waiting. Exit status 1 if any failed.
 
     All files are verified. With --watch only their names are read, and only running and failed trajectories are listed.
     """
-    from sweeps.status import as_json, counts, statuses
+    from sweeps.status import as_json, counts, only_failures_left, statuses
 
     plan, ledger = _planned(spec, profile, storage, data, only)
     damaged = [] if watch else ledger.damaged()
@@ -372,7 +383,7 @@ def status(
             _show_statuses(plan, [one for one in found if not watch or one.state in ("running", "failed")])
             _print_counts(plan)
             _print(", ".join(f"{count} {state}" for state, count in counts(found).items()))
-        if not watch or not plan.missing:
+        if not watch or not plan.missing or only_failures_left(found, ledger):
             break
         time.sleep(WATCH_INTERVAL)
         plan.refresh(ledger)
@@ -391,6 +402,28 @@ def _show_statuses(plan: Plan, found: list[TrajectoryStatus]) -> None:
         state = f"[{colour}]{one.state}[/]" + (f": {markup(one.detail)}" if one.detail else "")
         table.add_row(markup(one.label), f"{one.published}/{one.results}", state)
     console.print(table)
+
+
+@app.command()
+def logs(
+    spec: Spec,
+    profile: ProfileName = None,
+    storage: Storage = None,
+    data: Data = None,
+    only: Only = None,
+) -> None:
+    """Print why trajectories failed: where, and the whole traceback of the last attempt."""
+    from sweeps.plan import label
+
+    plan, ledger = _planned(spec, profile, storage, data, only)
+    remaining, failures = plan.remaining_fits(), ledger.failures()
+    failed = [trajectory for trajectory in plan.sweep.trajectories if {trajectory.id} <= remaining.keys() & failures]
+    for trajectory in failed:
+        console.print(f"[red]failed[/] {markup(label(trajectory))}: {markup(failures[trajectory.id])}", highlight=False)
+        for line in ledger.failure_log(trajectory.id).splitlines():
+            _print(f"    {line}")
+    if not failed:
+        _print(f"no trajectory of {_title(plan)} has failed in {ledger.storage}")
 
 
 @app.command()

@@ -34,6 +34,7 @@ from lip.ledger.next_masks import MaskStore
 from lip.ledger.schema import COLUMNS, FITS, METADATA, SWEEP_ROWS, VERSION, check_tensors, require_version
 from lip.ledger.tables import RowStore, check_types, to_parquet, with_columns_of
 from lip.masks import PRUNED_PER_ROUND, Mask
+from lip.paths import without_secrets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+LONGEST_LOG = 20_000
+"""Characters that are kept of the log of a failure."""
 
 
 def default_storage() -> str:
@@ -192,9 +196,11 @@ class Ledger:
             [SWEEP_ROWS.empty_table(), *(_sweep_rows("", data) for _, data in self._sweeps.items())]
         )
 
-    def record_failure(self, trajectory: str, cause: str) -> None:
-        """Record why a trajectory (by id) could not be finished."""
-        self._failures.put(trajectory, json.dumps({"cause": cause, "when": time.time(), "schema": VERSION}).encode())
+    def record_failure(self, trajectory: str, cause: str, log: str = "") -> None:
+        """Record why a trajectory (by id) could not be finished, with the end of a log, without secrets of URLs."""
+        log = without_secrets(log)[-LONGEST_LOG:]
+        failure = {"cause": without_secrets(cause), "log": log, "when": time.time(), "schema": VERSION}
+        self._failures.put(trajectory, json.dumps(failure).encode())
 
     def clear_failure(self, trajectory: str) -> None:
         """Delete the failure of a trajectory that has been finished after all."""
@@ -221,6 +227,11 @@ class Ledger:
             text = json.dumps({**environment.description(), "schema": VERSION})
             self._environments.add(key, text.encode())
         self._described.add(key)
+
+    def failure_log(self, trajectory: str) -> str:
+        """Read the log of a failure; empty if there is none."""
+        data = self._failures.get(trajectory)
+        return "" if data is None else str(json.loads(data).get("log", ""))
 
     def compact(self) -> tuple[int, int]:
         """Fold the files of rows and next masks into few, and return the numbers of files before and after."""

@@ -18,7 +18,7 @@ import torch
 
 from lip.errors import InputError
 from lip.ledger.blobs import BlobStore, group_of
-from lip.ledger.ledger import Ledger, to_8_bit
+from lip.ledger.ledger import LONGEST_LOG, Ledger, to_8_bit
 from lip.ledger.schema import COLUMNS, FITS, SCORES, SWEEP_ROWS, VERSION
 from lip.ledger.tables import to_parquet
 from lip.masks import Mask
@@ -347,6 +347,15 @@ def test_an_environment_is_recorded_once_and_rows_name_it(ledger: Ledger, publis
     ((key, described),) = ledger.environments().items()
     assert ledger.fits(["environment"])["environment"].to_pylist() == [key, key]
     assert described == environment.description()
+
+
+def test_the_end_of_a_log_is_kept_with_a_failure(ledger: Ledger) -> None:
+    ledger.record_failure("abc", "cause", "begins" + "x" * LONGEST_LOG + "ends")
+    log = ledger.failure_log("abc")
+    assert (len(log), log[-5:]) == (LONGEST_LOG, "xends")
+    assert ledger.failure_log("another") == ""
+    ledger.stores["failures"].put("abc", b'{"cause": "of an older lip", "schema": 3}')
+    assert (ledger.failures()["abc"], ledger.failure_log("abc")) == ("of an older lip", "")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"schema": 3}', b'{"schema": 3, "packages": []}'])
