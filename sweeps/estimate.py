@@ -57,6 +57,9 @@ PRODUCT_SIDE = 768
 Size = tuple[Any, ...]
 """The task, the network, and the image or data set: what the time of a dense step depends on."""
 
+Kind = tuple[Size, float, int]
+"""Besides its size what the time of a step depends on: the density, and the steps of a mask's search."""
+
 SIZE_COLUMNS = ["task", "image_height", "image_width", "channels", "train_images"]
 """The columns of a row that are part of its size. The network is in its spec."""
 
@@ -91,27 +94,45 @@ def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None) 
     """
     measured = _measured(plan, ledger)
     gpus = _share(plan, measured) if gpus is None else gpus
-    steps: Counter[tuple[Size, float, int]] = Counter()
-    example: dict[Size, Fit] = {}
+    steps: Counter[Kind] = Counter()
     for fit in plan.missing.values():
-        size = _size_of(fit)
-        steps[size, _density(fit), _search(fit.recipe)] += fit.schedule.steps
-        example[size] = fit
+        steps[_kind(fit)] += fit.schedule.steps
+    hours: dict[str, float] = defaultdict(float)
+    seconds = 0.0
+    bases = set()
+    for kind, (per_step, basis) in _seconds_per_step(plan, measured).items():
+        unit, share = ("CPU", 1.0) if basis.device == "cpu" else ("GPU", gpus)
+        seconds += steps[kind] * per_step
+        hours[unit] += steps[kind] * per_step / 3600 * share
+        bases.add(basis)
+    return Estimate(hours["CPU"], hours["GPU"], seconds / slots, tuple(sorted(bases)))
+
+
+def fit_seconds(plan: Plan, ledger: Ledger, on_gpu: bool) -> dict[str, float]:
+    """Estimate the seconds of each missing fit, by id; of those alone that fits of this kind of device tell about."""
+    per_step = _seconds_per_step(plan, _measured(plan, ledger))
+    found = {key: (fit.schedule.steps, *per_step[_kind(fit)]) for key, fit in plan.missing.items()}
+    return {key: steps * each for key, (steps, each, basis) in found.items() if (basis.device != "cpu") == on_gpu}
+
+
+def _seconds_per_step(plan: Plan, measured: Mapping[Size, list[dict[str, Any]]]) -> dict[Kind, tuple[float, Basis]]:
+    """Estimate the seconds of a step of every kind of missing fit, and tell what that rests on."""
+    example = {_size_of(fit): fit for fit in plan.missing.values()}
     work = {size: step_work(fit) for size, fit in example.items()}
     speeds = {size: _speed(measured[size], work[size]) for size in work}
     if not all(speeds.values()):
         elsewhere = _other_speed(measured) or _product_speed()
-    hours: dict[str, float] = defaultdict(float)
-    seconds = 0.0
-    bases = set()
-    for (size, density, search), count in steps.items():
+    found = {}
+    for kind in {_kind(fit) for fit in plan.missing.values()}:
+        size, density, search = kind
         speed = speeds[size] or Speed(_backend(example[size]), *elsewhere)
         per_step = nominal(work[size], density, speed.backend) + search * nominal(work[size], 1.0, "dense")
-        unit, share = ("CPU", 1.0) if speed.basis.device == "cpu" else ("GPU", gpus)
-        seconds += count * per_step * speed.slowdown
-        hours[unit] += count * per_step * speed.slowdown / 3600 * share
-        bases.add(speed.basis)
-    return Estimate(hours["CPU"], hours["GPU"], seconds / slots, tuple(sorted(bases)))
+        found[kind] = per_step * speed.slowdown, speed.basis
+    return found
+
+
+def _kind(fit: Fit) -> Kind:
+    return _size_of(fit), _density(fit), _search(fit.recipe)
 
 
 def nominal(work: Work, density: float, backend: str) -> float:

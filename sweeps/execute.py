@@ -9,17 +9,20 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray import tune
 from ray.tune.search import Searcher
 from rich.console import Console
 
 from lip.ledger.ledger import Ledger
+from sweeps.budget import Budget, Meter
 from sweeps.cluster import Resources
+from sweeps.drain import Drain
+from sweeps.estimate import fit_seconds
 from sweeps.failures import Failures
 from sweeps.heartbeat import Heartbeat
-from sweeps.hooks import SchedulerSearcher, TrialCallback
+from sweeps.hooks import DrainStopper, SchedulerSearcher, TrialCallback
 from sweeps.plan import Plan
 from sweeps.progress import Progress
 from sweeps.queue import Queue
@@ -28,19 +31,36 @@ from sweeps.session import private_folder
 from sweeps.trial import run_trial
 
 
-def execute(plan: Plan, ledger: Ledger, resources: Resources, console: Console) -> int:
+class Ending(NamedTuple):
+    """How a run ended."""
+
+    failed: int
+    """Trajectories that have failed; the ledger holds their causes."""
+    drained: str | None
+    """Why it ended before its last fit; None if nothing asked it to."""
+
+
+def execute(
+    plan: Plan,
+    ledger: Ledger,
+    resources: Resources,
+    console: Console,
+    drain: Drain | None = None,
+    budget: Budget | None = None,
+) -> Ending:
     """Train and publish the missing fits of a plan, while `connected`.
 
-    Ends when all are published or have failed, or on Ctrl-C. Returns how many trajectories have failed; the ledger
-    holds their causes.
+    Ends when all are published or have failed, on Ctrl-C, or when `drain` is requested, which a spent budget does.
     """
+    drain, budget = Drain() if drain is None else drain, budget or Budget()
+    meter = Meter(budget, resources.gpus or resources.cpus)
     remaining = plan.remaining_fits()
     needs = {key: [fit.id for fit in fits] for key, fits in remaining.items()}
-    with Heartbeat(ledger) as heartbeat:
+    with Heartbeat(ledger, meter.seconds_left(0)) as heartbeat:
         queue = Queue(needs)
         with Progress(plan, queue, console) as progress:
             failures = Failures(ledger, progress)
-            scheduler = Scheduler(queue, failures, resources.gpus or 0.0)
+            scheduler = Scheduler(queue, failures, resources.gpus or 0.0, drain=drain)
             trial = tune.with_parameters(
                 run_trial,
                 work={key: pickle.dumps(fits) for key, fits in remaining.items()},  # each trial gets a copy of it all
@@ -49,12 +69,16 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, console: Console) 
                 storage=ledger.url,
                 run=heartbeat.run,
                 backend=resources.backend,
+                seconds=fit_seconds(plan, ledger, bool(resources.gpus)) if budget else {},
             )
-            _tune(trial, resources, SchedulerSearcher(scheduler), TrialCallback(scheduler, progress, heartbeat))
-    return failures.count
+            callback = TrialCallback(scheduler, progress, heartbeat, drain, meter)
+            _tune(trial, resources, SchedulerSearcher(scheduler), callback, DrainStopper(drain, heartbeat))
+    if scheduler.n_stopped:
+        drain.request(f"no fit that is left ends within the budget of {budget}")
+    return Ending(failures.count, drain.reason)
 
 
-def _tune(trial: Any, resources: Resources, searcher: Searcher, callback: tune.Callback) -> None:
+def _tune(trial: Any, resources: Resources, searcher: Searcher, callback: tune.Callback, stopper: tune.Stopper) -> None:
     """Run trials until the searcher has no more."""
     for name in ("ray.tune.tune", "ray.tune.analysis.experiment_analysis"):  # they warn of trials that were requeued
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -79,6 +103,7 @@ def _tune(trial: Any, resources: Resources, searcher: Searcher, callback: tune.C
                 storage_path=str(scratch),
                 verbose=0,
                 callbacks=[callback],
+                stop=stopper,
                 failure_config=tune.FailureConfig(max_failures=0),  # the scheduler decides about retries
             ),
         ).fit()

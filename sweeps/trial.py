@@ -5,17 +5,19 @@ A trial tells the driver what happens by reports (`tune.report`), dictionaries w
 - `published` (the id of a fit) and `row` (its SHOWN columns as JSON; null if it was not trained just now)
 - `mask`, `step` and `score`: where the training of a fit is
 - `waiting`: for what
-- `failed` (the cause) and `out_of_memory`, or `elsewhere`: why the trial ends early
+- `failed` (the cause), `log` (the traceback) and `out_of_memory`, or `elsewhere`, or `drained`: why it ends early
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import os
 import pickle
 import platform
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -28,7 +30,7 @@ from lip.errors import InputError
 from lip.ledger.ledger import Ledger
 from lip.specs.fit import Fit
 from lip.training.run import run_fit
-from sweeps.heartbeat import file_of
+from sweeps.heartbeat import file_of, may_begin
 from sweeps.lease import leased
 
 SECONDS_BETWEEN_REPORTS = 1.0
@@ -46,16 +48,20 @@ def run_trial(
     storage: str,
     run: str,
     backend: str,
+    seconds: Mapping[str, float],
 ) -> None:
     """Train and publish the fits of the trajectory `config["key"]`.
 
     `config["gpus"]` is its share of a GPU. `work` holds pickled lists of fits by trajectory, `outputs` the ids of the
-    fits whose restored images are kept, `run` the id of this run.
+    fits whose restored images are kept, `run` the id of this run, `seconds` what fits (by id) are estimated to take.
     """
     ledger = Ledger(storage)
     fits: list[Fit] = pickle.loads(work[config["key"]])  # from the driver
     device = _prepare_process(config["gpus"])
     for fit in fits:
+        if not may_begin(ledger.storage, run, seconds.get(fit.id, 0.0)):
+            tune.report({"drained": True})
+            return
         with leased(ledger.storage, fit.id, run) as mine:
             if not mine:
                 tune.report({"elsewhere": True})
@@ -99,8 +105,11 @@ def _freeze_gc() -> None:
 def _failure(fit: Fit, error: Exception) -> dict[str, Any]:
     import torch
 
-    memory = isinstance(error, torch.OutOfMemoryError)
-    return {"failed": f"{type(error).__name__} in {fit.recipe}: {error}", "out_of_memory": memory}
+    return {
+        "failed": f"{type(error).__name__} in {fit.recipe}: {error}",
+        "log": f"on {platform.node()}, process {os.getpid()}\n{''.join(traceback.format_exception(error))}",
+        "out_of_memory": isinstance(error, torch.OutOfMemoryError),
+    }
 
 
 def _publish(
