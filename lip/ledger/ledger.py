@@ -94,13 +94,15 @@ class Ledger:
     def lost(self, fits: Iterable[Fit]) -> set[str]:
         """Find the dependencies whose files these fits need and lack.
 
-        A fit needs the next mask of its `source_fit` and the weights of its `start`. All files are verified.
+        A fit needs the weights of its `start`, and the next mask of its `source_fit` or, if saved, its weights.
+        All files are verified.
         """
         fits = list(fits)
         sources = {fit.source_fit.id: fit.source_fit for fit in fits if fit.source_fit}
-        starts = {fit.start.id for fit in fits if fit.start}
-        masks, weights = self._next_masks.keys(sources.values()), self._weights.keys(starts, verified=True)
-        return (sources.keys() - masks) | (starts - weights)
+        chain = {key: source for key, source in sources.items() if not source.saves_weights}
+        starts = {fit.start.id for fit in fits if fit.start} | (sources.keys() - chain.keys())
+        masks, weights = self._next_masks.keys(chain.values()), self._weights.keys(starts, verified=True)
+        return (chain.keys() - masks) | (starts - weights)
 
     def is_whole(self, fit: Fit) -> bool:
         """Tell whether a fit is published with the next mask and the weights that others may need."""
