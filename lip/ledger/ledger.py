@@ -241,7 +241,7 @@ def _row(fit: Fit, mask: Mask, result: TrainingResult, started: datetime) -> dic
     from lip.specs.picture import joined
     from lip.training import environment
 
-    source, start = fit.source_fit, fit.start
+    source, start, results = fit.source_fit, fit.start, result.columns()
     n_prunable = mask.bits.size
     row = {
         **fit.picture.columns(),
@@ -275,14 +275,14 @@ def _row(fit: Fit, mask: Mask, result: TrainingResult, started: datetime) -> dic
         "parameters": result.parameters,
         "kept_parameters": result.parameters - n_prunable + mask.n_kept,
         "empty_layers": mask.kept_per_layer.count(0),
-        **result.columns(),
+        **results,
         "loss": result.loss,
         "collapsed": result.collapsed,
         "diverged": result.diverged,
         "started": started,
         "seconds": result.seconds,
         "cpu_seconds": result.cpu_seconds,
-        "steps_per_second": fit.schedule.steps / result.seconds,
+        "steps_per_second": (results.get("steps_done") or fit.schedule.steps) / result.seconds,
         **environment.columns(result.device, result.backend),
         "layer_name": [layer.name for layer in mask.layers],
         "layer_size": [layer.size for layer in mask.layers],

@@ -32,7 +32,16 @@ from lip.training.metrics import SSIM_WINDOW
 
 SpecType = TypeVar("SpecType", bound=BaseModel)
 
-WEIGHT_ONLY_FIELDS = ("backtrack", "backtrack_rule", "decay", "langevin", "jitter", "jitter_decay", "precision")
+WEIGHT_ONLY_FIELDS = (
+    "backtrack",
+    "backtrack_rule",
+    "decay",
+    "langevin",
+    "jitter",
+    "jitter_decay",
+    "until",
+    "precision",
+)
 """Schedule fields that apply only when weights are trained."""
 
 Side = Annotated[int, Field(ge=1, le=8192)]
@@ -188,6 +197,11 @@ def parse_trajectory(values: Mapping[str, Any], library: InputLibrary, where: st
             _ = trajectory.fits  # so that a pruner checks its options before any work
         except ValidationError as error:
             raise explained(error, asked.keys) from error
+        if any(fit.source_fit and fit.source_fit.schedule.ends_early for fit in trajectory.fits):
+            raise InputError(
+                f"until: {request.pruner} cuts tickets from the weights after all steps; remove it, or use rounds: 0 "
+                "or a pruner such as random"
+            )
         return trajectory
 
 
@@ -508,6 +522,8 @@ def _schedule(task: Task, prior: Prior, asked: _Asked) -> Training:
         if "backtrack" in flags and isinstance(task, Degradation):
             chosen = task.released_backtracking(chosen)
     schedule = _validate(type(chosen), {**dict(chosen), **asked.values})
+    if isinstance(schedule, Schedule) and schedule.ends_early and schedule.burn_in is not None:
+        raise InputError("until: the posterior mean averages outputs of all steps; remove it, or use burn_in: null")
     if not task.trains_weights(prior):
         own = prior.schedule(Schedule())
         idle = [key for key in WEIGHT_ONLY_FIELDS if getattr(schedule, key) != getattr(own, key)]

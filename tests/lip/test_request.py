@@ -148,6 +148,16 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"source_image": ["dog.png", 3]}, "source_image: input should be a valid string, not ['dog.png', 3]"),
         ({"pruner": "oes", "search": [1]}, "search: input should be a valid integer, not [1]"),
         ({"sparsities": [0.5, 0.2, 0.5]}, "sparsities: duplicate value 0.5; remove one"),
+        ({"until": "end"}, "until: input should be 'stop', not 'end'"),
+        (
+            {"until": "stop"},
+            "until: imp cuts tickets from the weights after all steps; remove it, or use rounds: 0 or a pruner such as "
+            "random",
+        ),
+        (
+            {"until": "stop", "schedule": "sgld", "rounds": 0},
+            "until: the posterior mean averages outputs of all steps; remove it, or use burn_in: null",
+        ),
         ({"pruned_share": 1}, "pruned_share: input should be less than 1, not 1"),
         (
             {"pruned_share": 0.9, "rounds": 50},
