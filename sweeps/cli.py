@@ -22,12 +22,14 @@ from lip.terminal import markup
 from lip.training import machine
 from lip.values import choices
 from sweeps.budget import Budget
+from sweeps.drain import Drain
 from sweeps.session import close_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lip.ledger.ledger import Ledger
+    from sweeps.compare import Comparison
     from sweeps.estimate import Basis, Estimate
     from sweeps.execute import Ending
     from sweeps.plan import Plan
@@ -195,10 +197,12 @@ def run(
 ) -> None:
     """Train and publish the missing fits of a sweep. The same command resumes.
 
-    Exit status 0: all published. 1: something failed. 3: the budget is spent, and there is work left.
+    Exit status 0: all published. 1: something failed. 3: the budget is spent, or SIGUSR1 came, and there is work left.
     130: interrupted.
     """
     budget = Budget.of(hours, max_cost, price)
+    drain = Drain()
+    drain.on_signal()
     check(backend)
     if gpus and gpus > 1 and gpus % 1:
         raise InputError(f"--gpus {gpus:g}: give a fraction of one GPU, or a whole number")
@@ -211,14 +215,22 @@ def run(
     _show_replaced(plan, profile)
     _print(str(plan.counts))
     if plan.missing:
-        _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend, budget)
+        _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend, budget, drain)
     else:
         ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
     _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage}")
 
 
 def _run_missing(
-    plan: Plan, ledger: Ledger, slots: int, cpus: float, gpus: float | None, address: str, backend: str, budget: Budget
+    plan: Plan,
+    ledger: Ledger,
+    slots: int,
+    cpus: float,
+    gpus: float | None,
+    address: str,
+    backend: str,
+    budget: Budget,
+    drain: Drain,
 ) -> None:
     """Run the missing fits. Raises Exit unless all are published."""
     if address == "local":
@@ -238,7 +250,7 @@ def _run_missing(
             _print(f"backend {used.name}: {used.why}")
         if dashboard:
             _print(f"Ray's dashboard: http://{dashboard}")
-        ending = execute(plan, ledger, resources, console, budget=budget)
+        ending = execute(plan, ledger, resources, console, drain, budget)
     plan.refresh_missing(ledger)
     if plan.missing:
         _print_rest(len(plan.missing), ending)
@@ -277,15 +289,70 @@ def fetch(
 
     ledger = Ledger(storage or default_storage())
     ledger.check_writable()
-    other = Ledger(source)
-    name = str(other.storage)
+    other = _existing(source)
     try:
-        if not other.storage.folders():
-            raise InputError(f"there are no results in {name}; correct the name")
         copied = ledger.fetch(other)
     except OSError as error:
-        raise InputError(f"storage {name} cannot be read ({' '.join(str(error).split())})") from error
-    _print(f"{copied} files copied from {name} to {ledger.storage}")
+        raise InputError(f"storage {other.storage} cannot be read ({' '.join(str(error).split())})") from error
+    _print(f"{copied} files copied from {other.storage} to {ledger.storage}")
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="a storage: a folder, or a URL such as s3://bucket/lip")],
+    b: Annotated[str, typer.Argument(help="the storage to compare it with")],
+    json: Annotated[bool, typer.Option("--json", help="print JSON, on one line, with every fit")] = False,
+) -> None:
+    """Tell the fits of two storages apart: results bit by bit, and where and how they were computed.
+
+    Exit status 1 if a fit that is in both has different results.
+    """
+    from sweeps.compare import compare
+
+    ledgers = [_existing(place) for place in (a, b)]
+    found = compare(*ledgers)
+    if json:
+        print(dumps(found.as_json()))
+    else:
+        _show_comparison(found, *(str(ledger.storage) for ledger in ledgers))
+    raise typer.Exit(1 if found.different else 0)
+
+
+def _show_comparison(found: Comparison, a: str, b: str) -> None:
+    _print(f"{len(found.only_a)} fits only in {a}, {len(found.only_b)} only in {b}")
+    _print(f"{len(found.equal)} equal bit by bit, {len(found.different)} with different results")
+    if found.different:
+        columns = Table("column", "fits that differ", "greatest difference")
+        for name, (count, greatest) in found.greatest().items():
+            columns.add_row(name, str(count), _cell(greatest))
+        fits = Table("fit", "image", "mask", "round", "seed", "differs in")
+        for one in found.different[:MAX_LISTED]:
+            differs = ", ".join(list(one.columns)[:3]) + ", ..." * (len(one.columns) > 3)
+            fits.add_row(*map(_cell, one.about.values()), differs)
+        console.print(columns, fits)
+        if len(found.different) > MAX_LISTED:
+            _print(f"and {len(found.different) - MAX_LISTED} more; --json lists all")
+    if found.provenance:
+        table = Table("provenance", "fits", "first storage", "second storage")
+        for name, pairs in found.provenance.items():
+            for (left, right), count in pairs.most_common(3):
+                table.add_row(name, str(count), _cell(left), _cell(right))
+        for name, (left, right) in found.packages.items():
+            table.add_row(f"package {markup(name)}", "", _cell(left), _cell(right))
+        console.print(table)
+
+
+def _existing(place: str) -> Ledger:
+    """Return the ledger of a storage that has results. Raises InputError."""
+    from lip.ledger.ledger import Ledger
+
+    ledger = Ledger(place)
+    try:
+        if ledger.storage.folders():
+            return ledger
+    except OSError as error:
+        raise InputError(f"storage {ledger.storage} cannot be read ({' '.join(str(error).split())})") from error
+    raise InputError(f"there are no results in {ledger.storage}; correct the name")
 
 
 @app.command()
@@ -295,14 +362,14 @@ def status(
     storage: Storage = None,
     data: Data = None,
     only: Only = None,
-    watch: Annotated[bool, typer.Option("--watch", help="repeat until nothing is left to do")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="repeat until nothing is left but failures")] = False,
     json: Annotated[bool, typer.Option("--json", help="print JSON, on one line")] = False,
 ) -> None:
     """List which trajectories are done, running, failed or waiting. Exit status 1 if any failed.
 
     All files are verified. With --watch only their names are read, and only running and failed trajectories are listed.
     """
-    from sweeps.status import as_json, counts, statuses
+    from sweeps.status import as_json, counts, only_failures_left, statuses
 
     plan, ledger = _planned(spec, profile, storage, data, only)
     damaged = [] if watch else ledger.damaged()
@@ -316,7 +383,7 @@ def status(
             _show_statuses(plan, [one for one in found if not watch or one.state in ("running", "failed")])
             _print_counts(plan)
             _print(", ".join(f"{count} {state}" for state, count in counts(found).items()))
-        if not watch or not plan.missing:
+        if not watch or not plan.missing or only_failures_left(found, ledger):
             break
         time.sleep(WATCH_INTERVAL)
         plan.refresh(ledger)
@@ -335,6 +402,28 @@ def _show_statuses(plan: Plan, found: list[TrajectoryStatus]) -> None:
         state = f"[{colour}]{one.state}[/]" + (f": {markup(one.detail)}" if one.detail else "")
         table.add_row(markup(one.label), f"{one.published}/{one.results}", state)
     console.print(table)
+
+
+@app.command()
+def logs(
+    spec: Spec,
+    profile: ProfileName = None,
+    storage: Storage = None,
+    data: Data = None,
+    only: Only = None,
+) -> None:
+    """Print why trajectories failed: where, and the whole traceback of the last attempt."""
+    from sweeps.plan import label
+
+    plan, ledger = _planned(spec, profile, storage, data, only)
+    remaining, failures = plan.remaining_fits(), ledger.failures()
+    failed = [trajectory for trajectory in plan.sweep.trajectories if {trajectory.id} <= remaining.keys() & failures]
+    for trajectory in failed:
+        console.print(f"[red]failed[/] {markup(label(trajectory))}: {markup(failures[trajectory.id])}", highlight=False)
+        for line in ledger.failure_log(trajectory.id).splitlines():
+            _print(f"    {line}")
+    if not failed:
+        _print(f"no trajectory of {_title(plan)} has failed in {ledger.storage}")
 
 
 @app.command()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import suppress
+
 
 class Drain:
     """Tells a run to end. Whoever wants that requests it: a budget, or a signal handler.
@@ -19,3 +22,8 @@ class Drain:
     def __bool__(self) -> bool:
         """Tell whether the run is to end."""
         return self.reason is not None
+
+    def on_signal(self) -> None:
+        """Let SIGUSR1 request it: batch systems send that some minutes before they end a job."""
+        with suppress(ValueError):  # not the main thread, which alone gets signals
+            signal.signal(signal.SIGUSR1, lambda *_: self.request("SIGUSR1 asked for it"))

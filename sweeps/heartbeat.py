@@ -12,6 +12,7 @@ import os
 import platform
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from math import inf, nan
 from typing import Any, Self
@@ -89,11 +90,22 @@ def living(storage: Storage, name: str, age: float) -> dict[str, Any] | None:
 def running(storage: Storage) -> dict[str, str]:
     """Return where the living runs are, by trajectory."""
     at: dict[str, str] = {}
-    for name, written in storage.modified().items():
-        if name.startswith(_PREFIX) and (content := living(storage, name, time.time() - written)):
-            places = content.get("at")
-            at |= {key: str(place) for key, place in places.items()} if isinstance(places, dict) else {}
+    for content in _living_ones(storage):
+        places = content.get("at")
+        at |= {key: str(place) for key, place in places.items()} if isinstance(places, dict) else {}
     return at
+
+
+def any_alive(storage: Storage) -> bool:
+    """Tell whether any run lives, at work or not."""
+    return next(_living_ones(storage), None) is not None
+
+
+def _living_ones(storage: Storage) -> Iterator[dict[str, Any]]:
+    """Read the heartbeats of all living runs."""
+    for name, written in storage.modified().items():
+        if name.startswith(_PREFIX) and (content := living(storage, name, time.time() - written)) is not None:
+            yield content
 
 
 def may_begin(storage: Storage, run: str, seconds: float) -> bool:

@@ -107,11 +107,11 @@ class TrialCallback(NoState, tune.Callback):
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         key, error = trial.config["key"], trial.get_pickled_error()  # written by this process, a moment ago
         if isinstance(error, ray.exceptions.RayTaskError):  # raised outside of what a trial catches
-            self._scheduler.on_report(key, {"failed": str(error).strip().splitlines()[-1]})
+            self._scheduler.on_report(key, {"failed": str(error).strip().splitlines()[-1], "log": str(error)})
             self._scheduler.on_end(key)
         else:
             cause = first_line(error or RuntimeError("killed"))
-            self._scheduler.on_death(key, cause, self._losses.explain(key))
+            self._scheduler.on_death(key, cause, self._losses.explain(key), str(error))
         self._ended(key)
 
     def _show(self, key: str, place: str, step: int = 0) -> None:

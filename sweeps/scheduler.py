@@ -27,7 +27,7 @@ class Listener(Protocol):
 
     def note(self, key: str, text: str) -> None: ...
 
-    def failed(self, key: str, cause: str) -> None: ...
+    def failed(self, key: str, cause: str, log: str) -> None: ...
 
     def finished(self, key: str) -> None: ...
 
@@ -109,20 +109,20 @@ class Scheduler:
             self._raise_share(key, gpus)
             self._queue.requeue(key)
         elif key in self._retried:
-            self._fail(key, reason["failed"])
+            self._fail(key, reason["failed"], reason.get("log", ""))
         else:
             self._retried.add(key)
             self._listener.note(key, f"{reason['failed']}; will be retried once")
             self._queue.requeue(key, self._clock() + RETRY_AFTER)
 
-    def on_death(self, key: str, cause: str, node_lost: bool) -> None:
-        """Requeue or fail a trajectory whose process has died."""
+    def on_death(self, key: str, cause: str, node_lost: bool, log: str = "") -> None:
+        """Requeue or fail a trajectory whose process has died; `log` has more about it than `cause`."""
         self._running.pop(key)
         self._reasons.pop(key, None)
         self._restarts[key] += 1
         self._deaths[key] += not node_lost
         if self._deaths[key] >= MAX_DEATHS:
-            self._fail(key, f"its process died {MAX_DEATHS} times at the same fit ({cause})")
+            self._fail(key, f"its process died {MAX_DEATHS} times at the same fit ({cause})", log)
             return
         delay = min(MAX_DELAY, 2.0 ** (self._restarts[key] - 1))
         self._queue.requeue(key, self._clock() + delay)
@@ -133,9 +133,9 @@ class Scheduler:
         """Do not count the last death, because the node was lost."""
         self._deaths[key] = max(0, self._deaths[key] - 1)
 
-    def _fail(self, key: str, cause: str) -> None:
+    def _fail(self, key: str, cause: str, log: str) -> None:
         self._queue.ended(key)
-        self._listener.failed(key, cause)
+        self._listener.failed(key, cause, log)
 
     def _raise_share(self, key: str, gpus: float) -> None:
         """Put one trajectory less on each GPU, unless that has been done."""

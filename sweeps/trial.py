@@ -5,16 +5,18 @@ A trial tells the driver what happens by reports (`tune.report`), dictionaries w
 - `published` (the id of a fit) and `row` (its SHOWN columns as JSON; null if it was not trained just now)
 - `mask`, `step` and `score`: where the training of a fit is
 - `waiting`: for what
-- `failed` (the cause) and `out_of_memory`, or `elsewhere`, or `drained`: why the trial ends early
+- `failed` (the cause), `log` (the traceback) and `out_of_memory`, or `elsewhere`, or `drained`: why it ends early
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import os
 import pickle
 import platform
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -103,8 +105,11 @@ def _freeze_gc() -> None:
 def _failure(fit: Fit, error: Exception) -> dict[str, Any]:
     import torch
 
-    memory = isinstance(error, torch.OutOfMemoryError)
-    return {"failed": f"{type(error).__name__} in {fit.recipe}: {error}", "out_of_memory": memory}
+    return {
+        "failed": f"{type(error).__name__} in {fit.recipe}: {error}",
+        "log": f"on {platform.node()}, process {os.getpid()}\n{''.join(traceback.format_exception(error))}",
+        "out_of_memory": isinstance(error, torch.OutOfMemoryError),
+    }
 
 
 def _publish(

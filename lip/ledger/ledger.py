@@ -6,6 +6,7 @@
     <storage>/outputs/     restored images, where asked for
     <storage>/sweeps/      the fits that a sweep consists of
     <storage>/failures/    why a trajectory could not be finished
+    <storage>/environments/  installed packages, driver and changes of the checkout, which rows name by id
 
 The ledger is the truth: a run computes what is planned and not published here. A fit's row is written last, so a
 published fit is complete. Its next mask and weights are needed only by fits that are still missing. Many rows can be
@@ -33,6 +34,7 @@ from lip.ledger.next_masks import MaskStore
 from lip.ledger.schema import COLUMNS, FITS, METADATA, SWEEP_ROWS, VERSION, check_tensors, require_version
 from lip.ledger.tables import RowStore, check_types, to_parquet, with_columns_of
 from lip.masks import PRUNED_PER_ROUND, Mask
+from lip.paths import without_secrets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+LONGEST_LOG = 20_000
+"""Characters that are kept of the log of a failure."""
 
 
 def default_storage() -> str:
@@ -61,6 +66,8 @@ class Ledger:
         self._outputs = BlobStore(self.storage, "outputs", ".safetensors", _check_outputs)
         self._sweeps = BlobStore(self.storage, "sweeps", ".parquet", _sweep_rows, appends=False)
         self._failures = BlobStore(self.storage, "failures", ".json", _cause, appends=False)
+        self._environments = BlobStore(self.storage, "environments", ".json", _environment)
+        self._described: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -135,6 +142,7 @@ class Ledger:
         if outputs:
             images = {name: to_8_bit(x) for name, x in result.outputs.items()}
             self._outputs.put(fit.id, numpy.save(images, METADATA))
+        self._describe_environment()
         table = pa.Table.from_pylist([_row(fit, mask, result, started)], schema=FITS)
         self.rows.put(fit.id, table)
 
@@ -190,9 +198,11 @@ class Ledger:
             [SWEEP_ROWS.empty_table(), *(_sweep_rows("", data) for _, data in self._sweeps.items())]
         )
 
-    def record_failure(self, trajectory: str, cause: str) -> None:
-        """Record why a trajectory (by id) could not be finished."""
-        self._failures.put(trajectory, json.dumps({"cause": cause, "when": time.time(), "schema": VERSION}).encode())
+    def record_failure(self, trajectory: str, cause: str, log: str = "") -> None:
+        """Record why a trajectory (by id) could not be finished, with the end of a log, without secrets of URLs."""
+        log = without_secrets(log)[-LONGEST_LOG:]
+        failure = {"cause": without_secrets(cause), "log": log, "when": time.time(), "schema": VERSION}
+        self._failures.put(trajectory, json.dumps(failure).encode())
 
     def clear_failure(self, trajectory: str) -> None:
         """Delete the failure of a trajectory that has been finished after all."""
@@ -201,6 +211,29 @@ class Ledger:
     def failures(self) -> dict[str, str]:
         """Read why trajectories could not be finished, by their id."""
         return {key: _cause("", data) for key, data in self._failures.items()}
+
+    def environments(self) -> dict[str, dict[str, Any]]:
+        """Read what fits were computed with, by the id in their column `environment`.
+
+        `packages` has the versions of all installed packages, `changes` a hash of what the checkout changes in its
+        commit, `driver` the version of NVIDIA's driver, `system` the operating system.
+        """
+        return {key: _environment("", data) for key, data in self._environments.items()}
+
+    def _describe_environment(self) -> None:
+        """Record the environment of this process, unless it is recorded."""
+        from lip.training import environment
+
+        key = environment.key()
+        if key not in self._described and self._environments.get(key) is None:
+            text = json.dumps({**environment.description(), "schema": VERSION})
+            self._environments.add(key, text.encode())
+        self._described.add(key)
+
+    def failure_log(self, trajectory: str) -> str:
+        """Read the log of a failure; empty if there is none."""
+        data = self._failures.get(trajectory)
+        return "" if data is None else str(json.loads(data).get("log", ""))
 
     def compact(self) -> tuple[int, int]:
         """Fold the files of rows and next masks into few, and return the numbers of files before and after."""
@@ -233,7 +266,8 @@ class Ledger:
     @property
     def stores(self) -> dict[str, BlobStore]:
         """Return all stores by folder, rows last, so that a copied row never lacks its other files."""
-        stores = self._next_masks.blobs, self._weights, self._outputs, self._sweeps, self._failures, self.rows.blobs
+        others = self._next_masks.blobs, self._weights, self._outputs, self._sweeps, self._failures, self._environments
+        stores = *others, self.rows.blobs
         return {store.folder: store for store in stores}
 
 
@@ -320,6 +354,14 @@ def _cause(path: str, data: bytes) -> str:
     failure = json.loads(data)
     require_version(failure.get("schema", 1), path)
     return str(failure["cause"])
+
+
+def _environment(path: str, data: bytes) -> dict[str, Any]:
+    found = json.loads(data)
+    require_version(found.pop("schema", 1), path)
+    if not isinstance(found["packages"], dict):
+        raise TypeError(f"{path} lists no packages")
+    return dict(found)
 
 
 def _found(content: T | None, fit: Fit, what: str) -> T:

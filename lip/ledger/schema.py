@@ -199,6 +199,7 @@ COLUMNS: Columns = {
     "code": (_text, "hash of lip's sources"),
     "commit": (_text, "git commit of the checkout that lip was imported from; null: no checkout"),
     "dirty": (_bool, "whether lip's sources differed from that commit"),
+    "environment": (_text, "id of the record of all installed packages, the driver and changes of the checkout"),
     # the curve and the layers: lists of one length
     "curve_step": (pa.list_(pa.int32()), "sampled steps"),
     **{

@@ -133,6 +133,10 @@ def test_a_trial_that_raises_is_listed_with_its_cause_and_the_others_go_on(spec:
     assert code == 1
     assert "failed: " in output
     assert "Error in round 2" in output
+    code, output = cli("logs", spec, "--storage", str(tmp_path), columns=1000)
+    assert code == 0
+    assert "    Traceback (most recent call last):" in output
+    assert f"{obstacle}" in output
 
 
 def test_importing_sweeps_is_cheap() -> None:

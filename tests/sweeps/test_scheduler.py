@@ -15,13 +15,15 @@ class Listener:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.failures: dict[str, str] = {}
+        self.logs: dict[str, str] = {}
         self.done: list[str] = []
 
     def note(self, key: str, text: str) -> None:
         self.notes.append(f"{key}: {text}")
 
-    def failed(self, key: str, cause: str) -> None:
+    def failed(self, key: str, cause: str, log: str) -> None:
         self.failures[key] = cause
+        self.logs[key] = log
 
     def finished(self, key: str) -> None:
         self.done.append(key)
@@ -119,7 +121,7 @@ def test_what_raises_is_tried_once_more_and_then_has_failed() -> None:
     assert (bench.next(), bench.next()) == ("a", "b")
     bench.finish("b", "b0")
     for _ in range(2):
-        bench.scheduler.on_report("a", {"failed": "OSError in round 1: disk full"})
+        bench.scheduler.on_report("a", {"failed": "OSError in round 1: disk full", "log": "Traceback"})
         bench.scheduler.on_end("a")
         if bench.listener.failures:
             break
@@ -127,6 +129,7 @@ def test_what_raises_is_tried_once_more_and_then_has_failed() -> None:
         bench.now += RETRY_AFTER
         assert bench.next() == "a"
     assert bench.listener.failures == {"a": "OSError in round 1: disk full"}
+    assert bench.listener.logs == {"a": "Traceback"}
     assert bench.listener.done == ["b"]
     assert not bench.scheduler
 
