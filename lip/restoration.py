@@ -263,7 +263,7 @@ def _problem(
             )
             inputs[mask.content_hash] = values
             own = Inpaint(inpaint_mask=mask)
-        schedule = own.schedules()["lip"].replace(steps=steps)
+        schedule = own.schedules()["lip"].replace(steps=steps, until="stop")
         assert isinstance(schedule, Schedule)
         fit = Fit(picture=picture, task=own, schedule=schedule, prior=prior, seed=seed)
     except ValidationError as error:
@@ -292,7 +292,7 @@ def _train(
             f"ticket: it masks {len(ticket.layers)} layers of another network than an hourglass of width "
             f"{fit.prior.width} and {fit.prior.scales} scales; use the width and scales that it was found with"  # type: ignore[attr-defined]
         )
-    return train(model, ticket or Mask.dense(model.layers), None, watch, backend, until_stop=True)
+    return train(model, ticket or Mask.dense(model.layers), None, watch, backend)
 
 
 def _restored(problem: _Problem, fits: list[Fit], results: list[RestorationResult], noise: _Noise | None) -> Restored:

@@ -80,11 +80,13 @@ def format_row(row: Mapping[str, Any]) -> str:
         text = f"accuracy: last {row['accuracy_last']:.1%}  oracle peak {row['accuracy_peak']:.1%}"
     elif row["step_stop_ema"] is None:
         text = f"the critic's distance: {row['loss']:.2f}"
-    elif row["psnr_last_ema"] is None:
+    elif row["psnr_stop_ema"] is None:
         text = f"no clean image; ES-WMV stop at step {row['step_stop_ema']}"
     else:
         text = "PSNR of the averaged output: " + "  ".join(
-            f"{OUTPUTS[output]} {row[f'psnr_{output}_ema']:5.2f}" for output in ("last", "stop", "peak")
+            f"{OUTPUTS[output]} {score:5.2f}"
+            for output in ("last", "stop", "peak")
+            if (score := row[f"psnr_{output}_ema"]) is not None
         )
         text += " dB"
     if row["empty_layers"]:

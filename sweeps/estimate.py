@@ -168,7 +168,7 @@ def _share(plan: Plan, measured: Mapping[Size, list[dict[str, Any]]]) -> float:
 
 def _measured(plan: Plan, ledger: Ledger) -> dict[Size, list[dict[str, Any]]]:
     columns = ["fit", "spec", *SIZE_COLUMNS, "host", "device", "backend", "sparsity", "steps", "seconds", "cpu_seconds"]
-    columns += ["peak_memory_mb", "device_memory_mb"]
+    columns += ["steps_done", "peak_memory_mb", "device_memory_mb"]
     chosen: dict[Size, list[str]] = defaultdict(list)
     for key in plan.published:
         if len(ids := chosen[_size_of(plan.fits[key])]) < OF_THIS_SWEEP:
@@ -275,7 +275,7 @@ def _slowdown(row: Mapping[str, Any], work: Work) -> float:
     CPU seconds count on a CPU, seconds on a GPU.
     """
     seconds = row["cpu_seconds"] if row["device"] == "cpu" else row["seconds"]
-    return seconds / row["steps"] / nominal(work, 1 - row["sparsity"], row["backend"])
+    return seconds / (row["steps_done"] or row["steps"]) / nominal(work, 1 - row["sparsity"], row["backend"])
 
 
 def _work_of(row: Mapping[str, Any]) -> Work | None:

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from lip.ledger.ledger import Ledger
+from lip.masks import PRUNED_PER_ROUND
 from lip.specs.fit import Fit
 from lip.specs.trajectory import Trajectory
 from sweeps.spec import Sweep
@@ -121,7 +122,8 @@ class Plan:
         """Count the results and their fits, and those that are published."""
         results = [fit.id for trajectory in self.sweep.trajectories for fit in trajectory.fits]
         own = set(results)
-        purposes = Counter(_purpose(fit) for key, fit in self.fits.items() if key not in own)
+        sources = {fit.source_fit.id for fit in self.fits.values() if fit.source_fit}
+        purposes = Counter(_purpose(fit, key in sources) for key, fit in self.fits.items() if key not in own)
         extra = {purpose: purposes[purpose] for purpose in EXTRA}
         done = sum(key in self.published for key in results)
         return Counts(len(results), len(own), extra, len(self.published), done)
@@ -169,12 +171,12 @@ def with_dependencies(trajectory: Trajectory) -> list[Fit]:
     return list(order.values())
 
 
-def _purpose(fit: Fit) -> str:
+def _purpose(fit: Fit, is_mask_source: bool) -> str:
     """Return the purpose of a fit that is not a result."""
     to_rewind_to, of_generators, to_take_masks_from = EXTRA
     if fit.task.kind == "generate":
         return of_generators
-    return to_rewind_to if fit.saves_weights else to_take_masks_from
+    return to_take_masks_from if is_mask_source else to_rewind_to
 
 
 def _plural(number: int, noun: str) -> str:
@@ -190,6 +192,10 @@ def label(trajectory: Trajectory) -> str:
         parts.append("all parameters")
     if trajectory.levels:
         parts.append("levels")
+    if trajectory.pruned_share != PRUNED_PER_ROUND:
+        parts.append(f"{trajectory.pruned_share:.3g} per round")
+    if trajectory.pruning != "geometric":
+        parts.append(trajectory.pruning)
     if sources := [name for name in (trajectory.source_image, trajectory.source_task) if name]:
         parts.insert(1, f"masks of {' '.join(sources)}")
     if trajectory.compat:

@@ -101,13 +101,15 @@ class Ledger:
     def lost(self, fits: Iterable[Fit]) -> set[str]:
         """Find the dependencies whose files these fits need and lack.
 
-        A fit needs the next mask of its `source_fit` and the weights of its `start`. All files are verified.
+        A fit needs the weights of its `start`, and the next mask of its `source_fit` or, if saved, its weights.
+        All files are verified.
         """
         fits = list(fits)
         sources = {fit.source_fit.id: fit.source_fit for fit in fits if fit.source_fit}
-        starts = {fit.start.id for fit in fits if fit.start}
-        masks, weights = self._next_masks.keys(sources.values()), self._weights.keys(starts, verified=True)
-        return (sources.keys() - masks) | (starts - weights)
+        chain = {key: source for key, source in sources.items() if not source.saves_weights}
+        starts = {fit.start.id for fit in fits if fit.start} | (sources.keys() - chain.keys())
+        masks, weights = self._next_masks.keys(chain.values()), self._weights.keys(starts, verified=True)
+        return (chain.keys() - masks) | (starts - weights)
 
     def is_whole(self, fit: Fit) -> bool:
         """Tell whether a fit is published with the next mask and the weights that others may need."""
@@ -280,7 +282,7 @@ def _row(fit: Fit, mask: Mask, result: TrainingResult, started: datetime) -> dic
     from lip.specs.picture import joined
     from lip.training import environment
 
-    source, start = fit.source_fit, fit.start
+    source, start, results = fit.source_fit, fit.start, result.columns()
     n_prunable = mask.bits.size
     row = {
         **fit.picture.columns(),
@@ -314,14 +316,14 @@ def _row(fit: Fit, mask: Mask, result: TrainingResult, started: datetime) -> dic
         "parameters": result.parameters,
         "kept_parameters": result.parameters - n_prunable + mask.n_kept,
         "empty_layers": mask.kept_per_layer.count(0),
-        **result.columns(),
+        **results,
         "loss": result.loss,
         "collapsed": result.collapsed,
         "diverged": result.diverged,
         "started": started,
         "seconds": result.seconds,
         "cpu_seconds": result.cpu_seconds,
-        "steps_per_second": fit.schedule.steps / result.seconds,
+        "steps_per_second": (results.get("steps_done") or fit.schedule.steps) / result.seconds,
         **environment.columns(result.device, result.backend),
         "layer_name": [layer.name for layer in mask.layers],
         "layer_size": [layer.size for layer in mask.layers],

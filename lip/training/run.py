@@ -76,7 +76,10 @@ def build_mask(fit: Fit, model: Model, ledger: Ledger) -> Mask:
     if isinstance(fit.recipe, Dense):
         return Mask.dense(model.layers)
     assert isinstance(fit.recipe, Pruner)
-    return fit.recipe.build(model, ledger.next_mask(fit.source_fit) if fit.source_fit else None)
+    source = fit.source_fit
+    if source is None:
+        return fit.recipe.build(model, None)
+    return fit.recipe.build(model, ledger.weights(source) if source.saves_weights else ledger.next_mask(source))
 
 
 def next_mask(fit: Fit, mask: Mask, result: TrainingResult) -> Mask | None:
