@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 from lip import terminal
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from lip.ledger.ledger import Ledger
     from lip.specs.fit import Fit
     from lip.specs.trajectory import Trajectory
-    from lip.training.result import Watch
     from lip.training.search import Candidate
 
 ImageArgument = Annotated[
@@ -289,8 +287,8 @@ def search_prior(
     ledger.check_writable()
     _say_notes(library)
     torch.set_num_threads(threads or default_threads())
-    with _progress() as bars:
-        bar = bars.add_task("untrained nets", total=candidates, psnr="")
+    with terminal.bars(console) as bars:
+        bar = bars.add_task("untrained nets", total=candidates, score="")
         best = search(
             model,
             library.inputs,
@@ -300,7 +298,7 @@ def search_prior(
             metric,
             device,
             scored=lambda: bars.advance(bar),
-            watch=_watch(bars, lambda fit: nas(fit).net),
+            watch=terminal.watch_fits(bars, lambda fit: nas(fit).net),
         )
     _print_candidates(
         best, [image, "--seed", str(seed), *(["--width", str(width)] if width else []), *_sets(more or [])]
@@ -357,8 +355,8 @@ def _run(
     torch.set_num_threads(threads)
     for name, image in _input_images(trajectory, inputs).items():
         save(name, image)
-    with _progress() as bars:
-        watch = _watch(bars, lambda fit: f"{fit.recipe}" + ", to rewind to" * fit.saves_weights)
+    with terminal.bars(console) as bars:
+        watch = terminal.watch_fits(bars, lambda fit: f"{fit.recipe}" + ", to rewind to" * fit.saves_weights)
         for fit in trajectory.fits:
             run_fit(fit, inputs, ledger, device, watch, outputs=True, backend=backend)
             name = str(fit.recipe).replace(" ", "-") if fit.recipe.round is None else f"round-{fit.recipe.round:02}"
@@ -382,20 +380,6 @@ def _input_images(trajectory: Trajectory, inputs: dict[str, np.ndarray]) -> dict
         if model.observation.dim() == 4:  # measurements are not an image
             found["degraded"] = to_8_bit(model.observation[0].nan_to_num(0).numpy())
     return found
-
-
-def _progress() -> Progress:
-    return Progress(*Progress.get_default_columns(), TextColumn("{task.fields[psnr]}"), console=console)
-
-
-def _watch(bars: Progress, name: Callable[[Fit], str]) -> Callable[[Fit], Watch]:
-    """Show a bar for every fit that begins."""
-
-    def watch(fit: Fit) -> Watch:
-        bar: Any = bars.add_task(name(fit), total=fit.schedule.steps, psnr="")
-        return lambda step, score: bars.update(bar, completed=step, psnr=fit.task.format_score(score))
-
-    return watch
 
 
 def _print_row(ledger: Ledger, fit: Fit) -> None:

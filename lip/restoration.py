@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from math import ceil
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from pydantic import ValidationError
 
+from lip import terminal
 from lip.data import inpaint_mask
 from lip.data.images import Image
 from lip.data.photograph import Photograph, check_name, encode, read, to_pillow, with_profile
@@ -36,7 +36,6 @@ from lip.training.memory import check_restoration
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
-    from rich.progress import Progress
 
     from lip.training.record import RestorationResult
 
@@ -141,8 +140,8 @@ def restore(
     outputs at the early stop is returned. Equal calls on one machine with as many `threads` (None: PyTorch's own)
     return equal bits. Raises InputError.
     """
-    with _bars(progress) as bars:
-        bar = bars.add_task("loading", total=None)
+    with terminal.bars(shown=progress) as bars:
+        bar = bars.add_task("loading", total=None, score="")
         photograph = read(image)
         problem = _problem(photograph, task, factor, _known(task, mask, invert, photograph), steps, width, scales, seed)
         if seeds < 1:
@@ -350,15 +349,3 @@ def _noise_notes(noise: _Noise | None, result: RestorationResult) -> list[str]:
     removed = 255 * 10 ** (-result.scores["stop_ema"].psnr / 20)  # without a clean image, compared with the photograph
     source = "estimated" if noise.is_estimated else "given"
     return [f"noise: {noise.sigma:.1f} grey levels ({source}); the restoration differs by {removed:.1f} (rms)"]
-
-
-@contextmanager
-def _bars(shown: bool) -> Iterator[Progress]:
-    """Show bars on standard error while they are used."""
-    from rich.console import Console
-    from rich.progress import Progress, TimeElapsedColumn
-
-    with Progress(
-        *Progress.get_default_columns(), TimeElapsedColumn(), console=Console(stderr=True), disable=not shown
-    ) as bars:
-        yield bars

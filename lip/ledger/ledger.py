@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from lip.ledger.blobs import BlobStore
 from lip.ledger.filesystem import Storage
 from lip.ledger.next_masks import MaskStore
-from lip.ledger.schema import COLUMNS, FITS, METADATA, SWEEP_ROWS, VERSION, check_tensors, require_version
+from lip.ledger.schema import COLUMNS, FITS, METADATA, RESULTS, SWEEP_ROWS, VERSION, check_tensors, require_version
 from lip.ledger.tables import RowStore, check_types, to_parquet, with_columns_of
 from lip.masks import PRUNED_PER_ROUND, Mask
 
@@ -227,6 +227,43 @@ class Ledger:
             for key in store.several(among):
                 found.setdefault(key, []).append(folder)
         return dict(sorted(found.items()))
+
+    def differences(self, other: Ledger, fit: Fit) -> list[str]:
+        """Name what two ledgers hold differently of a fit that both have published.
+
+        Those are columns of its row, or "next_masks", "weights", "outputs" where both have them.
+        """
+        rows = [ledger.fits(RESULTS, [fit.id]).to_pylist()[0] for ledger in (self, other)]
+        found = [name for name in RESULTS if repr(rows[0][name]) != repr(rows[1][name])]  # NaN equals NaN
+        masks = [ledger._next_masks.get(fit) for ledger in (self, other)]
+        found += ["next_masks"] if None not in masks and masks[0] != masks[1] else []
+        for folder in ("weights", "outputs"):
+            data = [ledger.stores[folder].get(fit.id) for ledger in (self, other)]
+            found += [folder] if None not in data and data[0] != data[1] else []
+        return found
+
+    def dependents(self, keys: Collection[str]) -> set[str]:
+        """Return the ids of published fits that take a mask or weights from these, or from other dependents."""
+        rows = self.fits(["fit", "mask_fit", "start"]).to_pylist()
+        found: set[str] = set()
+        while more := {
+            row["fit"] for row in rows if not found.union(keys).isdisjoint((row["mask_fit"], row["start"]))
+        }.difference(found, keys):
+            found |= more
+        return found
+
+    def remove(self, keys: Collection[str]) -> None:
+        """Delete published fits by id: their images, weights and next masks, and last their rows.
+
+        A removal that was cut short can be repeated. Not to be done while others compact this ledger.
+        """
+        table = self.fits(["fit", "mask_fit"])
+        sources = dict(zip(table["fit"].to_pylist(), table["mask_fit"].to_pylist(), strict=True))
+        for key in keys:
+            self._outputs.remove(key)
+            self._weights.remove(key)
+            self._next_masks.remove(key, sources)
+            self.rows.remove(key)
 
     @property
     def stores(self) -> dict[str, BlobStore]:

@@ -60,15 +60,32 @@ def run_fit(
     lost = ledger.lost([fit])
     for dependency in fit.dependencies:
         run_fit(dependency, inputs, ledger, device, watch, backend=backend, whole=dependency.id in lost)
+    publish_fit(fit, inputs, ledger, ledger, device, watch, outputs, backend)
+    return True
+
+
+def publish_fit(
+    fit: Fit,
+    inputs: Mapping[str, np.ndarray],
+    sources: Ledger,
+    ledger: Ledger,
+    device: str = "cpu",
+    watch: Callable[[Fit], Watch] | None = None,
+    outputs: bool = False,
+    backend: str = "auto",
+) -> None:
+    """Train one fit on the masks and weights in `sources`, and publish it in a ledger, whatever that has.
+
+    Raises LookupError when a mask or weights that it needs are lost. The rest is as for `run_fit`.
+    """
     environment.begin(device)
     started = datetime.now(UTC)
-    chosen = choose(_inherited(fit, ledger) if backend == "auto" else backend, device).name
+    chosen = choose(_inherited(fit, sources) if backend == "auto" else backend, device).name
     model = build_model(fit, inputs, device)
-    mask = build_mask(fit, model, ledger)
-    start = ledger.weights(fit.start) if fit.start else None
+    mask = build_mask(fit, model, sources)
+    start = sources.weights(fit.start) if fit.start else None
     result = model.train(mask, start, watch and watch(fit), chosen)
     ledger.publish(fit, mask, result, next_mask(fit, mask, result), started, outputs)
-    return True
 
 
 def build_mask(fit: Fit, model: Model, ledger: Ledger) -> Mask:

@@ -631,3 +631,33 @@ def test_a_ledger_is_folded_with_its_next_masks_and_needs_them_no_more(
     (ledger.root / "next_masks").rename(ledger.root / "left behind")
     assert ledger.published(fits, verified=True) == {fit.id for fit in fits}
     assert ledger.lost(fits) == {fit.id for fit in fits[:3]}
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_removed_fit_leaves_nothing_and_others_stay(ledger: Ledger, tiny, folded: bool) -> None:
+    dense, first, second = tiny.trajectory(rounds=2, rewind=40).fits
+    tiny.run_fit(second, ledger, outputs=True, backend="dense")
+    other = tiny.fit(seed=1)
+    tiny.run_fit(other, ledger, outputs=True, backend="dense")
+    start = first.start
+    assert start is not None
+    if folded:
+        ledger.compact()
+    assert ledger.dependents([start.id]) == {first.id, second.id}
+    assert ledger.dependents([first.id]) == {second.id}
+    kept = {fit.id: ledger.fits(ids=[fit.id]) for fit in (dense, other)}
+    mask = ledger.next_mask(dense)
+    ledger.remove([second.id, first.id, start.id])
+    assert ledger.fits(["fit"])["fit"].to_pylist() == sorted(kept)
+    assert all(ledger.fits(ids=[key]) == row for key, row in kept.items())
+    assert ledger.next_mask(dense) == mask
+    for fit in (first, second):
+        with pytest.raises(LookupError):
+            ledger.next_mask(fit)
+        assert not ledger.has_outputs(fit)
+    with pytest.raises(LookupError):
+        ledger.weights(start)
+    assert ledger.has_outputs(other)
+    assert ledger.damaged() == []
+    ledger.remove([dense.id, other.id])
+    assert not [path for path in ledger.root.rglob("*.*")]
