@@ -129,7 +129,8 @@ def restore_photograph(
     invert: Annotated[bool, typer.Option("--invert", help="the mask is light where pixels are missing")] = False,
     factor: Annotated[int | None, typer.Option(help="upscale: 2, 4 or 8; default: 4")] = None,
     ticket: Annotated[
-        Path | None, typer.Option(help="mask for the network, a file of a ledger's next_masks; default: dense")
+        str | None,
+        typer.Option(help="a file of lip export, or a name of `lip list tickets`: a sparse network; default: dense"),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="PNG, JPEG, TIFF or WebP; default: IMAGE.restored.png, here")
@@ -137,8 +138,8 @@ def restore_photograph(
     seeds: Annotated[int, typer.Option(min=1, help="fits whose mean is written")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="of the first fit")] = 0,
     steps: Annotated[int, typer.Option(help="training steps at most")] = 1500,
-    width: Annotated[int, typer.Option(help="channels of the network")] = 32,
-    scales: Annotated[int, typer.Option(help="scales of the network")] = 5,
+    width: Annotated[int | None, typer.Option(help="channels of the network; default: the ticket's, else 32")] = None,
+    scales: Annotated[int | None, typer.Option(help="scales of the network; default: the ticket's, else 5")] = None,
     device: Device = "cpu",
     threads: Threads = None,
     backend: Annotated[str, typer.Option(help=BACKEND)] = "auto",

@@ -1,4 +1,4 @@
-"""The commands about published fits: `lip tickets`, `show`, `redo` and `forget`."""
+"""The commands about published fits: `lip tickets`, `show`, `export`, `redo` and `forget`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lip import terminal
-from lip.errors import InputError
+from lip.errors import InputError, nearest
 from lip.paths import local
 from lip.terminal import markup, say
 
@@ -106,6 +106,41 @@ def _write_images(fit: str, ledger: Ledger, folder: Path) -> None:
     for name, pixels in images.items():
         Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(folder / f"{name}.png")
     say(Console(), f"{len(images)} images in {folder}")
+
+
+@app.command("export")
+def export_ticket(
+    fit: FitId,
+    storage: StorageOption = None,
+    data: Data = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            help="ticket: for lip; torch: boolean masks by parameter name; prune: a state dict of "
+            "torch.nn.utils.prune; hub: a folder for a model hub"
+        ),
+    ] = "ticket",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="file, or folder for hub; default: FIT.TO here")
+    ] = None,
+) -> None:
+    """Write the ticket of a fit: its mask, its card, and its trained weights where they are kept."""
+    from lip.data.recover import inputs_of
+    from lip.export import FORMATS, default_name, export
+    from lip.ledger.recall import recall
+    from lip.tickets import ticket_of
+
+    if to not in FORMATS:
+        raise InputError(f"--to: there is no format {to!r}; {nearest(to, list(FORMATS))}")
+    ledger = _ledger(storage)
+    spec = recall(_row(fit, ledger)["fit"], ledger)
+    try:
+        ticket = ticket_of(spec, ledger, inputs_of(spec, data))
+    except LookupError as error:
+        raise InputError(f"{error}; run its sweep again, or export another fit") from error
+    path = local(out, "--out") if out else Path(default_name(ticket, to))
+    for file in export(ticket, ledger.trained_weights(spec) or {}, to, path):
+        say(Console(soft_wrap=True), f"{file}: {file.stat().st_size:,} bytes")
 
 
 @app.command("redo")

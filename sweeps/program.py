@@ -105,6 +105,13 @@ def _keys() -> dict[str, str]:
     }
 
 
+def _tickets() -> dict[str, str]:
+    """Return the tickets that come with the package."""
+    from lip.tickets import describe, load_ticket, shipped
+
+    return {name: describe(load_ticket(path)) for name, path in shipped().items()}
+
+
 def _first_lines(classes: Mapping[str, type]) -> dict[str, str]:
     return {name: (found.__doc__ or "").partition("\n")[0] for name, found in classes.items()}
 
@@ -117,6 +124,7 @@ LISTS: dict[str, Callable[[], dict[str, str]]] = {
     "tasks": _tasks,
     "profiles": _profiles,
     "keys": _keys,
+    "tickets": _tickets,
 }
 """The lists, by the word that asks for them."""
 
@@ -128,9 +136,11 @@ def list_known(
     """List what there is to choose from."""
     if what not in LISTS:
         raise InputError(f"there is no list of {what!r}; {nearest(what, list(LISTS))}")
+    if not (found := LISTS[what]()):
+        raise InputError(f"no {what} come with this version; `lip tickets` lists those of a ledger")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
-    for name, about in LISTS[what]().items():
+    for name, about in found.items():
         table.add_row(markup(name), markup(about))
     Console().print(table, highlight=False)
 

@@ -142,9 +142,14 @@ class Ledger:
 
     def weights(self, fit: Fit) -> dict[str, Tensor]:
         """Read the trained weights of a published fit. Raises LookupError when they are missing or damaged."""
+        return _found(self.trained_weights(fit), fit, "weights")
+
+    def trained_weights(self, fit: Fit) -> dict[str, Tensor] | None:
+        """Read the trained weights of a published fit; None when they are not kept, or damaged."""
         from safetensors.torch import load
 
-        return load(_found(self._weights.get(fit.id), fit, "weights"))
+        data = self._weights.get(fit.id)
+        return None if data is None else load(data)
 
     def has_outputs(self, fit: Fit) -> bool:
         """Tell whether the restored images of a fit are stored."""

@@ -26,7 +26,8 @@ SpecType = TypeVar("SpecType", bound=Spec)
 _COLUMNS = ["fit", "spec", "image", "inpaint_mask", "image_height", "image_width", "channels"]
 _OF_DATA_SETS = {"classes": "classes", "train": "train_images", "test": "test_images"}
 _RECIPES: dict[str, type[Recipe]] = {"dense": Dense, **PRUNERS}
-_PRIORS: dict[str, type[Prior]] = {**PRIORS, **GENERATORS}
+PRIOR_CLASSES: dict[str, type[Prior]] = {**PRIORS, **GENERATORS}
+"""All priors by kind."""
 
 
 def find(beginning: str, ledger: Ledger) -> str:
@@ -80,7 +81,7 @@ class _Rows:
                 "other_pictures": tuple(pictures[1:]),
                 "task": task,
                 "schedule": _spec(task.training, given["schedule"]),
-                "prior": _named(_PRIORS, given["prior"]) if "prior" in given else Hourglass(),
+                "prior": named(PRIOR_CLASSES, given["prior"]) if "prior" in given else Hourglass(),
                 "recipe": self._recipe(given.get("recipe", {"kind": "dense"})),
                 "start": self.fit(given["start"]) if "start" in given else None,
                 "next_target": Level(**given["next_target"]) if "next_target" in given else None,
@@ -96,7 +97,7 @@ class _Rows:
         if "inpaint_mask" in given:
             mask = Picture(name=row["inpaint_mask"], content_hash=given["inpaint_mask"], **{**size, "channels": 1})
             given = {**given, "inpaint_mask": mask}
-        return _named(TASKS, given)
+        return named(TASKS, given)
 
     def _recipe(self, given: Mapping[str, Any]) -> Recipe:
         fields = dict(given)
@@ -106,10 +107,10 @@ class _Rows:
             fields["template"] = self._recipe(fields["template"])
         if isinstance(fields.get("target"), dict):
             fields["target"] = Level(**fields["target"])
-        return _named(_RECIPES, fields)
+        return named(_RECIPES, fields)
 
 
-def _named(known: Mapping[str, type[SpecType]], given: Mapping[str, Any]) -> SpecType:
+def named(known: Mapping[str, type[SpecType]], given: Mapping[str, Any]) -> SpecType:
     """Build the spec of the class that its kind names."""
     return _spec(known[given["kind"]], given)
 

@@ -96,7 +96,7 @@ FLOORS = [
     ["lip.ledger"],
     ["lip.training"],
     ["lip.tickets"],
-    ["lip.terminal", "lip.bench", "lip.restoration"],
+    ["lip.terminal", "lip.bench", "lip.restoration", "lip.export"],
     ["lip.cli", "lip.fit_commands"],
     ["lip", "lip.__main__"],
 ]

@@ -10,6 +10,7 @@ import PIL.Image
 import pytest
 
 import lip
+from lip import tickets
 from lip.pruners import PRUNERS
 from lip.specs.fit import Fit
 from sweeps import program
@@ -31,7 +32,20 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Program:
     return run
 
 
-COMMANDS = ["restore", "fit", "search", "bench", "report", "list", "tickets", "show", "redo", "forget", "sweep"]
+COMMANDS = [
+    "restore",
+    "fit",
+    "search",
+    "bench",
+    "report",
+    "list",
+    "tickets",
+    "show",
+    "export",
+    "redo",
+    "forget",
+    "sweep",
+]
 
 
 def test_all_commands_are_in_one_program(call: Program, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +87,7 @@ def test_what_there_is_is_listed(call: Program, what: str, name: str, capsys: py
 
 
 def test_every_list_is_tested_and_every_pruner_listed() -> None:
-    assert EXAMPLES.keys() == program.LISTS.keys()
+    assert EXAMPLES.keys() == program.LISTS.keys() - {"tickets"}
     assert program.LISTS["pruners"]().keys() == PRUNERS.keys()
 
 
@@ -118,6 +132,34 @@ def test_tickets_are_listed(call: Program, trained: list[Fit], capsys: pytest.Ca
     assert "36.03%" in said
     assert call("tickets", "--storage", "elsewhere") == 2
     assert "there is no ticket in" in capsys.readouterr().err
+
+
+def test_a_ticket_is_exported_and_restores(
+    call: Program, trained: list[Fit], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = trained[2].id
+    assert call("export", fit, "--to", "hub", "-o", "mine") == 0
+    assert "mine/README.md: " in capsys.readouterr().out
+    assert call("export", fit) == 0
+    assert Path(f"{fit}.ticket.safetensors").stat().st_size < 4000
+    PIL.Image.new("RGB", (16, 16)).save("cat.png")
+    assert call("restore", "cat.png", "--ticket", "mine", "--steps", "2", "--backend", "dense") == 0
+    assert call("export", fit, "--to", "torhc") == 2
+    assert "there is no format 'torhc'; did you mean 'torch'?" in capsys.readouterr().err
+    assert call("restore", "cat.png", "--ticket", "nameless") == 2
+    assert "there is no file and no ticket 'nameless'" in capsys.readouterr().err
+
+
+def test_tickets_that_come_with_the_package_are_listed(
+    call: Program, trained: list[Fit], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tickets, "SHIPPED", Path("shipped"))
+    assert call("list", "tickets") == 2
+    assert "no tickets come with this version" in capsys.readouterr().err
+    assert call("export", trained[1].id, "-o", "shipped/tiny.safetensors") == 0
+    capsys.readouterr()
+    assert call("list", "tickets") == 0
+    assert re.match(r"tiny  hourglass, 20.0% pruned by imp, denoise astronaut, \d+.\d\d dB", capsys.readouterr().out)
 
 
 def test_a_fit_is_trained_again_and_compared(
