@@ -80,8 +80,9 @@ def fit(
 ) -> None:
     """Degrade IMAGE, restore it with the dense prior and with each round's ticket, and save the results.
 
-    Writes the clean and the degraded image and, per round, the averaged output of the last step, which is not chosen
-    by looking at the clean image. Run the same command again to compute only what is missing.
+    Writes the clean and the degraded image and, per round, the averaged outputs of the last step and of the early stop
+    (.stop.png), which are not chosen by looking at the clean image. Run the same command again to compute only what is
+    missing.
     """
     from lip.data.library import InputLibrary
     from lip.ledger.ledger import Ledger
@@ -361,8 +362,10 @@ def _run(
         for fit in trajectory.fits:
             run_fit(fit, inputs, ledger, device, watch, outputs=True, backend=backend)
             name = str(fit.recipe).replace(" ", "-") if fit.recipe.round is None else f"round-{fit.recipe.round:02}"
-            if "last_ema" in (restored := ledger.outputs(fit)):
-                save(name, restored["last_ema"])
+            restored = ledger.outputs(fit)
+            for output, ending in (("last_ema", ""), ("stop_ema", ".stop")):
+                if output in restored:
+                    save(f"{name}{ending}", restored[output])
             _print_row(ledger, fit)
     terminal.say(console, f"images and ledger in {ledger.root}")
 

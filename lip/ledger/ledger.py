@@ -2,8 +2,8 @@
 
     <storage>/fits/        one row per fit, with its curve and its layers
     <storage>/next_masks/  the mask that IMP cuts from a trained fit
-    <storage>/weights/     trained weights that others are rewound to, as safetensors
-    <storage>/outputs/     restored images, where asked for
+    <storage>/weights/     trained weights that others are rewound to, or that are asked for, as safetensors
+    <storage>/outputs/     restored images, if they are small or asked for
     <storage>/sweeps/      the fits that a sweep consists of
     <storage>/failures/    why a trajectory could not be finished
 
@@ -80,15 +80,19 @@ class Ledger:
         """Tell whether a fit's row is published and undamaged."""
         return fit.id in self.published([fit], verified=True)
 
-    def published(self, fits: Iterable[Fit], verified: bool, outputs: Iterable[str] = ()) -> frozenset[str]:
-        """Return the ids of those fits whose rows are published, and their images if among `outputs`.
+    def published(
+        self, fits: Iterable[Fit], verified: bool, outputs: Iterable[str] = (), weights: Iterable[str] = ()
+    ) -> frozenset[str]:
+        """Return the ids of those fits whose rows are published, with images and weights if among these ids.
 
         Unverified, this only lists file names; verified, every file is read, and damaged ones count as missing. No
         computation ever uses an unverified file. Next masks and weights may be left behind: see `lost`.
         """
         ids = {fit.id for fit in fits}
-        wanted = ids.intersection(outputs)
-        found = self.rows.keys(ids, verified) - (wanted - self._outputs.keys(wanted, verified))
+        found = self.rows.keys(ids, verified)
+        for store, asked in ((self._outputs, outputs), (self._weights, weights)):
+            wanted = ids.intersection(asked)
+            found -= wanted - store.keys(wanted, verified)
         return frozenset(found)
 
     def lost(self, fits: Iterable[Fit]) -> set[str]:
@@ -118,6 +122,7 @@ class Ledger:
         next_mask: Mask | None,
         started: datetime,
         outputs: bool = False,
+        weights: bool = False,
     ) -> None:
         """Write a finished fit, its row last, so that a failure leaves no half of it. Raises OSError.
 
@@ -128,7 +133,7 @@ class Ledger:
         first = fit not in self
         if next_mask is not None and (first or self._next_masks.get(fit) is None):
             self._next_masks.put(fit, next_mask)
-        if fit.has_weights and (first or self._weights.get(fit.id) is None):
+        if (fit.has_weights or weights) and (first or self._weights.get(fit.id) is None):
             self._weights.put(fit.id, torch.save(result.weights, METADATA))
         if outputs:
             images = {name: to_8_bit(x) for name, x in result.outputs.items()}
@@ -150,6 +155,10 @@ class Ledger:
 
         data = self._weights.get(fit.id)
         return None if data is None else load(data)
+
+    def has_weights(self, fit: Fit) -> bool:
+        """Tell whether the trained weights of a fit are stored."""
+        return self._weights.get(fit.id) is not None
 
     def has_outputs(self, fit: Fit) -> bool:
         """Tell whether the restored images of a fit are stored."""

@@ -46,21 +46,22 @@ def run_fit(
     outputs: bool = False,
     backend: str = "auto",
     whole: bool = False,
+    weights: bool = False,
 ) -> bool:
     """Train and publish one fit unless the ledger has it, and return whether it was trained.
 
     Its dependencies are run first. `watch` is called with every fit that begins and returns its observer. `outputs`
-    stores its restored images too. `backend` is a name for `lip.fast.backend.choose`; with `auto` a trajectory that the
-    dense backend began continues with it. `whole` trains it again if its next mask or weights, which only other fits
-    need, are lost. Safe to repeat, to interrupt and to run twice at once.
+    stores its restored images too, `weights` its trained weights. `backend` is a name for `lip.fast.backend.choose`;
+    with `auto` a trajectory that the dense backend began continues with it. `whole` trains it again if its next mask or
+    weights, which only other fits need, are lost. Safe to repeat, to interrupt and to run twice at once.
     """
     is_published = ledger.is_whole(fit) if whole else fit in ledger
-    if is_published and (ledger.has_outputs(fit) or not outputs):
+    if is_published and not (outputs and not ledger.has_outputs(fit)) and not (weights and not ledger.has_weights(fit)):
         return False
     lost = ledger.lost([fit])
     for dependency in fit.dependencies:
         run_fit(dependency, inputs, ledger, device, watch, backend=backend, whole=dependency.id in lost)
-    publish_fit(fit, inputs, ledger, ledger, device, watch, outputs, backend)
+    publish_fit(fit, inputs, ledger, ledger, device, watch, outputs, backend, weights)
     return True
 
 
@@ -73,6 +74,7 @@ def publish_fit(
     watch: Callable[[Fit], Watch] | None = None,
     outputs: bool = False,
     backend: str = "auto",
+    weights: bool = False,
 ) -> None:
     """Train one fit on the masks and weights in `sources`, and publish it in a ledger, whatever that has.
 
@@ -85,7 +87,7 @@ def publish_fit(
     mask = build_mask(fit, model, sources)
     start = sources.weights(fit.start) if fit.start else None
     result = model.train(mask, start, watch and watch(fit), chosen)
-    ledger.publish(fit, mask, result, next_mask(fit, mask, result), started, outputs)
+    ledger.publish(fit, mask, result, next_mask(fit, mask, result), started, outputs, weights)
 
 
 def build_mask(fit: Fit, model: Model, ledger: Ledger) -> Mask:
