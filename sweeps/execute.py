@@ -65,7 +65,8 @@ def execute(
                 run_trial,
                 work={key: pickle.dumps(fits) for key, fits in remaining.items()},  # each trial gets a copy of it all
                 pixels=plan.sweep.pixels,
-                outputs=plan.sweep.outputs,
+                outputs=plan.sweep.outputs | plan.sweep.small,
+                weights=plan.sweep.weights,
                 storage=ledger.url,
                 run=heartbeat.run,
                 backend=resources.backend,

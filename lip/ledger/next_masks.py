@@ -59,6 +59,18 @@ class MaskStore:
         folded = sorted(self.blobs.keys({f"{root}{_CHAINS}" for root in roots}, verified=False))
         return found.union(*map_groups(lambda key: by_id.keys() & self._folded(key).keys(), folded))
 
+    def remove(self, key: str, sources: Mapping[str, str | None]) -> None:
+        """Delete the mask of a fit, also where it is folded; `sources` as for `compact`."""
+        self.blobs.remove(key)
+        if (root := _root_by(sources, key)) is None:
+            return
+        for path in self.blobs.versions(f"{root}{_CHAINS}"):
+            masks = _masks(self._read(path))
+            if masks.pop(key, None) is not None:
+                if masks:
+                    self.blobs.add(f"{root}{_CHAINS}", _to_bytes(_chains(masks)))
+                self.blobs.storage.remove(path)
+
     def several(self, among: Iterable[str] | None = None) -> set[str]:
         """Find fits, among all or these ids, with several complete masks that differ."""
         wanted = None if among is None else set(among)
