@@ -21,13 +21,17 @@ from lip.paths import local
 from lip.terminal import markup
 from lip.training import machine
 from lip.values import choices
+from sweeps.budget import Budget
+from sweeps.drain import Drain
 from sweeps.session import close_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lip.ledger.ledger import Ledger
+    from sweeps.compare import Comparison
     from sweeps.estimate import Basis, Estimate
+    from sweeps.execute import Ending
     from sweeps.plan import Plan
     from sweeps.search.study import Study
     from sweeps.status import TrajectoryStatus
@@ -58,6 +62,9 @@ Storage = Annotated[
     typer.Option(help="folder of the results, or a URL such as s3://bucket/lip; default: $LIP_STORAGE or ./results"),
 ]
 Data = Annotated[Path | None, typer.Option(help="folder with the standard image sets; default: $LIP_DATA")]
+Price = Annotated[float | None, typer.Option(min=0, help="price per CPU-hour or GPU-hour, for the cost")]
+Hours = Annotated[float | None, typer.Option(help="begin no fit that cannot end within so many hours")]
+MaxCost = Annotated[float | None, typer.Option(help="begin no fit that cannot end within this cost, at --price")]
 Only = Annotated[list[str] | None, typer.Option(help="select a part of the sweep, as key=value; may be repeated")]
 
 
@@ -72,13 +79,16 @@ def plan(
     gpus: Annotated[
         float | None, typer.Option(min=0, help="share of a GPU per trial; default: from measured memory, else 1")
     ] = None,
-    price: Annotated[float | None, typer.Option(min=0, help="price per CPU-hour or GPU-hour, for the cost")] = None,
+    price: Price = None,
+    hours: Hours = None,
+    max_cost: MaxCost = None,
 ) -> None:
     """List the trajectories of a sweep, and estimate the missing fits. Trains nothing."""
     from lip.specs.released import RELEASED_FLAGS
     from sweeps.estimate import estimate
     from sweeps.search.words import contents
 
+    budget = Budget.of(hours, max_cost, price)
     plan, ledger = _planned(spec, profile, storage, data, only)
     memory = _memory_per_trial(plan, gpus)
     _show_plan(plan)
@@ -96,8 +106,11 @@ def plan(
     console.print(f"{plan.counts.progress}, [bold]{len(plan.missing)} to do[/]", highlight=False)
     if plan.missing:
         slots = slots or _slots(1, memory)
+        cost = estimate(plan, ledger, slots, gpus)
         at_most = "with all that searches may want, at most " * bool(plan.studies)
-        _print(f"{at_most}{_estimate_in_words(estimate(plan, ledger, slots, gpus), slots, price)}")
+        _print(f"{at_most}{_estimate_in_words(cost, slots, price)}")
+        if budget:
+            _print(f"a budget of {budget} covers about {_share_covered(cost, budget):.0%} of that")
         _print_seeds_needed(plan)
 
 
@@ -132,6 +145,12 @@ def _estimate_in_words(cost: Estimate, slots: int, price: float | None) -> str:
     paid = "" if price is None else f", {(cost.cpu_hours + cost.gpu_hours) * price:.2f} at {price:g} per hour"
     bases = "; ".join(map(_basis_in_words, cost.bases))
     return f"about {hours} ({_readable(cost.seconds)} on {slots} slots){paid}, from {bases}"
+
+
+def _share_covered(cost: Estimate, budget: Budget) -> float:
+    """Return the share of the missing work that a budget covers."""
+    money = (cost.cpu_hours + cost.gpu_hours) * budget.price
+    return min(1.0, 3600 * budget.hours / cost.seconds, budget.cost / money if money else 1.0)
 
 
 def _basis_in_words(basis: Basis) -> str:
@@ -174,13 +193,20 @@ def run(
     ] = None,
     address: Annotated[str, typer.Option(help="local, auto, or the address of a Ray cluster")] = "local",
     backend: Annotated[str, typer.Option(help=HELP)] = "auto",
+    hours: Hours = None,
+    max_cost: MaxCost = None,
+    price: Price = None,
 ) -> None:
     """Train and publish the missing fits of a sweep. The same command resumes.
 
-    Exit status 0: all published. 1: something failed. 130: interrupted.
+    Exit status 0: all published. 1: something failed. 3: the budget is spent, or SIGUSR1 came, and there is work left.
+    130: interrupted.
     """
     from sweeps.search.words import contents, progress
 
+    budget = Budget.of(hours, max_cost, price)
+    drain = Drain()
+    drain.on_signal()
     check(backend)
     if gpus and gpus > 1 and gpus % 1:
         raise InputError(f"--gpus {gpus:g}: give a fraction of one GPU, or a whole number")
@@ -194,7 +220,7 @@ def run(
     _print_searches(plan, contents)
     _print(str(plan.counts))
     if plan.missing:
-        _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend)
+        _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend, budget, drain)
     else:
         plan.record(ledger)
     _print_searches(plan, progress)
@@ -202,7 +228,15 @@ def run(
 
 
 def _run_missing(
-    plan: Plan, ledger: Ledger, slots: int, cpus: float, gpus: float | None, address: str, backend: str
+    plan: Plan,
+    ledger: Ledger,
+    slots: int,
+    cpus: float,
+    gpus: float | None,
+    address: str,
+    backend: str,
+    budget: Budget,
+    drain: Drain,
 ) -> None:
     """Run the missing fits. Raises Exit unless all are published."""
     if address == "local":
@@ -222,14 +256,22 @@ def _run_missing(
             _print(f"backend {used.name}: {used.why}")
         if dashboard:
             _print(f"Ray's dashboard: http://{dashboard}")
-        failures = execute(plan, ledger, resources, console)
+        ending = execute(plan, ledger, resources, console, drain, budget)
     plan.refresh_missing(ledger)
     if plan.studies:
         plan.record(ledger)
     if plan.missing:
-        remedy = "`python -m sweeps status` lists the causes" if failures else "the same command resumes"
-        console.print(f"[red]{len(plan.missing)} still to do[/]; {remedy}")
-        raise typer.Exit(1 if failures else 130)
+        _print_rest(len(plan.missing), ending)
+        raise typer.Exit(3 if ending.drained else 1 if ending.failed else 130)
+
+
+def _print_rest(missing: int, ending: Ending) -> None:
+    """Say how many fits are left, and what to do about them."""
+    remedies = ["`python -m sweeps status` lists the causes"] if ending.failed else []
+    if ending.drained or not ending.failed:
+        remedies.append("the same command resumes")
+    reason = f" ({markup(ending.drained)})" if ending.drained else ""
+    console.print(f"[red]{missing} still to do[/]{reason}; {', '.join(remedies)}", highlight=False)
 
 
 @app.command()
@@ -255,15 +297,70 @@ def fetch(
 
     ledger = Ledger(storage or default_storage())
     ledger.check_writable()
-    other = Ledger(source)
-    name = str(other.storage)
+    other = _existing(source)
     try:
-        if not other.storage.folders():
-            raise InputError(f"there are no results in {name}; correct the name")
         copied = ledger.fetch(other)
     except OSError as error:
-        raise InputError(f"storage {name} cannot be read ({' '.join(str(error).split())})") from error
-    _print(f"{copied} files copied from {name} to {ledger.storage}")
+        raise InputError(f"storage {other.storage} cannot be read ({' '.join(str(error).split())})") from error
+    _print(f"{copied} files copied from {other.storage} to {ledger.storage}")
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(help="a storage: a folder, or a URL such as s3://bucket/lip")],
+    b: Annotated[str, typer.Argument(help="the storage to compare it with")],
+    json: Annotated[bool, typer.Option("--json", help="print JSON, on one line, with every fit")] = False,
+) -> None:
+    """Tell the fits of two storages apart: results bit by bit, and where and how they were computed.
+
+    Exit status 1 if a fit that is in both has different results.
+    """
+    from sweeps.compare import compare
+
+    ledgers = [_existing(place) for place in (a, b)]
+    found = compare(*ledgers)
+    if json:
+        print(dumps(found.as_json()))
+    else:
+        _show_comparison(found, *(str(ledger.storage) for ledger in ledgers))
+    raise typer.Exit(1 if found.different else 0)
+
+
+def _show_comparison(found: Comparison, a: str, b: str) -> None:
+    _print(f"{len(found.only_a)} fits only in {a}, {len(found.only_b)} only in {b}")
+    _print(f"{len(found.equal)} equal bit by bit, {len(found.different)} with different results")
+    if found.different:
+        columns = Table("column", "fits that differ", "greatest difference")
+        for name, (count, greatest) in found.greatest().items():
+            columns.add_row(name, str(count), _cell(greatest))
+        fits = Table("fit", "image", "mask", "round", "seed", "differs in")
+        for one in found.different[:MAX_LISTED]:
+            differs = ", ".join(list(one.columns)[:3]) + ", ..." * (len(one.columns) > 3)
+            fits.add_row(*map(_cell, one.about.values()), differs)
+        console.print(columns, fits)
+        if len(found.different) > MAX_LISTED:
+            _print(f"and {len(found.different) - MAX_LISTED} more; --json lists all")
+    if found.provenance:
+        table = Table("provenance", "fits", "first storage", "second storage")
+        for name, pairs in found.provenance.items():
+            for (left, right), count in pairs.most_common(3):
+                table.add_row(name, str(count), _cell(left), _cell(right))
+        for name, (left, right) in found.packages.items():
+            table.add_row(f"package {markup(name)}", "", _cell(left), _cell(right))
+        console.print(table)
+
+
+def _existing(place: str) -> Ledger:
+    """Return the ledger of a storage that has results. Raises InputError."""
+    from lip.ledger.ledger import Ledger
+
+    ledger = Ledger(place)
+    try:
+        if ledger.storage.folders():
+            return ledger
+    except OSError as error:
+        raise InputError(f"storage {ledger.storage} cannot be read ({' '.join(str(error).split())})") from error
+    raise InputError(f"there are no results in {ledger.storage}; correct the name")
 
 
 @app.command()
@@ -273,7 +370,7 @@ def status(
     storage: Storage = None,
     data: Data = None,
     only: Only = None,
-    watch: Annotated[bool, typer.Option("--watch", help="repeat until nothing is left to do")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="repeat until nothing is left but failures")] = False,
     json: Annotated[bool, typer.Option("--json", help="print JSON, on one line")] = False,
 ) -> None:
     """List which trajectories are done, running, failed or waiting. Exit status 1 if any failed.
@@ -281,7 +378,7 @@ def status(
     All files are verified. With --watch only their names are read, and only running and failed trajectories are listed.
     """
     from sweeps.search.words import progress
-    from sweeps.status import as_json, counts, statuses
+    from sweeps.status import as_json, counts, only_failures_left, statuses
 
     plan, ledger = _planned(spec, profile, storage, data, only)
     damaged = [] if watch else ledger.damaged()
@@ -296,7 +393,7 @@ def status(
             _print_searches(plan, progress)
             _print_counts(plan)
             _print(", ".join(f"{count} {state}" for state, count in counts(found).items()))
-        if not watch or not plan.missing:
+        if not watch or not plan.missing or only_failures_left(found, ledger):
             break
         time.sleep(WATCH_INTERVAL)
         plan.refresh(ledger)
@@ -315,6 +412,27 @@ def _show_statuses(plan: Plan, found: list[TrajectoryStatus]) -> None:
         state = f"[{colour}]{one.state}[/]" + (f": {markup(one.detail)}" if one.detail else "")
         table.add_row(markup(one.label), f"{one.published}/{one.results}", state)
     console.print(table)
+
+
+@app.command()
+def logs(
+    spec: Spec,
+    profile: ProfileName = None,
+    storage: Storage = None,
+    data: Data = None,
+    only: Only = None,
+) -> None:
+    """Print why trajectories failed: where, and the whole traceback of the last attempt."""
+    plan, ledger = _planned(spec, profile, storage, data, only)
+    remaining, failures = plan.remaining_fits(), ledger.failures()
+    failed = [trajectory for trajectory in plan.sweep.trajectories if {trajectory.id} <= remaining.keys() & failures]
+    for trajectory in failed:
+        about = f"{markup(plan.label(trajectory))}: {markup(failures[trajectory.id])}"
+        console.print(f"[red]failed[/] {about}", highlight=False)
+        for line in ledger.failure_log(trajectory.id).splitlines():
+            _print(f"    {line}")
+    if not failed:
+        _print(f"no trajectory of {_title(plan)} has failed in {ledger.storage}")
 
 
 @app.command()

@@ -10,12 +10,12 @@ import json
 import platform
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from math import floor
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -60,6 +60,9 @@ PRODUCT_SIDE = 768
 Size = tuple[Any, ...]
 """The task, the network, and the image or data set: what the time of a dense step depends on."""
 
+Kind = tuple[Size, float, int]
+"""Besides its size what the time of a step depends on: the density, and the steps of a mask's search."""
+
 SIZE_COLUMNS = ["task", "image_height", "image_width", "channels", "train_images"]
 """The columns of a row that are part of its size. The network is in its spec."""
 
@@ -93,28 +96,57 @@ def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None) 
     `gpus` is the share of a GPU of each trial (None: `share`). What searches may still want counts as well.
     """
     measured = _measured(plan, ledger)
+    pace = Pace(measured)
     gpus = _share(plan, measured) if gpus is None else gpus
-    steps: dict[tuple[Size, float, int], float] = defaultdict(float)
-    example: dict[Size, Fit] = {}
+    steps: dict[tuple[float, Basis], float] = defaultdict(float)
     for times, fit in _expected(plan):
-        size = _size_of(fit)
-        steps[size, _density(fit), _search(fit.recipe)] += times * fit.schedule.steps
-        example[size] = fit
-    work = {size: step_work(fit) for size, fit in example.items()}
-    speeds = {size: _speed(measured[size], work[size]) for size in work}
-    if not all(speeds.values()):
-        elsewhere = _other_speed(measured) or _product_speed()
+        steps[pace.of(fit)] += times * fit.schedule.steps
     hours: dict[str, float] = defaultdict(float)
-    seconds = 0.0
-    bases = set()
-    for (size, density, search), count in steps.items():
-        speed = speeds[size] or Speed(_backend(example[size]), *elsewhere)
-        per_step = nominal(work[size], density, speed.backend) + search * nominal(work[size], 1.0, "dense")
-        unit, share = ("CPU", 1.0) if speed.basis.device == "cpu" else ("GPU", gpus)
-        seconds += count * per_step * speed.slowdown
-        hours[unit] += count * per_step * speed.slowdown / 3600 * share
-        bases.add(speed.basis)
-    return Estimate(hours["CPU"], hours["GPU"], seconds / slots, tuple(sorted(bases)))
+    for (per_step, basis), number in steps.items():
+        unit, share = ("CPU", 1.0) if basis.device == "cpu" else ("GPU", gpus)
+        hours[unit] += number * per_step / 3600 * share
+    seconds = sum(number * per_step for (per_step, _), number in steps.items())
+    return Estimate(hours["CPU"], hours["GPU"], seconds / slots, tuple(sorted({basis for _, basis in steps})))
+
+
+class Pace:
+    """The seconds that steps take, by the published fits that were measured when it was made."""
+
+    def __init__(self, measured: Mapping[Size, list[dict[str, Any]]]) -> None:
+        self._measured = measured
+        self._per_step: dict[Kind, tuple[float, Basis]] = {}
+        self._speeds: dict[Size, tuple[Work, Speed]] = {}
+
+    @classmethod
+    def now(cls, plan: Plan, ledger: Ledger) -> Self:
+        """Measure what is published now."""
+        return cls(_measured(plan, ledger))
+
+    def of(self, fit: Fit) -> tuple[float, Basis]:
+        """Estimate the seconds of a step of a fit, and tell what that rests on."""
+        kind = size, density, search = _size_of(fit), _density(fit), _search(fit.recipe)
+        if kind not in self._per_step:
+            work, speed = self._speed_of(size, fit)
+            per_step = nominal(work, density, speed.backend) + search * nominal(work, 1.0, "dense")
+            self._per_step[kind] = per_step * speed.slowdown, speed.basis
+        return self._per_step[kind]
+
+    def seconds(self, fits: Iterable[Fit], on_gpu: bool) -> dict[str, float]:
+        """Estimate the seconds of fits, by id; of those alone that fits of this kind of device tell about."""
+        found = {fit.id: (fit.schedule.steps, *self.of(fit)) for fit in fits}
+        return {key: steps * each for key, (steps, each, basis) in found.items() if (basis.device != "cpu") == on_gpu}
+
+    def _speed_of(self, size: Size, fit: Fit) -> tuple[Work, Speed]:
+        if size not in self._speeds:
+            work = step_work(fit)
+            speed = _speed(self._measured.get(size, []), work) or Speed(_backend(fit), *self._elsewhere)
+            self._speeds[size] = work, speed
+        return self._speeds[size]
+
+    @cached_property
+    def _elsewhere(self) -> tuple[float, Basis]:
+        """The slowdown for sizes without any measurement."""
+        return _other_speed(self._measured) or _product_speed()
 
 
 def _expected(plan: Plan) -> Iterator[tuple[float, Fit]]:
@@ -160,7 +192,7 @@ def _share(plan: Plan, measured: Mapping[Size, list[dict[str, Any]]]) -> float:
 
 def _measured(plan: Plan, ledger: Ledger) -> dict[Size, list[dict[str, Any]]]:
     columns = ["fit", "spec", *SIZE_COLUMNS, "host", "device", "backend", "sparsity", "steps", "seconds", "cpu_seconds"]
-    columns += ["peak_memory_mb", "device_memory_mb"]
+    columns += ["steps_done", "peak_memory_mb", "device_memory_mb"]
     chosen: dict[Size, list[str]] = defaultdict(list)
     for key in plan.published:
         if len(ids := chosen[_size_of(plan.fits[key])]) < OF_THIS_SWEEP:
@@ -267,7 +299,7 @@ def _slowdown(row: Mapping[str, Any], work: Work) -> float:
     CPU seconds count on a CPU, seconds on a GPU.
     """
     seconds = row["cpu_seconds"] if row["device"] == "cpu" else row["seconds"]
-    return seconds / row["steps"] / nominal(work, 1 - row["sparsity"], row["backend"])
+    return seconds / (row["steps_done"] or row["steps"]) / nominal(work, 1 - row["sparsity"], row["backend"])
 
 
 def _work_of(row: Mapping[str, Any]) -> Work | None:

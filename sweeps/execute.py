@@ -9,17 +9,22 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from typing import Any
+from collections.abc import Container
+from typing import Any, NamedTuple
 
 from ray import tune
 from ray.tune.search import Searcher
 from rich.console import Console
 
 from lip.ledger.ledger import Ledger
+from lip.specs.fit import Fit
+from sweeps.budget import Budget, Meter
 from sweeps.cluster import Resources
+from sweeps.drain import Drain
+from sweeps.estimate import Pace
 from sweeps.failures import Failures
 from sweeps.heartbeat import Heartbeat
-from sweeps.hooks import SchedulerSearcher, TrialCallback
+from sweeps.hooks import DrainStopper, SchedulerSearcher, TrialCallback
 from sweeps.plan import Plan
 from sweeps.progress import Progress
 from sweeps.queue import Queue
@@ -29,21 +34,39 @@ from sweeps.session import private_folder
 from sweeps.trial import Work, run_trial
 
 
-def execute(plan: Plan, ledger: Ledger, resources: Resources, console: Console) -> int:
+class Ending(NamedTuple):
+    """How a run ended."""
+
+    failed: int
+    """Trajectories that have failed; the ledger holds their causes."""
+    drained: str | None
+    """Why it ended before its last fit; None if nothing asked it to."""
+
+
+def execute(
+    plan: Plan,
+    ledger: Ledger,
+    resources: Resources,
+    console: Console,
+    drain: Drain | None = None,
+    budget: Budget | None = None,
+) -> Ending:
     """Train and publish the missing fits of a plan, while `connected`.
 
-    Ends when all are published or have failed, or on Ctrl-C. Returns how many trajectories have failed; the ledger
-    holds their causes.
+    Ends when all are published or have failed, on Ctrl-C, or when `drain` is requested, which a spent budget does.
     """
+    drain, budget = Drain() if drain is None else drain, budget or Budget()
+    meter = Meter(budget, resources.gpus or resources.cpus)
     remaining = plan.remaining_fits()
     needs = {key: [fit.id for fit in fits] for key, fits in remaining.items()}
     pixels = plan.inputs
-    with Heartbeat(ledger) as heartbeat:
+    pace = Pace.now(plan, ledger) if budget else None
+    with Heartbeat(ledger, meter.seconds_left(0)) as heartbeat:
         queue = Queue(needs)
         with Progress(plan, queue, console) as progress:
             failures = Failures(ledger, progress)
             feed = SearchFeed(plan, ledger, queue, progress, remaining)
-            scheduler = Scheduler(queue, failures, resources.gpus or 0.0, feed=feed)
+            scheduler = Scheduler(queue, failures, resources.gpus or 0.0, drain=drain, feed=feed)
             trial = tune.with_parameters(
                 run_trial,
                 pixels=pixels,
@@ -53,15 +76,25 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, console: Console) 
             )
 
             def work(key: str) -> bytes:
-                outputs = plan.sweep.outputs.intersection(fit.id for fit in remaining[key])
-                late = {name: array for name, array in plan.inputs.items() if name not in pixels}
-                return pickle.dumps(Work(remaining[key], outputs, late))
+                seconds = pace.seconds(remaining[key], bool(resources.gpus)) if pace else {}
+                return pickle.dumps(_work(plan, remaining[key], seconds, pixels))
 
-            _tune(trial, resources, SchedulerSearcher(scheduler, work), TrialCallback(scheduler, progress, heartbeat))
-    return failures.count
+            searcher = SchedulerSearcher(scheduler, work)
+            callback = TrialCallback(scheduler, progress, heartbeat, drain, meter)
+            _tune(trial, resources, searcher, callback, DrainStopper(drain, heartbeat))
+    if scheduler.n_stopped:
+        drain.request(f"no fit that is left ends within the budget of {budget}")
+    return Ending(failures.count, drain.reason)
 
 
-def _tune(trial: Any, resources: Resources, searcher: Searcher, callback: tune.Callback) -> None:
+def _work(plan: Plan, fits: list[Fit], seconds: dict[str, float], known: Container[str]) -> Work:
+    """Return the work of a trial, with those inputs that are not `known` to all trials."""
+    ids, sweep = frozenset(fit.id for fit in fits), plan.sweep
+    late = {name: array for name, array in plan.inputs.items() if name not in known}
+    return Work(fits, ids & sweep.outputs | ids & sweep.small, ids & sweep.weights, seconds, late)
+
+
+def _tune(trial: Any, resources: Resources, searcher: Searcher, callback: tune.Callback, stopper: tune.Stopper) -> None:
     """Run trials until the searcher has no more."""
     for name in ("ray.tune.tune", "ray.tune.analysis.experiment_analysis"):  # they warn of trials that were requeued
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -86,6 +119,7 @@ def _tune(trial: Any, resources: Resources, searcher: Searcher, callback: tune.C
                 storage_path=str(scratch),
                 verbose=0,
                 callbacks=[callback],
+                stop=stopper,
                 failure_config=tune.FailureConfig(max_failures=0),  # the scheduler decides about retries
             ),
         ).fit()

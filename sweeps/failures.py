@@ -22,12 +22,12 @@ class Failures:
         """Show that a trajectory will start again, and why."""
         self._progress.message(key, "[yellow]again[/]", text)
 
-    def failed(self, key: str, cause: str) -> None:
-        """Record that a trajectory has failed for good."""
+    def failed(self, key: str, cause: str, log: str) -> None:
+        """Record that a trajectory has failed for good, with the log of its last attempt."""
         self.count += 1
         self._progress.message(key, "[red]failed[/]", cause)
         with suppress(OSError):  # the full disk may be why it failed
-            self._ledger.record_failure(key, cause)
+            self._ledger.record_failure(key, cause, log)
 
     def finished(self, key: str) -> None:
         """Clear an earlier failure of a trajectory that is now published."""

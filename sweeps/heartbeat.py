@@ -12,6 +12,7 @@ import os
 import platform
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import suppress
 from math import inf, nan
 from typing import Any, Self
@@ -32,11 +33,15 @@ _PREFIX = ".running-"
 class Heartbeat:
     """The heartbeat of this run; used as a context."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, seconds_left: float = inf) -> None:
         self.run = uuid.uuid4().hex[:12]
         """The id of this run."""
         self.at: dict[str, str] = {}
         """Where the run is: a text for each trajectory (by id) that it works on."""
+        self.seconds_left = seconds_left
+        """Time that its budget leaves for fits that are still to begin."""
+        self.draining: str | None = None
+        """Why the run begins no other fit (`drain`); None while it goes on."""
         self._storage = ledger.storage
         self._written = -inf
 
@@ -59,9 +64,15 @@ class Heartbeat:
             with suppress(OSError):  # trials that wait for the storage find the heartbeat before this one
                 self._write()
 
+    def drain(self, reason: str) -> None:
+        """Tell trials, with the next beat, to begin no other fit."""
+        self.draining, self._written = reason, -inf
+
     def _write(self) -> None:
         self._written = time.monotonic()
         content = {"at": self.at, "host": platform.node(), "process": os.getpid()}
+        limits = {"draining": self.draining, "seconds_left": self.seconds_left}
+        content |= {name: limit for name, limit in limits.items() if limit not in (None, inf)}
         self._storage.write(file_of(self.run), json.dumps(content).encode())
 
 
@@ -79,11 +90,31 @@ def living(storage: Storage, name: str, age: float) -> dict[str, Any] | None:
 def running(storage: Storage) -> dict[str, str]:
     """Return where the living runs are, by trajectory."""
     at: dict[str, str] = {}
-    for name, written in storage.modified().items():
-        if name.startswith(_PREFIX) and (content := living(storage, name, time.time() - written)):
-            places = content.get("at")
-            at |= {key: str(place) for key, place in places.items()} if isinstance(places, dict) else {}
+    for content in _living_ones(storage):
+        places = content.get("at")
+        at |= {key: str(place) for key, place in places.items()} if isinstance(places, dict) else {}
     return at
+
+
+def any_alive(storage: Storage) -> bool:
+    """Tell whether any run lives, at work or not."""
+    return next(_living_ones(storage), None) is not None
+
+
+def _living_ones(storage: Storage) -> Iterator[dict[str, Any]]:
+    """Read the heartbeats of all living runs."""
+    for name, written in storage.modified().items():
+        if name.startswith(_PREFIX) and (content := living(storage, name, time.time() - written)) is not None:
+            yield content
+
+
+def may_begin(storage: Storage, run: str, seconds: float) -> bool:
+    """Tell whether a trial of a run may begin a fit that takes so many seconds: the run goes on, and it ends in time.
+
+    It may if the storage cannot be reached, where it waits.
+    """
+    content = _read(storage, file_of(run))
+    return not content.get("draining") and seconds <= content.get("seconds_left", inf)
 
 
 def _read(storage: Storage, name: str) -> dict[str, Any]:

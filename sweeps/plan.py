@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lip.ledger.ledger import Ledger
+from lip.masks import PRUNED_PER_ROUND
 from lip.specs.fit import Fit
 from lip.specs.trajectory import Trajectory
 from sweeps.search.record import open_study, record
@@ -72,7 +73,7 @@ class Plan:
     def make(cls, sweep: Sweep, ledger: Ledger, verified: bool = False) -> Plan:
         """Look up what is published by the names of files, and read the next masks and weights that are needed.
 
-        If `verified`, read all rows and outputs too, and ignore the damaged ones.
+        If `verified`, read all rows, outputs and weights too, and ignore the damaged ones.
         """
         plan = cls(sweep, studies=[open_study(search, sweep.profile, ledger) for search in sweep.searches])
         plan.refresh(ledger, verified)
@@ -80,7 +81,7 @@ class Plan:
 
     def refresh(self, ledger: Ledger, verified: bool = False) -> None:
         """Look up again what is published."""
-        self.published = ledger.published(self.fits.values(), verified, self.sweep.outputs)
+        self.published = self._published(self.fits.values(), ledger, verified)
         self.grow(ledger, verified=verified)
         self._set_lost_aside(ledger)
 
@@ -115,14 +116,13 @@ class Plan:
         fits: dict[str, Fit] = {}
         for trajectory in new:
             self.sweep.entries.append(Entry(study.search.experiment, trajectory))
+            self.sweep.keep(trajectory, study.search.outputs, study.search.weights)
             if trajectory.id not in self.required_fits:
                 self.sweep.trajectories.append(trajectory)
                 self.required_fits[trajectory.id] = with_dependencies(trajectory)
                 fits |= {fit.id: fit for fit in self.required_fits[trajectory.id] if fit.id not in self.fits}
         self.fits.update(fits)
-        if study.search.outputs:
-            self.sweep.outputs |= {fit.id for trajectory in new for fit in trajectory.fits}
-        self.published |= ledger.published(fits.values(), verified, self.sweep.outputs)
+        self.published |= self._published(fits.values(), ledger, verified)
 
     def set_aside(self, damaged: Iterable[str], ledger: Ledger) -> None:
         """Verify the published fits that have damaged files, by their paths.
@@ -137,9 +137,13 @@ class Plan:
         self.grow(ledger)
 
     def _verify(self, doubtful: Set[str], ledger: Ledger) -> None:
-        sound = ledger.published([self.fits[key] for key in doubtful], True, self.sweep.outputs)
+        sound = self._published([self.fits[key] for key in doubtful], ledger, verified=True)
         self.published = self.published - doubtful | sound
         self._set_lost_aside(ledger)
+
+    def _published(self, fits: Iterable[Fit], ledger: Ledger, verified: bool) -> frozenset[str]:
+        """Return the ids of those fits that are published with all that the sweep asks to keep of them."""
+        return ledger.published(fits, verified, self.sweep.outputs, self.sweep.weights)
 
     def _set_lost_aside(self, ledger: Ledger) -> None:
         """Count a fit as missing if a missing one needs its next mask or weights, and they are lost."""
@@ -174,7 +178,8 @@ class Plan:
         """Count the results and their fits, and those that are published."""
         results = [fit.id for trajectory in self.sweep.trajectories for fit in trajectory.fits]
         own = set(results)
-        purposes = Counter(_purpose(fit) for key, fit in self.fits.items() if key not in own)
+        sources = {fit.source_fit.id for fit in self.fits.values() if fit.source_fit}
+        purposes = Counter(_purpose(fit, key in sources) for key, fit in self.fits.items() if key not in own)
         extra = {purpose: purposes[purpose] for purpose in EXTRA}
         done = sum(key in self.published for key in results)
         return Counts(len(results), len(own), extra, len(self.published), done)
@@ -229,12 +234,12 @@ def with_dependencies(trajectory: Trajectory) -> list[Fit]:
     return list(order.values())
 
 
-def _purpose(fit: Fit) -> str:
+def _purpose(fit: Fit, is_mask_source: bool) -> str:
     """Return the purpose of a fit that is not a result."""
     to_rewind_to, of_generators, to_take_masks_from = EXTRA
     if fit.task.kind == "generate":
         return of_generators
-    return to_rewind_to if fit.saves_weights else to_take_masks_from
+    return to_take_masks_from if is_mask_source else to_rewind_to
 
 
 def _plural(number: int, noun: str) -> str:
@@ -250,6 +255,10 @@ def label(trajectory: Trajectory) -> str:
         parts.append("all parameters")
     if trajectory.levels:
         parts.append("levels")
+    if trajectory.pruned_share != PRUNED_PER_ROUND:
+        parts.append(f"{trajectory.pruned_share:.3g} per round")
+    if trajectory.pruning != "geometric":
+        parts.append(trajectory.pruning)
     if sources := [name for name in (trajectory.source_image, trajectory.source_task) if name]:
         parts.insert(1, f"masks of {' '.join(sources)}")
     if trajectory.compat:

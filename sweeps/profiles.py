@@ -31,7 +31,7 @@ class Profile(Spec):
     pretraining: Count | None = None
     """Steps that pre-train a generator."""
     rounds: Annotated[int, Field(ge=0)] | None = None
-    """Rounds of 20 %."""
+    """Rounds of pruning."""
     seeds: Count | None = None
     """The sweep's seeds are 0 to seeds - 1."""
 

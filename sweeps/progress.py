@@ -97,6 +97,11 @@ class Progress:
         """Print a line about a trajectory. `kind` is rich markup, `text` is not."""
         self._console.print(f"{kind} {self._label(key)}: {markup(text)}", highlight=False)
 
+    def draining(self, reason: str) -> None:
+        """Say that the run begins no other fit, and why."""
+        text = f"{reason}; the fits in training are published, and no other is begun"
+        self._console.print(f"[yellow]ending:[/] {markup(text)}", highlight=False)
+
     def _label(self, key: str) -> str:
         return markup(self._plan.label(self._trajectories[key]))
 

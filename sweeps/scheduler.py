@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import floor
 from typing import Any, Protocol
 
+from sweeps.drain import Drain
 from sweeps.queue import Queue
 
 MAX_DEATHS = 5
@@ -26,7 +27,7 @@ class Listener(Protocol):
 
     def note(self, key: str, text: str) -> None: ...
 
-    def failed(self, key: str, cause: str) -> None: ...
+    def failed(self, key: str, cause: str, log: str) -> None: ...
 
     def finished(self, key: str) -> None: ...
 
@@ -57,6 +58,7 @@ class Scheduler:
     - A trajectory that raises is retried once, then it fails.
     - After an out-of-memory error, that trajectory and all that start later get a larger share of a GPU.
     - A trajectory waits while another run trains one of its fits.
+    - Nothing starts once `drain` is requested.
     """
 
     def __init__(
@@ -65,10 +67,14 @@ class Scheduler:
         listener: Listener,
         gpus: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        drain: Drain | None = None,
         feed: Feed | None = None,
     ) -> None:
         self.gpus = gpus
         """The share of a GPU of each trajectory that starts now."""
+        self.n_stopped = 0
+        """Trajectories that were stopped before their last fit: there was no time for it, or nobody wanted it."""
+        self._drain = Drain() if drain is None else drain
         self._queue = queue
         self._listener = listener
         self._clock = clock
@@ -81,10 +87,12 @@ class Scheduler:
 
     def __bool__(self) -> bool:
         """Tell whether anything is still to be started or may restart."""
-        return bool(self._queue) or bool(self._running) or bool(self._feed)
+        return bool(self._running) or (not self._drain and (bool(self._queue) or bool(self._feed)))
 
     def next(self) -> Start | None:
         """Return what to start now, or None if nothing can start yet."""
+        if self._drain:
+            return None
         if self._feed is not None:
             self._feed.refill()
         key = self._queue.next(self._clock())
@@ -100,36 +108,39 @@ class Scheduler:
             if self._feed is not None:
                 self._feed.published(fit)
             del self._deaths[key], self._restarts[key]
-        elif "failed" in report or "elsewhere" in report:
+        elif report.keys() & {"failed", "elsewhere", "drained"}:
             self._reasons[key] = dict(report)
 
     def on_end(self, key: str) -> None:
-        """Finish, requeue or fail a trajectory whose trial has returned."""
+        """Finish, requeue or fail a trajectory whose trial has returned, or was stopped."""
         gpus = self._running.pop(key)
         reason = self._reasons.pop(key, None)
-        if reason is None:
+        if reason is None and not self._queue.n_missing(key):
             self._queue.ended(key)
             self._listener.finished(key)
+        elif reason is None or "drained" in reason:
+            self.n_stopped += 1
+            self._queue.ended(key)
         elif "elsewhere" in reason:
             self._queue.postpone(key, self._clock() + RECHECK_AFTER)
         elif reason.get("out_of_memory") and 0 < gpus < 1:
             self._raise_share(key, gpus)
             self._queue.requeue(key)
         elif key in self._retried:
-            self._fail(key, reason["failed"])
+            self._fail(key, reason["failed"], reason.get("log", ""))
         else:
             self._retried.add(key)
             self._listener.note(key, f"{reason['failed']}; will be retried once")
             self._queue.requeue(key, self._clock() + RETRY_AFTER)
 
-    def on_death(self, key: str, cause: str, node_lost: bool) -> None:
-        """Requeue or fail a trajectory whose process has died."""
+    def on_death(self, key: str, cause: str, node_lost: bool, log: str = "") -> None:
+        """Requeue or fail a trajectory whose process has died; `log` has more about it than `cause`."""
         self._running.pop(key)
         self._reasons.pop(key, None)
         self._restarts[key] += 1
         self._deaths[key] += not node_lost
         if self._deaths[key] >= MAX_DEATHS:
-            self._fail(key, f"its process died {MAX_DEATHS} times at the same fit ({cause})")
+            self._fail(key, f"its process died {MAX_DEATHS} times at the same fit ({cause})", log)
             return
         delay = min(MAX_DELAY, 2.0 ** (self._restarts[key] - 1))
         self._queue.requeue(key, self._clock() + delay)
@@ -140,9 +151,9 @@ class Scheduler:
         """Do not count the last death, because the node was lost."""
         self._deaths[key] = max(0, self._deaths[key] - 1)
 
-    def _fail(self, key: str, cause: str) -> None:
+    def _fail(self, key: str, cause: str, log: str) -> None:
         self._queue.ended(key)
-        self._listener.failed(key, cause)
+        self._listener.failed(key, cause, log)
 
     def _raise_share(self, key: str, gpus: float) -> None:
         """Put one trajectory less on each GPU, unless that has been done."""

@@ -7,7 +7,8 @@
 `fixed` holds for every request, and `grid` is multiplied out: a request is one trajectory in flat keys
 (`lip.specs.request`). `parts` are done one after the other, each adding a `fixed` and a `grid` of its own. `profiles`
 changes sizes for one profile, and can `replace` values, such as photographs that need no network by the paper's.
-`include` names sweeps that belong to this one; what they share is done once. `outputs: true` keeps the restored images.
+`include` names sweeps that belong to this one; what they share is done once. `outputs: true` keeps the restored images,
+`outputs: false` does not even keep small ones, `weights: true` keeps the trained weights.
 `search` looks for good values of keys (`sweeps.search`), and judges each setting on all requests of the file.
 
 The file wins over its own default profile, which only fills in sizes that the file leaves open. A profile that the user
@@ -35,6 +36,7 @@ from lip.paths import expand
 from lip.priors import GENERATORS
 from lip.specs.request import check_value, parse_trajectory
 from lip.specs.trajectory import Trajectory
+from lip.tasks.degradation import Degradation
 from lip.values import load
 from sweeps.profiles import PROFILES, Profile
 from sweeps.search.block import SearchBlock, parse_search
@@ -45,6 +47,10 @@ SPECS = Path(__file__).parent / "specs"
 
 MAX_REQUESTS = 200_000
 """The largest grid. Planning it takes a minute; larger ones may fill the memory."""
+
+
+SMALL = 128
+"""Pixels of a side up to which restored images are kept by default: half a megabyte a fit."""
 
 
 class Part(BaseModel):
@@ -80,8 +86,10 @@ class SweepFile(BaseModel):
     parts: list[Part] = [Part()]
     include: list[str] = []
     """Sweeps that belong to this one: names of shipped ones, or files in the same folder."""
-    outputs: bool = False
-    """Keep the restored images of its fits."""
+    outputs: bool | None = None
+    """Keep the restored images of its fits; None: of small images, of fits that are trained anyway."""
+    weights: bool = False
+    """Keep the trained weights of its fits."""
     search: dict[str, Any] | None = None
     """What is searched (`sweeps.search.block`)."""
     profiles: dict[str, ProfileOverride] = {}
@@ -105,8 +113,12 @@ class Sweep(BaseModel):
     """The whole sweep. A trajectory has an entry for each experiment that it belongs to."""
     trajectories: list[Trajectory]
     """The selected part of the sweep, each trajectory once."""
-    outputs: frozenset[str]
-    """The ids of the fits whose restored images are kept."""
+    outputs: set[str] = set()
+    """The ids of the fits whose restored images are asked for: without them they are not published."""
+    weights: set[str] = set()
+    """The same of trained weights."""
+    small: set[str] = set()
+    """The ids of further fits whose restored images are kept if they are trained, because they are small."""
     pixels: dict[str, np.ndarray]
     """The images by hash, uint8 (height, width, channels)."""
     notes: list[str]
@@ -115,6 +127,16 @@ class Sweep(BaseModel):
     """The sizes of the file that a named profile replaces, a line per key: `size 64 instead of 32`."""
     searches: list[Search] = []
     """What is searched; a plan adds their trajectories as they become known."""
+
+    def keep(self, trajectory: Trajectory, outputs: bool | None, weights: bool) -> None:
+        """Note what is to be kept of a trajectory, as the keys of its file say."""
+        fits = {fit.id for fit in trajectory.fits}
+        if outputs:
+            self.outputs |= fits
+        elif outputs is None and _is_small(trajectory):
+            self.small |= fits
+        if weights:
+            self.weights |= fits
 
 
 class _Profile(NamedTuple):
@@ -145,7 +167,6 @@ class _Request(NamedTuple):
     """The flat keys of one trajectory."""
 
     path: Path
-    file: SweepFile
     keys: dict[str, Any]
     replaced: dict[str, Any]
     """The file's values of those keys that a named profile replaces."""
@@ -179,11 +200,13 @@ def read(
     library = InputLibrary(data)
     entries: dict[tuple[str, str, str], Entry] = {}
     selected: dict[str, Trajectory] = {}
-    outputs: set[str] = set()
+    contents: dict[str, SweepFile] = {}
     known: dict[str, dict[str, Any]] = {}
     replaced: dict[str, tuple[list[str], list[str]]] = {}
     searches: list[Search] = []
     for part in _files(_File(path, file, chosen, {}, data)):
+        name = part.content.name
+        contents[name] = part.content
         if part.content.search is not None:
             searches.append(_search(part, library, replaced))
             continue
@@ -194,37 +217,33 @@ def read(
                     values[str(value)] = value
             _note_replaced(replaced, request)
             trajectory = parse_trajectory(request.keys, library, str(request.path))
-            entry = (
-                request.file.name,
-                trajectory.id,
-                trajectory.picture.name,
-            )  # sets name shared photographs differently
+            entry = name, trajectory.id, trajectory.picture.name  # sets name shared photographs differently
             if entry in entries and request.replaced:
                 continue  # a named profile leaves one of several sizes
             if entry in entries:
                 raise _duplicate(request)
-            entries[entry] = Entry(request.file.name, trajectory)
+            entries[entry] = Entry(name, trajectory)
             if len(entries) > MAX_REQUESTS:
                 raise InputError(f"{path}: its parts have more than {MAX_REQUESTS:,} trajectories; split the sweep")
-            if request.file.outputs:
-                outputs.update(fit.id for fit in trajectory.fits)
             if all(request.keys.get(key, ...) in values for key, values in only.items()):
                 selected.setdefault(trajectory.id, trajectory)
     if searches and only:
         raise InputError(f"--only {min(only)}: a search is judged on all its blocks; remove it")
     if not searches:
         _check_only(path, only, known, bool(selected))
-    return Sweep(
+    sweep = Sweep(
         name=file.name,
         profile=chosen.name,
         entries=list(entries.values()),
         trajectories=list(selected.values()),
-        outputs=frozenset(outputs),
         pixels=library.inputs,
         notes=library.notes,
         replaced=[f"{key} {', '.join(new)} instead of {', '.join(old)}" for key, (new, old) in replaced.items()],
         searches=searches,
     )
+    for experiment, trajectory in sweep.entries:
+        sweep.keep(trajectory, contents[experiment].outputs, contents[experiment].weights)
+    return sweep
 
 
 def _search(file: _File, library: InputLibrary, replaced: dict[str, tuple[list[str], list[str]]]) -> Search:
@@ -256,6 +275,7 @@ def _search(file: _File, library: InputLibrary, replaced: dict[str, tuple[list[s
             trajectories,
             lambda: library.inputs,
             file.content.outputs,
+            file.content.weights,
         )
 
 
@@ -280,6 +300,12 @@ def _check_searched(file: _File, keys: Iterable[str], of_profile: Container[str]
 
 def _duplicate(request: _Request) -> InputError:
     return InputError(f"{request.path}: duplicate trajectory ({_in_words(request.keys)}); remove one")
+
+
+def _is_small(trajectory: Trajectory) -> bool:
+    """Tell whether its restored images are so small that they are kept unless the sweep says otherwise."""
+    restores = isinstance(trajectory.task, Degradation)
+    return restores and max(trajectory.picture.height, trajectory.picture.width) <= SMALL
 
 
 def _check_only(
@@ -403,7 +429,7 @@ def _requests(
             if "image" in key
         }
         for keys, replaced in _multiplied_out(file, _replace_values(fixed, new_values), grid, setting):
-            yield _Request(path, content, keys, replaced)
+            yield _Request(path, keys, replaced)
 
 
 def _multiplied_out(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lip.ledger.ledger import Ledger
-from sweeps.heartbeat import running
+from sweeps.heartbeat import any_alive, running
 from sweeps.plan import Plan
 from sweeps.search.words import progress
 
@@ -51,6 +51,12 @@ def counts(found: list[TrajectoryStatus]) -> dict[str, int]:
     """Count the trajectories in each state."""
     counted = Counter(one.state for one in found)
     return {state: counted[state] for state in STATES}
+
+
+def only_failures_left(found: list[TrajectoryStatus], ledger: Ledger) -> bool:
+    """Tell whether nobody will finish what is left: it has failed, and no run lives that could try it again."""
+    counted = counts(found)
+    return not (counted["running"] or counted["waiting"] or any_alive(ledger.storage))
 
 
 def as_json(plan: Plan, ledger: Ledger, found: list[TrajectoryStatus]) -> dict[str, Any]:

@@ -5,16 +5,18 @@ A trial tells the driver what happens by reports (`tune.report`), dictionaries w
 - `published` (the id of a fit) and `row` (its SHOWN columns as JSON; null if it was not trained just now)
 - `mask`, `step` and `score`: where the training of a fit is
 - `waiting`: for what
-- `failed` (the cause) and `out_of_memory`, or `elsewhere`: why the trial ends early
+- `failed` (the cause), `log` (the traceback) and `out_of_memory`, or `elsewhere`, or `drained`: why it ends early
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import os
 import pickle
 import platform
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -29,7 +31,7 @@ from lip.errors import InputError
 from lip.ledger.ledger import Ledger
 from lip.specs.fit import Fit
 from lip.training.run import run_fit
-from sweeps.heartbeat import file_of
+from sweeps.heartbeat import file_of, may_begin
 from sweeps.lease import leased
 
 SECONDS_BETWEEN_REPORTS = 1.0
@@ -45,6 +47,10 @@ class Work(NamedTuple):
     fits: list[Fit]
     outputs: frozenset[str]
     """The ids of those whose restored images are kept."""
+    weights: frozenset[str]
+    """The ids of those whose trained weights are kept."""
+    seconds: dict[str, float]
+    """What they are estimated to take, by id, if the run has a budget."""
     pixels: dict[str, np.ndarray]
     """Inputs that a search has loaded since the run began, by content hash."""
 
@@ -59,12 +65,16 @@ def run_trial(config: dict[str, Any], pixels: dict[str, np.ndarray], storage: st
     pixels = pixels | work.pixels
     device = _prepare_process(config["gpus"])
     for fit in work.fits:
+        if not may_begin(ledger.storage, run, work.seconds.get(fit.id, 0.0)):
+            tune.report({"drained": True})
+            return
         with leased(ledger.storage, fit.id, run) as mine:
             if not mine:
                 tune.report({"elsewhere": True})
                 return
             try:
-                trained = _publish(fit, pixels, fit.id in work.outputs, ledger, run, device, backend)
+                keep = {"outputs": fit.id in work.outputs, "weights": fit.id in work.weights}
+                trained = _publish(fit, pixels, keep, ledger, run, device, backend)
             except Exception as error:  # report it and leave the slot to others
                 tune.report(_failure(fit, error))
                 return
@@ -102,18 +112,21 @@ def _freeze_gc() -> None:
 def _failure(fit: Fit, error: Exception) -> dict[str, Any]:
     import torch
 
-    memory = isinstance(error, torch.OutOfMemoryError)
-    return {"failed": f"{type(error).__name__} in {fit.recipe}: {error}", "out_of_memory": memory}
+    return {
+        "failed": f"{type(error).__name__} in {fit.recipe}: {error}",
+        "log": f"on {platform.node()}, process {os.getpid()}\n{''.join(traceback.format_exception(error))}",
+        "out_of_memory": isinstance(error, torch.OutOfMemoryError),
+    }
 
 
 def _publish(
-    fit: Fit, pixels: dict[str, Any], outputs: bool, ledger: Ledger, run: str, device: str, backend: str
+    fit: Fit, pixels: dict[str, Any], keep: dict[str, bool], ledger: Ledger, run: str, device: str, backend: str
 ) -> bool:
     """Publish a fit, waiting for the storage whenever it goes away. Returns whether the fit was trained now."""
     while True:
         _wait_for_storage(ledger, run)
         try:
-            trained = run_fit(fit, pixels, ledger, device, _report_steps, outputs, backend, whole=True)
+            trained = run_fit(fit, pixels, ledger, device, _report_steps, backend=backend, whole=True, **keep)
         except (OSError, LookupError):
             if _storage_visible(ledger, run):
                 raise

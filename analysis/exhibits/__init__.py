@@ -18,6 +18,7 @@ from analysis.exhibits.layers import layers
 from analysis.exhibits.levels import levels
 from analysis.exhibits.multi import multi
 from analysis.exhibits.oes import oes
+from analysis.exhibits.overlap import overlap
 from analysis.exhibits.ratio import ratio
 from analysis.exhibits.recovered import recovered
 from analysis.exhibits.rewinding import rewinding
@@ -57,6 +58,7 @@ EXHIBITS: dict[str, Definition] = {
         levels,
         sets,
         oes,
+        overlap,
         compat,
         script,
         explore,

@@ -43,6 +43,7 @@ SETTINGS = [
     "restarts",
     "start",
     "steps",
+    "until",
     "lr",
     "jitter",
     "ema",

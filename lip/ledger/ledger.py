@@ -2,11 +2,12 @@
 
     <storage>/fits/        one row per fit, with its curve and its layers
     <storage>/next_masks/  the mask that IMP cuts from a trained fit
-    <storage>/weights/     trained weights that others are rewound to, as safetensors
-    <storage>/outputs/     restored images, where asked for
+    <storage>/weights/     trained weights that others are rewound to, or that are asked for, as safetensors
+    <storage>/outputs/     restored images, if they are small or asked for
     <storage>/sweeps/      the fits that a sweep consists of
     <storage>/searches/    the settings that a search has proposed
     <storage>/failures/    why a trajectory could not be finished
+    <storage>/environments/  installed packages, driver and changes of the checkout, which rows name by id
 
 The ledger is the truth: a run computes what is planned and not published here. A fit's row is written last, so a
 published fit is complete. Its next mask and weights are needed only by fits that are still missing. Many rows can be
@@ -19,7 +20,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,9 +32,10 @@ import pyarrow.parquet as pq
 from lip.ledger.blobs import BlobStore
 from lip.ledger.filesystem import Storage
 from lip.ledger.next_masks import MaskStore
-from lip.ledger.schema import COLUMNS, FITS, METADATA, SWEEP_ROWS, VERSION, check_tensors, require_version
+from lip.ledger.schema import COLUMNS, FITS, METADATA, RESULTS, SWEEP_ROWS, VERSION, check_tensors, require_version
 from lip.ledger.tables import RowStore, check_types, to_parquet, with_columns_of
 from lip.masks import PRUNED_PER_ROUND, Mask
+from lip.paths import without_secrets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+LONGEST_LOG = 20_000
+"""Characters that are kept of the log of a failure."""
 
 
 def default_storage() -> str:
@@ -63,6 +68,8 @@ class Ledger:
         self._sweeps = BlobStore(self.storage, "sweeps", ".parquet", _sweep_rows, appends=False)
         self._searches = BlobStore(self.storage, "searches", ".json", _search, appends=False)
         self._failures = BlobStore(self.storage, "failures", ".json", _cause, appends=False)
+        self._environments = BlobStore(self.storage, "environments", ".json", _environment)
+        self._described: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -82,27 +89,33 @@ class Ledger:
         """Tell whether a fit's row is published and undamaged."""
         return fit.id in self.published([fit], verified=True)
 
-    def published(self, fits: Iterable[Fit], verified: bool, outputs: Iterable[str] = ()) -> frozenset[str]:
-        """Return the ids of those fits whose rows are published, and their images if among `outputs`.
+    def published(
+        self, fits: Iterable[Fit], verified: bool, outputs: Iterable[str] = (), weights: Iterable[str] = ()
+    ) -> frozenset[str]:
+        """Return the ids of those fits whose rows are published, with images and weights if among these ids.
 
         Unverified, this only lists file names; verified, every file is read, and damaged ones count as missing. No
         computation ever uses an unverified file. Next masks and weights may be left behind: see `lost`.
         """
         ids = {fit.id for fit in fits}
-        wanted = ids.intersection(outputs)
-        found = self.rows.keys(ids, verified) - (wanted - self._outputs.keys(wanted, verified))
+        found = self.rows.keys(ids, verified)
+        for store, asked in ((self._outputs, outputs), (self._weights, weights)):
+            wanted = ids.intersection(asked)
+            found -= wanted - store.keys(wanted, verified)
         return frozenset(found)
 
     def lost(self, fits: Iterable[Fit]) -> set[str]:
         """Find the dependencies whose files these fits need and lack.
 
-        A fit needs the next mask of its `source_fit` and the weights of its `start`. All files are verified.
+        A fit needs the weights of its `start`, and the next mask of its `source_fit` or, if saved, its weights.
+        All files are verified.
         """
         fits = list(fits)
         sources = {fit.source_fit.id: fit.source_fit for fit in fits if fit.source_fit}
-        starts = {fit.start.id for fit in fits if fit.start}
-        masks, weights = self._next_masks.keys(sources.values()), self._weights.keys(starts, verified=True)
-        return (sources.keys() - masks) | (starts - weights)
+        chain = {key: source for key, source in sources.items() if not source.saves_weights}
+        starts = {fit.start.id for fit in fits if fit.start} | (sources.keys() - chain.keys())
+        masks, weights = self._next_masks.keys(chain.values()), self._weights.keys(starts, verified=True)
+        return (chain.keys() - masks) | (starts - weights)
 
     def is_whole(self, fit: Fit) -> bool:
         """Tell whether a fit is published with the next mask and the weights that others may need."""
@@ -120,6 +133,7 @@ class Ledger:
         next_mask: Mask | None,
         started: datetime,
         outputs: bool = False,
+        weights: bool = False,
     ) -> None:
         """Write a finished fit, its row last, so that a failure leaves no half of it. Raises OSError.
 
@@ -130,11 +144,12 @@ class Ledger:
         first = fit not in self
         if next_mask is not None and (first or self._next_masks.get(fit) is None):
             self._next_masks.put(fit, next_mask)
-        if fit.has_weights and (first or self._weights.get(fit.id) is None):
+        if (fit.has_weights or weights) and (first or self._weights.get(fit.id) is None):
             self._weights.put(fit.id, torch.save(result.weights, METADATA))
         if outputs:
             images = {name: to_8_bit(x) for name, x in result.outputs.items()}
             self._outputs.put(fit.id, numpy.save(images, METADATA))
+        self._describe_environment()
         table = pa.Table.from_pylist([_row(fit, mask, result, started)], schema=FITS)
         self.rows.put(fit.id, table)
 
@@ -142,11 +157,27 @@ class Ledger:
         """Read the mask cut from a published fit. Raises LookupError when it is missing or damaged."""
         return _found(self._next_masks.get(fit), fit, "next mask")
 
+    def mask_by_id(self, fit: str, root: str) -> Mask | None:
+        """Read the mask cut from a fit by its id and that of the dense fit that its chain of masks begins with.
+
+        Returns None when it is missing or damaged.
+        """
+        return self._next_masks.get_by_id(fit, root)
+
     def weights(self, fit: Fit) -> dict[str, Tensor]:
         """Read the trained weights of a published fit. Raises LookupError when they are missing or damaged."""
+        return _found(self.trained_weights(fit), fit, "weights")
+
+    def trained_weights(self, fit: Fit) -> dict[str, Tensor] | None:
+        """Read the trained weights of a published fit; None when they are not kept, or damaged."""
         from safetensors.torch import load
 
-        return load(_found(self._weights.get(fit.id), fit, "weights"))
+        data = self._weights.get(fit.id)
+        return None if data is None else load(data)
+
+    def has_weights(self, fit: Fit) -> bool:
+        """Tell whether the trained weights of a fit are stored."""
+        return self._weights.get(fit.id) is not None
 
     def has_outputs(self, fit: Fit) -> bool:
         """Tell whether the restored images of a fit are stored."""
@@ -200,9 +231,11 @@ class Ledger:
         data = self._searches.get(f"{name}.{profile}")
         return None if data is None else _search("", data)
 
-    def record_failure(self, trajectory: str, cause: str) -> None:
-        """Record why a trajectory (by id) could not be finished."""
-        self._failures.put(trajectory, json.dumps({"cause": cause, "when": time.time(), "schema": VERSION}).encode())
+    def record_failure(self, trajectory: str, cause: str, log: str = "") -> None:
+        """Record why a trajectory (by id) could not be finished, with the end of a log, without secrets of URLs."""
+        log = without_secrets(log)[-LONGEST_LOG:]
+        failure = {"cause": without_secrets(cause), "log": log, "when": time.time(), "schema": VERSION}
+        self._failures.put(trajectory, json.dumps(failure).encode())
 
     def clear_failure(self, trajectory: str) -> None:
         """Delete the failure of a trajectory that has been finished after all."""
@@ -211,6 +244,29 @@ class Ledger:
     def failures(self) -> dict[str, str]:
         """Read why trajectories could not be finished, by their id."""
         return {key: _cause("", data) for key, data in self._failures.items()}
+
+    def environments(self) -> dict[str, dict[str, Any]]:
+        """Read what fits were computed with, by the id in their column `environment`.
+
+        `packages` has the versions of all installed packages, `changes` a hash of what the checkout changes in its
+        commit, `driver` the version of NVIDIA's driver, `system` the operating system.
+        """
+        return {key: _environment("", data) for key, data in self._environments.items()}
+
+    def _describe_environment(self) -> None:
+        """Record the environment of this process, unless it is recorded."""
+        from lip.training import environment
+
+        key = environment.key()
+        if key not in self._described and self._environments.get(key) is None:
+            text = json.dumps({**environment.description(), "schema": VERSION})
+            self._environments.add(key, text.encode())
+        self._described.add(key)
+
+    def failure_log(self, trajectory: str) -> str:
+        """Read the log of a failure; empty if there is none."""
+        data = self._failures.get(trajectory)
+        return "" if data is None else str(json.loads(data).get("log", ""))
 
     def compact(self) -> tuple[int, int]:
         """Fold the files of rows and next masks into few, and return the numbers of files before and after."""
@@ -240,11 +296,48 @@ class Ledger:
                 found.setdefault(key, []).append(folder)
         return dict(sorted(found.items()))
 
+    def differences(self, other: Ledger, fit: Fit) -> list[str]:
+        """Name what two ledgers hold differently of a fit that both have published.
+
+        Those are columns of its row, or "next_masks", "weights", "outputs" where both have them.
+        """
+        rows = [ledger.fits(RESULTS, [fit.id]).to_pylist()[0] for ledger in (self, other)]
+        found = [name for name in RESULTS if repr(rows[0][name]) != repr(rows[1][name])]  # NaN equals NaN
+        masks = [ledger._next_masks.get(fit) for ledger in (self, other)]
+        found += ["next_masks"] if None not in masks and masks[0] != masks[1] else []
+        for folder in ("weights", "outputs"):
+            data = [ledger.stores[folder].get(fit.id) for ledger in (self, other)]
+            found += [folder] if None not in data and data[0] != data[1] else []
+        return found
+
+    def dependents(self, keys: Collection[str]) -> set[str]:
+        """Return the ids of published fits that take a mask or weights from these, or from other dependents."""
+        rows = self.fits(["fit", "mask_fit", "start"]).to_pylist()
+        found: set[str] = set()
+        while more := {
+            row["fit"] for row in rows if not found.union(keys).isdisjoint((row["mask_fit"], row["start"]))
+        }.difference(found, keys):
+            found |= more
+        return found
+
+    def remove(self, keys: Collection[str]) -> None:
+        """Delete published fits by id: their images, weights and next masks, and last their rows.
+
+        A removal that was cut short can be repeated. Not to be done while others compact this ledger.
+        """
+        table = self.fits(["fit", "mask_fit"])
+        sources = dict(zip(table["fit"].to_pylist(), table["mask_fit"].to_pylist(), strict=True))
+        for key in keys:
+            self._outputs.remove(key)
+            self._weights.remove(key)
+            self._next_masks.remove(key, sources)
+            self.rows.remove(key)
+
     @property
     def stores(self) -> dict[str, BlobStore]:
         """Return all stores by folder, rows last, so that a copied row never lacks its other files."""
         data = self._next_masks.blobs, self._weights, self._outputs
-        records = self._sweeps, self._searches, self._failures
+        records = self._sweeps, self._searches, self._failures, self._environments
         return {store.folder: store for store in (*data, *records, self.rows.blobs)}
 
 
@@ -252,7 +345,7 @@ def _row(fit: Fit, mask: Mask, result: TrainingResult, started: datetime) -> dic
     from lip.specs.picture import joined
     from lip.training import environment
 
-    source, start = fit.source_fit, fit.start
+    source, start, results = fit.source_fit, fit.start, result.columns()
     n_prunable = mask.bits.size
     row = {
         **fit.picture.columns(),
@@ -286,14 +379,14 @@ def _row(fit: Fit, mask: Mask, result: TrainingResult, started: datetime) -> dic
         "parameters": result.parameters,
         "kept_parameters": result.parameters - n_prunable + mask.n_kept,
         "empty_layers": mask.kept_per_layer.count(0),
-        **result.columns(),
+        **results,
         "loss": result.loss,
         "collapsed": result.collapsed,
         "diverged": result.diverged,
         "started": started,
         "seconds": result.seconds,
         "cpu_seconds": result.cpu_seconds,
-        "steps_per_second": fit.schedule.steps / result.seconds,
+        "steps_per_second": (results.get("steps_done") or fit.schedule.steps) / result.seconds,
         **environment.columns(result.device, result.backend),
         "layer_name": [layer.name for layer in mask.layers],
         "layer_size": [layer.size for layer in mask.layers],
@@ -337,6 +430,14 @@ def _cause(path: str, data: bytes) -> str:
     failure = json.loads(data)
     require_version(failure.get("schema", 1), path)
     return str(failure["cause"])
+
+
+def _environment(path: str, data: bytes) -> dict[str, Any]:
+    found = json.loads(data)
+    require_version(found.pop("schema", 1), path)
+    if not isinstance(found["packages"], dict):
+        raise TypeError(f"{path} lists no packages")
+    return dict(found)
 
 
 def _found(content: T | None, fit: Fit, what: str) -> T:

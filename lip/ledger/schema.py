@@ -125,6 +125,7 @@ COLUMNS: Columns = {
     "burn_in": (_float, "share of the steps after which outputs are averaged; null: never"),
     "stop_window": (_int, "outputs that ES-WMV takes the variance of; null: 100, at most half of the steps"),
     "stop_patience": (_int, "steps that a minimum of ES-WMV or ES-EMV must last; null: 1000, at most a third of all"),
+    "until": (_text, "stop: ended once ES-WMV's patience ran out, and reports its stop alone; null: after all steps"),
     "precision": (_text, "float32; bf16: convolutions in bfloat16; float64"),
     # the mask
     "mask_kind": (_text, "dense, imp, random, snip, ..."),
@@ -164,6 +165,7 @@ COLUMNS: Columns = {
         "training loss, mean of the last 100 steps; classify: of the last epoch; generate: the critic's distance",
     ),
     "stop_found": (_bool, "whether ES-WMV's patience ran out; if not, step_stop has the least variance of all steps"),
+    "steps_done": (_int, "until stop: the steps that were made; null: all"),
     "backtracks": (_int, "steps undone"),
     "collapsed": (
         _bool,
@@ -197,6 +199,7 @@ COLUMNS: Columns = {
     "code": (_text, "hash of lip's sources"),
     "commit": (_text, "git commit of the checkout that lip was imported from; null: no checkout"),
     "dirty": (_bool, "whether lip's sources differed from that commit"),
+    "environment": (_text, "id of the record of all installed packages, the driver and changes of the checkout"),
     # the curve and the layers: lists of one length
     "curve_step": (pa.list_(pa.int32()), "sampled steps"),
     **{

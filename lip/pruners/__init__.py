@@ -5,6 +5,7 @@ from lip.pruners.imp import Imp
 from lip.pruners.layerwise import Layerwise
 from lip.pruners.magnitude import Magnitude
 from lip.pruners.oes import Oes
+from lip.pruners.one_shot import OneShot
 from lip.pruners.pruner import Pruner
 from lip.pruners.random import Random
 from lip.pruners.shuffled import Shuffled
@@ -17,6 +18,7 @@ PRUNERS: dict[str, type[Pruner]] = {
     "layerwise": Layerwise,
     "magnitude": Magnitude,
     "oes": Oes,
+    "one_shot": OneShot,
     "random": Random,
     "shuffled": Shuffled,
     "snip": Snip,

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from lip.masks import Mask, first_convolutions
-from lip.pruners.pruner import Prunable, Pruner
+from lip.pruners.pruner import Prunable, Pruner, Stored
 from lip.specs.fit import Fit
 from lip.specs.recipe import FitBefore
 from lip.specs.target import Target
@@ -45,8 +45,8 @@ class Imp(Pruner):
     def source_fit(self) -> Fit:
         return self.trained
 
-    def build(self, model: Prunable, stored: Mask | None) -> Mask:
-        assert stored is not None, "the mask was cut when its source fit ended"
+    def build(self, model: Prunable, stored: Stored) -> Mask:
+        assert isinstance(stored, Mask), "the mask was cut when its source fit ended"
         mask = stored.onto(model.layers)
         return mask.unmasked_first() if self.unmasked_first else mask
 

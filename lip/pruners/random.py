@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from lip.errors import InputError
 from lip.masks import PRUNED_PER_ROUND, Mask
 from lip.pruners.pruner import AtInitialisation
+from lip.specs.recipe import FitBefore
+from lip.specs.target import Target
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.pruners.pruner import Prunable
+    from lip.pruners.pruner import Prunable, Stored
 
 
 class Random(AtInitialisation):
@@ -26,13 +29,19 @@ class Random(AtInitialisation):
     unmasked_first: bool = False
     """Never mask the two convolutions that see the code z, as the released code does."""
 
+    @classmethod
+    def for_target(cls, target: Target, fit_before: FitBefore, **options: Any) -> Self:
+        if options and not isinstance(target, int):
+            raise InputError("compat: the released code prunes at random in rounds of 20 %, not to levels; remove one")
+        return super().for_target(target, fit_before, **options)
+
     def scores(self, model: Prunable) -> Tensor:
         import torch
 
         total = sum(layer.size for layer in model.layers)
         return torch.rand(total, generator=model.stream("random pruning"), dtype=torch.float64)
 
-    def build(self, model: Prunable, stored: Mask | None) -> Mask:
+    def build(self, model: Prunable, stored: Stored) -> Mask:
         if self.random_double or self.unmasked_first:
             return self._as_released(model)
         return super().build(model, stored)

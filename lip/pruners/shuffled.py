@@ -8,7 +8,7 @@ import numpy as np
 
 from lip.masks import Mask
 from lip.pruners.imp import Imp
-from lip.pruners.pruner import Prunable, Pruner
+from lip.pruners.pruner import Prunable, Pruner, Stored
 from lip.specs.recipe import FitBefore
 from lip.specs.spec import Spec
 from lip.specs.target import Target
@@ -37,7 +37,7 @@ class Shuffled(Pruner):
     def source_fit(self) -> Spec | None:
         return self.template.source_fit
 
-    def build(self, model: Prunable, stored: Mask | None) -> Mask:
+    def build(self, model: Prunable, stored: Stored) -> Mask:
         import torch
 
         draw = model.stream("shuffled pruning")

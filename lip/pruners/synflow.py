@@ -13,7 +13,7 @@ from lip.pruners.pruner import AtInitialisation
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lip.pruners.pruner import Prunable
+    from lip.pruners.pruner import Prunable, Stored
 
 ITERATIONS = 100
 
@@ -32,7 +32,7 @@ class Synflow(AtInitialisation):
     def scores(self, model: Prunable) -> Tensor:
         return Flow(model).scores(Mask.dense(model.layers))
 
-    def build(self, model: Prunable, stored: Mask | None) -> Mask:
+    def build(self, model: Prunable, stored: Stored) -> Mask:
         flow = Flow(model)
         mask = Mask.dense(model.layers)
         for n_kept in cut_sizes(mask.n_kept, self.n_kept(model)):

@@ -72,7 +72,8 @@ class Fit(Spec):
     @property
     def has_next_mask(self) -> bool:
         """Tell whether the next mask of IMP is cut from this fit and published with it."""
-        return self.recipe.chained and not self.saves_weights and self.task.trains_weights(self.prior)
+        whole = not (self.saves_weights or self.schedule.ends_early)
+        return self.recipe.chained and whole and self.task.trains_weights(self.prior)
 
     @property
     def has_weights(self) -> bool:

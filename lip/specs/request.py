@@ -14,7 +14,7 @@ from lip.data.checkpoints import Checkpoint, check
 from lip.data.images import HELD_OUT
 from lip.data.library import InputLibrary
 from lip.errors import InputError, explained, location, nearest
-from lip.masks import Covers
+from lip.masks import PRUNED_PER_ROUND, Covers
 from lip.priors import GENERATORS, PRIORS, Hourglass, Pretrained, Prior
 from lip.pruners import PRUNERS
 from lip.specs.fit import Seed
@@ -22,7 +22,7 @@ from lip.specs.picture import Codes, Picture
 from lip.specs.released import RELEASED_FLAGS, ReleasedFlag
 from lip.specs.schedule import Adversarial, Schedule, Training
 from lip.specs.target import Level
-from lip.specs.trajectory import MaskSource, Trajectory
+from lip.specs.trajectory import SPARSITY_DIGITS, MaskSource, Pruning, Share, Trajectory
 from lip.tasks import TASKS, Task
 from lip.tasks.classify import Classify
 from lip.tasks.degradation import Degradation
@@ -32,7 +32,16 @@ from lip.training.metrics import SSIM_WINDOW
 
 SpecType = TypeVar("SpecType", bound=BaseModel)
 
-WEIGHT_ONLY_FIELDS = ("backtrack", "backtrack_rule", "decay", "langevin", "jitter", "jitter_decay", "precision")
+WEIGHT_ONLY_FIELDS = (
+    "backtrack",
+    "backtrack_rule",
+    "decay",
+    "langevin",
+    "jitter",
+    "jitter_decay",
+    "until",
+    "precision",
+)
 """Schedule fields that apply only when weights are trained."""
 
 Side = Annotated[int, Field(ge=1, le=8192)]
@@ -70,9 +79,15 @@ class Request(BaseModel):
     pruner: str = "imp"
     """The pruner; its own keys are listed under it."""
     rounds: Annotated[int, Field(ge=0, le=50)] | None = None
-    """Rounds of 20 %; 16 if there are no levels either."""
+    """Rounds of pruning; 16 if there are no levels either."""
+    pruned_share: Share = PRUNED_PER_ROUND
+    """Share of the remaining weights that a round removes."""
+    pruning: Pruning = "geometric"
+    """`geometric`: every round removes the same share. `cubic`: the sparsity rises to that of the last round as
+    1 - (1 - k/n)^3 over n rounds (arXiv 1710.01878)."""
     sparsities: list[float] = []
-    """Levels instead of rounds: fractions of the prunable weights that are pruned."""
+    """Levels instead of rounds: fractions of the prunable weights that are pruned. With `pruning: cubic` one, which the
+    last round reaches."""
     parameters: list[int] = []
     """Levels instead of rounds: tickets with this many parameters in total, as many as another network has."""
     covers: Covers = "weights"
@@ -165,8 +180,10 @@ def parse_trajectory(values: Mapping[str, Any], library: InputLibrary, where: st
             prior=prior,
             pruner=request.pruner,
             options=tuple((key, values[key]) for key in asked.options if key in values),
-            rounds=0 if levels else 16 if request.rounds is None else request.rounds,
+            rounds=_rounds(request, levels),
             levels=levels,
+            pruned_share=request.pruned_share,
+            pruning=request.pruning,
             covers=request.covers,
             seed=request.seed,
             theta_seed=0 if shares_init else request.theta_seed,
@@ -180,6 +197,11 @@ def parse_trajectory(values: Mapping[str, Any], library: InputLibrary, where: st
             _ = trajectory.fits  # so that a pruner checks its options before any work
         except ValidationError as error:
             raise explained(error, asked.keys) from error
+        if any(fit.source_fit and fit.source_fit.schedule.ends_early for fit in trajectory.fits):
+            raise InputError(
+                f"until: {request.pruner} cuts tickets from the weights after all steps; remove it, or use rounds: 0 "
+                "or a pruner such as random"
+            )
         return trajectory
 
 
@@ -389,6 +411,9 @@ def _check_generator(prior: Pretrained, asked: _Asked, own: Picture, tuning: Mas
     assert isinstance(tuning.schedule, Adversarial)
     if request.source_task not in (None, Generate.kind):
         raise InputError(f"source_task: tickets of {prior.kind} are found by training it; remove it")
+    for key, usual in (("pruned_share", PRUNED_PER_ROUND), ("pruning", "geometric")):
+        if getattr(request, key) != usual:
+            raise InputError(f"{key}: tickets of {prior.kind} are found in rounds of 20 %; remove it")
     if request.rewind:
         raise InputError(f"rewind: {prior.kind} goes back to its pre-trained weights; use 0")
     if own.channels != seen.channels:
@@ -437,7 +462,9 @@ def _options(pruner: str, values: Mapping[str, Any]) -> list[str]:
 
 
 def _levels(request: Request, task: Task, prior: Prior, own: Picture) -> tuple[Level, ...]:
-    if request.rounds is not None and (request.sparsities or request.parameters):
+    if request.pruning == "cubic":
+        _check_cubic(request)
+    elif request.rounds is not None and (request.sparsities or request.parameters):
         key = "sparsities" if request.sparsities else "parameters"
         raise InputError(f"{key}: levels replace rounds; remove one of the two")
     for key in ("sparsities", "parameters"):
@@ -454,6 +481,26 @@ def _levels(request: Request, task: Task, prior: Prior, own: Picture) -> tuple[L
                 raise InputError(f"parameters: no ticket of {prior.kind} has {count:,}; use {least:,} to {total:,}")
     levels = [Level(sparsity=sparsity) for sparsity in request.sparsities]
     return tuple(levels + [Level(parameters=count) for count in request.parameters])
+
+
+def _check_cubic(request: Request) -> None:
+    if request.parameters:
+        raise InputError("parameters: a cubic schedule ends at a sparsity; use sparsities, with one value")
+    if (count := len(request.sparsities)) > 1:
+        raise InputError(f"sparsities: a cubic schedule ends at one level, not {count}; give the last")
+
+
+def _rounds(request: Request, levels: tuple[Level, ...]) -> int:
+    """Return the rounds that are asked for; 0 if there are levels instead."""
+    if levels and request.pruning != "cubic":
+        return 0
+    rounds = 16 if request.rounds is None else request.rounds
+    if not levels and round((1 - request.pruned_share) ** rounds, SPARSITY_DIGITS) == 0:
+        raise InputError(
+            f"pruned_share: {rounds} rounds of {request.pruned_share:g} leave no weight; use fewer rounds or a smaller "
+            "share"
+        )
+    return rounds
 
 
 def _schedule(task: Task, prior: Prior, asked: _Asked) -> Training:
@@ -475,6 +522,8 @@ def _schedule(task: Task, prior: Prior, asked: _Asked) -> Training:
         if "backtrack" in flags and isinstance(task, Degradation):
             chosen = task.released_backtracking(chosen)
     schedule = _validate(type(chosen), {**dict(chosen), **asked.values})
+    if isinstance(schedule, Schedule) and schedule.ends_early and schedule.burn_in is not None:
+        raise InputError("until: the posterior mean averages outputs of all steps; remove it, or use burn_in: null")
     if not task.trains_weights(prior):
         own = prior.schedule(Schedule())
         idle = [key for key in WEIGHT_ONLY_FIELDS if getattr(schedule, key) != getattr(own, key)]

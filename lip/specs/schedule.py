@@ -25,6 +25,11 @@ class Training(Spec):
         def steps(self) -> int:
             """Count its steps, as they are reported and rewound to."""
 
+    @property
+    def ends_early(self) -> bool:
+        """Tell whether it may end before its last step, and so leaves neither a last output nor a ticket."""
+        return False
+
     @abstractmethod
     def beginning(self, steps: int) -> Self:
         """Return the schedule of its first `steps` steps, which equal those of the whole."""
@@ -66,12 +71,19 @@ class Schedule(Training):
     """Steps whose outputs ES-WMV takes the variance of; None: 100 as published, at most half of `steps`."""
     stop_patience: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Steps after which a minimum of ES-WMV or ES-EMV stands; None: 1000 as published, at most a third of `steps`."""
+    until: Literal["stop"] | None = None
+    """`stop` ends a fit once a minimum of ES-WMV stands; it reports that output alone, and leaves no ticket. None makes
+    all `steps`."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
     """`bf16` computes convolutions in bfloat16 (automatic mixed precision): faster, and not the same fit. `float64`
     computes everything in double precision, from the same random draws: to tell rounding from effect."""
 
+    @property
+    def ends_early(self) -> bool:
+        return self.until == "stop"
+
     def beginning(self, steps: int) -> Schedule:
-        return self.replace(steps=steps)
+        return self.replace(steps=steps, until=None)
 
     def sgld(self) -> Schedule:
         """Return Langevin dynamics (SGLD) as published for deep image prior (arXiv 1904.07457)."""

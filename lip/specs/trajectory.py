@@ -24,6 +24,13 @@ from lip.tasks import Denoise, Reconstruct, Task
 from lip.tasks.classify import Classify
 from lip.tasks.generate import Generate
 
+Share = Annotated[float, Field(gt=0, lt=1)]
+Pruning = Literal["geometric", "cubic"]
+"""`geometric`: every round removes the same share of the remaining weights. `cubic`: the sparsity rises to the last
+level as 1 - (1 - k/n)^3 over n rounds (Zhu & Gupta, arXiv 1710.01878)."""
+SPARSITY_DIGITS = 9
+"""Decimals of the levels of a schedule, so that 1 - 0.7^2 is 0.51."""
+
 
 class MaskSource(Spec):
     """Describe where transferred masks come from: IMP on these images (together) with this task."""
@@ -39,7 +46,8 @@ class MaskSource(Spec):
 class Trajectory(Spec):
     """Round 0 is dense; round k has 20 % of the remaining weights removed k times, and is trained anew.
 
-    With a `mask_source`, masks are those that IMP found there (transferred tickets). `levels` replace rounds.
+    Rounds of another share or of a cubic schedule are levels, each cut from the fit at the level before. With a
+    `mask_source`, masks are those that IMP found there (transferred tickets). `levels` replace rounds.
     """
 
     picture: Picture
@@ -53,6 +61,10 @@ class Trajectory(Spec):
     """Options of the pruner (`Recipe.options`), which checks them."""
     rounds: Annotated[int, Field(ge=0, le=50)]
     levels: tuple[Level, ...] = ()
+    pruned_share: Share = PRUNED_PER_ROUND
+    """Share of the remaining weights that a round removes."""
+    pruning: Pruning = "geometric"
+    """How the sparsity rises over the rounds of IMP."""
     covers: Covers = "weights"
     seed: int = 0
     theta_seed: Seed | None = None
@@ -86,7 +98,10 @@ class Trajectory(Spec):
             options["counts_of"] = _pruner_but(pruner, options["counts_of"])
         options |= self._flags_of(pruner)
         recipes = [pruner.for_target(target, self._fit_before, **options) for target in self.targets]
-        return tuple(self._with_redrawn_seeds(self.pruned(recipe), "evaluation") for recipe in (Dense(), *recipes))
+        fits = [self.pruned(recipe) for recipe in (Dense(), *recipes)]
+        if pruner is Imp and self.source_trajectory is None and self._by_rounds:
+            fits = [self._cutting_round(fit, number) for number, fit in enumerate(fits, 1)]
+        return tuple(self._with_redrawn_seeds(fit, "evaluation") for fit in fits)
 
     def pruned(self, recipe: Recipe) -> Fit:
         """Return the fit with a mask of this recipe."""
@@ -95,8 +110,37 @@ class Trajectory(Spec):
     @property
     def targets(self) -> list[Target]:
         """Return the targets of the pruned fits; a level that equals a number of rounds becomes that number."""
-        levels = [(level, _whole_rounds(level)) for level in self.levels]
-        return [rounds or level for level, rounds in levels] or list(range(1, self.rounds + 1))
+        if not self._by_rounds:
+            return [self._whole_rounds(level) or level for level in self.levels]
+        targets = [self._round_target(number) for number in range(1, self.rounds + 1)]
+        return [target for target in targets if target is not None]
+
+    @property
+    def _by_rounds(self) -> bool:
+        """Tell whether its targets are rounds; the level of a cubic schedule is that of the last round."""
+        return not self.levels or self.pruning == "cubic"
+
+    def _round_target(self, number: int) -> Target | None:
+        """Return the target of a round of IMP, from 1; None beyond the last of a schedule, or where nothing is left."""
+        if self.pruning == "geometric" and self.pruned_share == PRUNED_PER_ROUND:
+            return number
+        sparsity = self._cubic(number) if self.pruning == "cubic" else 1 - (1 - self.pruned_share) ** number
+        sparsity = round(sparsity, SPARSITY_DIGITS)
+        return Level(sparsity=sparsity) if sparsity < 1 else None
+
+    def _cubic(self, number: int) -> float:
+        """Return the sparsity of a round of the cubic schedule; 1 beyond the last."""
+        if number > self.rounds:
+            return 1.0
+        last = self.levels[0].sparsity if self.levels else 1 - (1 - self.pruned_share) ** self.rounds
+        assert last is not None, "parameters are refused"
+        return last * (1 - (1 - number / self.rounds) ** 3)
+
+    def _whole_rounds(self, level: Level) -> int | None:
+        if level.sparsity is None or self.pruned_share != PRUNED_PER_ROUND:
+            return None
+        rounds = round(log(1 - level.sparsity) / log(1 - PRUNED_PER_ROUND))
+        return rounds if isclose(1 - level.sparsity, (1 - PRUNED_PER_ROUND) ** rounds, rel_tol=1e-9) else None
 
     def _fit_before(self, target: Target) -> Fit:
         """Return the fit of IMP, where masks come from, from which the mask of a target is cut."""
@@ -105,21 +149,35 @@ class Trajectory(Spec):
             return source._imp_fit(target - 1)
         prunable, total = source.task.counts(source.prior, source.picture, source.covers)
         n_kept, last = target.n_kept(prunable, total), 0  # the last round that keeps more than the level does
-        while n_kept < (remaining := kept_after(prunable, 1)) < prunable:  # of two weights a round removes none
-            prunable, last = remaining, last + 1
+        before = prunable
+        while n_kept < (remaining := source._n_kept(last + 1, before, prunable, total)) < before:
+            before, last = remaining, last + 1  # of two weights a round removes none
         return source._imp_fit(last).replace(next_target=target)
+
+    def _n_kept(self, number: int, before: int, prunable: int, total: int) -> int:
+        """Count the weights that a round of IMP keeps, of those that the round before keeps."""
+        target = self._round_target(number)
+        if target is None:
+            return 0
+        return kept_after(before, 1) if isinstance(target, int) else target.n_kept(prunable, total)
+
+    def _cutting_round(self, fit: Fit, number: int) -> Fit:
+        """Return a fit of IMP from which the mask of a round is cut."""
+        target = self._round_target(number)
+        return fit.replace(next_target=target) if isinstance(target, Level) else fit
 
     def _imp_fit(self, round: int) -> Fit:
         while len(self._imp_fits) <= round:
             fit = self.pruned(Imp(trained=self._imp_fits[-1], **self._flags_of(Imp)))
             fit = fit.replace(stale_ranking=True) if "stale_ranking" in self.compat else fit
+            fit = self._cutting_round(fit, len(self._imp_fits) + 1)
             self._imp_fits.append(self._with_redrawn_seeds(fit, "imp"))
         return self._imp_fits[round]
 
     @cached_property
     def _imp_fits(self) -> list[Fit]:
         """Hold the fits of IMP from round 0 on, as many as were asked for yet."""
-        return [self._with_redrawn_seeds(self.pruned(Dense()), "imp")]
+        return [self._with_redrawn_seeds(self._cutting_round(self.pruned(Dense()), 1), "imp")]
 
     def _flags_of(self, recipe: type[Recipe]) -> dict[str, Any]:
         return {name: True for name in recipe.released_flags if name in self.compat}
@@ -208,10 +266,3 @@ def _pruner_but(own: type[Pruner], name: str) -> type[Pruner]:
     if name not in known:
         raise InputError(f"counts_of: there are no counts of {name!r}; {nearest(str(name), known)}")
     return PRUNERS[name]
-
-
-def _whole_rounds(level: Level) -> int | None:
-    if level.sparsity is None:
-        return None
-    rounds = round(log(1 - level.sparsity) / log(1 - PRUNED_PER_ROUND))
-    return rounds if isclose(1 - level.sparsity, (1 - PRUNED_PER_ROUND) ** rounds, rel_tol=1e-9) else None

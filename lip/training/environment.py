@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 @cache
@@ -35,6 +39,44 @@ def checkout() -> tuple[str | None, bool | None]:
         return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain", "."))
     except (OSError, subprocess.SubprocessError):
         return None, None
+
+
+@cache
+def changes() -> str | None:
+    """Return 12 hex digits over what the checkout changes in its commit; None if it changes nothing or is none."""
+    if checkout()[0] is None:
+        return None
+    difference = _git("diff", "--binary", "--no-ext-diff", "--no-textconv", "HEAD")
+    return hashlib.sha256(difference.encode()).hexdigest()[:12] if difference else None
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Return the versions of all installed packages, by name."""
+    found = {(package.metadata["Name"] or "").lower(): package.version for package in distributions()}
+    return dict(sorted((name, number) for name, number in found.items() if name))
+
+
+@cache
+def driver() -> str | None:
+    """Return the version of the NVIDIA driver; None if there is none."""
+    try:
+        found = re.search(r"\d+\.\d[\d.]*", DRIVER.read_text())
+    except OSError:
+        return None
+    return found and found[0]
+
+
+@cache
+def description() -> dict[str, Any]:
+    """Describe what all fits of this process have in common and what is too long for each of their rows."""
+    return {"packages": packages(), "changes": changes(), "driver": driver(), "system": platform.platform()}
+
+
+@cache
+def key() -> str:
+    """Return the id of the environment, 12 hex digits over its description."""
+    return hashlib.sha256(json.dumps(description(), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _git(*arguments: str) -> str:
@@ -113,4 +155,5 @@ def columns(device: str, backend: str) -> dict[str, object]:
         "code": code(),
         "commit": commit,
         "dirty": dirty,
+        "environment": key(),
     }

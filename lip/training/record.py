@@ -36,6 +36,12 @@ LOSS_STEPS = 100
 COLLAPSE_MARGIN = 1.0
 """A network has collapsed if its best output is less than this many dB better than a constant colour."""
 
+AGAINST_CLEAN = r"(curve_)?(psnr|ssim)|step_peak"
+"""Columns that need a clean image."""
+
+OF_WHOLE_FIT = r"(psnr|ssim|step)_(peak|last|emv|lowest_loss)|emv_found"
+"""Columns that a fit has only if all its steps were made."""
+
 STALLED = 0.05
 """Share of its steps that a fit may undo; with more it hardly leaves its initial weights."""
 
@@ -91,6 +97,8 @@ class RestorationResult(TrainingResult):
     """The `final_weights` before the last update; None where only a code was fitted, or training ended early."""
     lowest_loss: Score
     """The score of the output of lowest training loss, which the deep decoder reports."""
+    until_stop: bool
+    """Whether its schedule ends at the stop: then nothing else is a result, since it is of no whole fit."""
 
     def columns(self) -> dict[str, Any]:
         scores = {**{name: self.scores[name] for name in SCORES}, "emv": self.emv, "lowest_loss": self.lowest_loss}
@@ -104,10 +112,12 @@ class RestorationResult(TrainingResult):
             "stalled": self.backtracks > STALLED * self.steps,
             **{f"curve_{name}": values for name, values in vars(self.curve).items()},
         }
-        against_clean = re.compile(r"(curve_)?(psnr|ssim)|step_peak")
-        return {
-            name: None if not self.has_clean_image and against_clean.match(name) else v for name, v in columns.items()
+        hidden = [AGAINST_CLEAN] * (not self.has_clean_image) + [OF_WHOLE_FIT] * self.until_stop
+        columns = {
+            name: None if any(re.match(pattern, name) for pattern in hidden) else value
+            for name, value in columns.items()
         }
+        return columns | {"steps_done": self.steps if self.until_stop else None}
 
 
 class Recorder:
@@ -198,6 +208,8 @@ class Recorder:
             name: Score(step, psnr((errors_ema if "ema" in name else errors)[step - 1]), mean_ssim(images[name], clean))
             for name, (step, _) in outputs.items()
         }
+        until_stop = self.schedule.ends_early
+        unwanted = ("peak",) * (until_stop or not scored) + ("last",) * until_stop
         shown = np.array([step - 1 for step, _, _ in self.sampled])
         for share in SNAPSHOTS:
             step, _, ema = min(self.sampled, key=lambda sampled: abs(sampled[0] - share * self.step))
@@ -205,7 +217,7 @@ class Recorder:
         return RestorationResult(
             scores=scores,
             has_clean_image=scored,
-            outputs={name: image[0] for name, image in images.items() if scored or not name.startswith("peak")},
+            outputs={name: image[0] for name, image in images.items() if not name.startswith(unwanted)},
             curve=Curve(
                 step=[step for step, _, _ in self.sampled],
                 loss=losses[shown].tolist(),
@@ -224,5 +236,6 @@ class Recorder:
             lowest_loss=self._score(int(self.lowest_loss.step), self.lowest_loss.images[0]),
             collapsed=not scores["peak"].psnr > psnr(float(self._error(self._flat_colour()))) + COLLAPSE_MARGIN,
             before_last=before_last,
+            until_stop=until_stop,
             **rest,
         )

@@ -126,12 +126,11 @@ def train(
     start: Mapping[str, Tensor] | None = None,
     watch: Watch | None = None,
     backend: str = "dense",
-    until_stop: bool = False,
 ) -> RestorationResult:
     """Fit the masked prior from theta_0, or from the weights `start`, for the whole schedule.
 
-    With `until_stop` it ends at the first sampled step at which ES-WMV's patience has run out. `backend` is the name of
-    a chosen `lip.fast.backend.Backend`. Raises ValueError when the mask is for another network, and InputError when
+    One `until: stop` ends at the first sampled step at which ES-WMV's patience has run out. `backend` is the name of a
+    chosen `lip.fast.backend.Backend`. Raises ValueError when the mask is for another network, and InputError when
     the device cannot compute at the schedule's precision.
     """
     schedule = model.schedule
@@ -175,7 +174,7 @@ def train(
         if recorder.is_sampled(n):
             if watch:
                 watch(n, recorder.psnr_now())
-            if until_stop and recorder.stop.found:
+            if schedule.ends_early and recorder.stop.found:
                 break
     return recorder.result(
         backtracks=int(backtracking.count) if backtracking else 0,

@@ -53,7 +53,8 @@ def parse_search(
     file: Path,
     trajectories: Callable[[SearchBlock, Setting, bool], list[Trajectory]],
     inputs: Callable[[], Mapping[str, np.ndarray]],
-    outputs: bool,
+    outputs: bool | None,
+    weights: bool,
 ) -> Search:
     """Check the block of a search. `trajectories` makes those of a setting. Raises InputError."""
     block = _validated(content)
@@ -101,6 +102,7 @@ def parse_search(
         inputs=inputs,
         definition=definition,
         outputs=outputs,
+        weights=weights,
     )
 
 

@@ -51,7 +51,8 @@ def as_restore(study: Study) -> str | None:
     assert isinstance(task, Degradation)
     assert isinstance(prior, Hourglass)
     usual = dict(task.schedules()["lip"])
-    values = {key: value for key, value in dict(schedule).items() if key != "steps" and value != usual[key]}
+    own = {key: value for key, value in dict(schedule).items() if key not in ("steps", "until")}
+    values = {key: value for key, value in own.items() if value != usual[key]}
     words = ["python -m lip restore PHOTO", f"--task {TASKS[str(task.kind)]}", f"--steps {schedule.steps}"]
     words += [f"--width {prior.width}", f"--scales {prior.scales}"]
     words += [f"--factor {task.factor}"] if hasattr(task, "factor") else []

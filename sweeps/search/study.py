@@ -52,8 +52,10 @@ class Search:
     """Returns all inputs loaded so far by content hash."""
     definition: Mapping[str, Any]
     """The parts that decide which settings are proposed, by the names of their keys, as JSON values."""
-    outputs: bool = False
-    """Keep the restored images of its fits."""
+    outputs: bool | None = None
+    """Keep the restored images of its fits; None: small ones."""
+    weights: bool = False
+    """Keep the trained weights of its fits."""
 
 
 @dataclass(eq=False)

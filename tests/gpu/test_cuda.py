@@ -75,15 +75,15 @@ def test_padding_by_reflection_has_a_deterministic_gradient(kernel: int, stride:
 def test_no_step_waits_for_the_device(library: InputLibrary, monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
     """Sampled steps are copied to the host, so only the last is sampled here."""
     model, calls = model_on(DEVICE, library), []
-    monkeypatch.setattr(Recorder, "samples", lambda recorder, step: step == recorder.steps)
-    see = Recorder.see
+    monkeypatch.setattr(Recorder, "is_sampled", lambda recorder, step: step == recorder.steps)
+    record = Recorder.record
 
     def watched(recorder: Recorder, step: int, *result: Tensor) -> None:
-        see(recorder, step, *result)
+        record(recorder, step, *result)
         calls.append(step)
         torch.cuda.set_sync_debug_mode("error" if 5 <= step < recorder.steps - 1 else "default")
 
-    monkeypatch.setattr(Recorder, "see", watched)
+    monkeypatch.setattr(Recorder, "record", watched)
     try:
         train(model, Mask.dense(model.layers), backend=backend)
     finally:
@@ -97,6 +97,15 @@ def test_a_graph_computes_what_eager_steps_do(library: InputLibrary) -> None:
     got = train(graph, Mask.dense(graph.layers), backend="cuda_graph")
     assert got.curve.loss == pytest.approx(expected.curve.loss, rel=1e-4)
     assert got.backtracks == expected.backtracks
+
+
+@pytest.mark.parametrize("backend", ["dense", "cuda_graph"])
+def test_a_fit_until_its_stop_is_the_beginning_of_the_whole_one(library: InputLibrary, backend: str) -> None:
+    keys = {"rounds": 0, "steps": 200, "stop_window": 10, "stop_patience": 20}
+    models = [model_on(DEVICE, library, **keys, until=until) for until in ("stop", None)]
+    ended, whole = (train(model, Mask.dense(model.layers), backend=backend) for model in models)
+    assert ended.steps < whole.steps == 200
+    assert ended.scores["stop_ema"] == whole.scores["stop_ema"]
 
 
 def test_pruned_weights_stay_zero(library: InputLibrary) -> None:

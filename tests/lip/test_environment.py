@@ -79,6 +79,65 @@ def test_without_git_or_a_checkout_there_is_no_commit(
     assert checkout() == (None, None)
 
 
+changes = environment.changes.__wrapped__
+
+
+@pytest.fixture
+def checked_out(package: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(environment, "checkout", checkout)
+    return package.parent
+
+
+def test_changes_of_a_checkout_have_a_hash(checked_out: Path) -> None:
+    assert changes() is None
+    seen = set()
+    for text in ("2", "3"):
+        (checked_out / "notes").write_text(text)
+        seen.add(changes())
+    (checked_out / "notes").write_text("2")
+    assert (len(seen), changes() in seen) == (2, True)
+
+
+def test_hashing_changes_runs_no_program_of_the_repository(checked_out: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    program.chmod(0o755)
+    (checked_out / ".gitattributes").write_text("* diff=own\n")
+    for key in ("diff.external", "diff.own.command", "diff.own.textconv"):
+        git("config", key, str(program), where=checked_out)
+    (checked_out / "notes").write_text("2")
+    assert changes()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_no_checkout_has_no_changes(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "PACKAGE", tmp_path)
+    monkeypatch.setattr(environment, "checkout", checkout)
+    assert changes() is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  Tue Sep 23 10:11:16 UTC 2025\nGCC version: 12",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (root@host)\n",
+    ],
+)
+def test_the_driver_is_read_from_the_kernel(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "version").write_text(text)
+    monkeypatch.setattr(environment, "DRIVER", tmp_path / "version")
+    assert environment.driver.__wrapped__() == "580.95.05"
+    monkeypatch.setattr(environment, "DRIVER", tmp_path / "nothing")
+    assert environment.driver.__wrapped__() is None
+
+
+def test_an_environment_lists_all_packages_and_has_an_id() -> None:
+    described = environment.description()
+    assert described["packages"]["numpy"] == version("numpy")
+    assert len(described["packages"]) > 20
+    assert environment.columns("cpu", "dense")["environment"] == environment.key()
+
+
 def test_a_row_names_its_kernels_and_versions() -> None:
     numba, dense = environment.columns("cpu", "numba"), environment.columns("cpu", "dense")
     assert (numba.pop("kernels"), dense.pop("kernels")) == (HASH, None)

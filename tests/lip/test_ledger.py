@@ -18,8 +18,8 @@ import torch
 
 from lip.errors import InputError
 from lip.ledger.blobs import BlobStore, group_of
-from lip.ledger.ledger import Ledger, to_8_bit
-from lip.ledger.schema import COLUMNS, FITS, SCORES, SWEEP_ROWS, VERSION
+from lip.ledger.ledger import LONGEST_LOG, Ledger, to_8_bit
+from lip.ledger.schema import COLUMNS, FITS, RESULTS, SCORES, SWEEP_ROWS, VERSION
 from lip.ledger.tables import to_parquet
 from lip.masks import Mask
 from lip.pruners import Imp, Random
@@ -28,7 +28,7 @@ from lip.training import environment
 from lip.training.record import RestorationResult
 from lip.training.restore import train
 
-FOLDERS = ("fits", "next_masks", "weights", "outputs", "sweeps", "failures")
+FOLDERS = ("fits", "next_masks", "weights", "outputs", "sweeps", "failures", "environments")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
@@ -204,11 +204,11 @@ def test_a_damaged_next_mask_or_weights_are_lost_to_those_that_need_them(ledger:
         assert ledger.lost([user]) == set()
 
 
-def test_a_fit_that_owes_nothing_to_others_needs_its_row_only(ledger: Ledger, publish, dense: Fit) -> None:
+def test_a_fit_that_owes_nothing_needs_its_row_and_environment_only(ledger: Ledger, publish, dense: Fit) -> None:
     fit = dense.replace(recipe=Random(target=1))
     publish(fit)
     assert fit in ledger
-    assert [path.name for path in ledger.root.iterdir()] == ["fits"]
+    assert {path.name for path in ledger.root.iterdir()} == {"fits", "environments"}
 
 
 def test_tickets_weights_and_outputs_are_read_as_they_were_written(
@@ -341,6 +341,35 @@ def test_a_sweep_whose_name_would_leave_the_folder_is_refused(ledger: Ledger) ->
         ledger.record_sweep("../demo", "smoke", [])
 
 
+def test_an_environment_is_recorded_once_and_rows_name_it(ledger: Ledger, publish, dense: Fit) -> None:
+    for seed in (0, 1):
+        publish(dense.replace(seed=seed))
+    ((key, described),) = ledger.environments().items()
+    assert ledger.fits(["environment"])["environment"].to_pylist() == [key, key]
+    assert described == environment.description()
+
+
+def test_the_end_of_a_log_is_kept_with_a_failure(ledger: Ledger) -> None:
+    ledger.record_failure("abc", "cause", "begins" + "x" * LONGEST_LOG + "ends")
+    log = ledger.failure_log("abc")
+    assert (len(log), log[-5:]) == (LONGEST_LOG, "xends")
+    assert ledger.failure_log("another") == ""
+    ledger.stores["failures"].put("abc", b'{"cause": "of an older lip", "schema": 3}')
+    assert (ledger.failures()["abc"], ledger.failure_log("abc")) == ("of an older lip", "")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"schema": 3}', b'{"schema": 3, "packages": []}'])
+def test_a_damaged_environment_is_listed_and_made_again(ledger: Ledger, publish, dense: Fit, content: bytes) -> None:
+    publish(dense)
+    (described,) = ledger.environments().values()
+    only(ledger.root / "environments").unlink()
+    hurt = ledger.stores["environments"].add(environment.key(), content)
+    assert ledger.damaged() == [str(ledger.root / hurt)]
+    again = Ledger(ledger.root)
+    publish(dense.replace(seed=1), again)
+    assert list(again.environments().values()) == [described]
+
+
 def test_failures_are_remembered_until_cleared(ledger: Ledger) -> None:
     cause = 'ValueError: "ü"\nat line 3'
     ledger.record_failure("abc", "first")
@@ -387,6 +416,7 @@ READERS: dict[str, Callable[[Ledger, Fit], object]] = {
     "outputs": lambda ledger, fit: ledger.images(fit.id),
     "sweeps": lambda ledger, fit: ledger.sweeps().num_rows,
     "failures": lambda ledger, fit: ledger.failures(),
+    "environments": lambda ledger, fit: ledger.environments(),
 }
 """What reads each store: it gives nothing, or raises LookupError, where the file is damaged."""
 
@@ -412,7 +442,7 @@ UNREADABLE = {
 """No file of its kind, or one with something else in it."""
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder != "environments"])
 def test_what_cannot_belong_to_its_key_is_damaged_and_made_again(
     ledger: Ledger, publish, dense: Fit, tmp_path: Path, folder: str
 ) -> None:
@@ -631,3 +661,50 @@ def test_a_ledger_is_folded_with_its_next_masks_and_needs_them_no_more(
     (ledger.root / "next_masks").rename(ledger.root / "left behind")
     assert ledger.published(fits, verified=True) == {fit.id for fit in fits}
     assert ledger.lost(fits) == {fit.id for fit in fits[:3]}
+
+
+def test_images_and_weights_are_required_only_where_they_are_asked_for(ledger: Ledger, tiny) -> None:
+    fit = tiny.fit()
+    assert tiny.run_fit(fit, ledger, backend="dense")
+    assert not tiny.run_fit(fit, ledger, backend="dense")
+    assert ledger.published([fit], True) == {fit.id}
+    for what, folder in (("outputs", "outputs"), ("weights", "weights")):
+        assert ledger.published([fit], True, **{what: [fit.id]}) == frozenset()
+        before = ledger.fits(RESULTS)
+        assert tiny.run_fit(fit, ledger, backend="dense", **{what: True})
+        assert ledger.published([fit], True, **{what: [fit.id]}) == {fit.id}
+        assert not tiny.run_fit(fit, ledger, backend="dense", **{what: True})
+        assert [path.parent.parent.name for path in ledger.root.glob(f"{folder}/*/*")] == [folder]
+        assert ledger.fits(RESULTS) == before
+    weights = ledger.weights(fit)
+    assert weights.keys() == tiny.model(fit).weights().keys()
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_removed_fit_leaves_nothing_and_others_stay(ledger: Ledger, tiny, folded: bool) -> None:
+    dense, first, second = tiny.trajectory(rounds=2, rewind=40).fits
+    tiny.run_fit(second, ledger, outputs=True, backend="dense")
+    other = tiny.fit(seed=1)
+    tiny.run_fit(other, ledger, outputs=True, backend="dense")
+    start = first.start
+    assert start is not None
+    if folded:
+        ledger.compact()
+    assert ledger.dependents([start.id]) == {first.id, second.id}
+    assert ledger.dependents([first.id]) == {second.id}
+    kept = {fit.id: ledger.fits(ids=[fit.id]) for fit in (dense, other)}
+    mask = ledger.next_mask(dense)
+    ledger.remove([second.id, first.id, start.id])
+    assert ledger.fits(["fit"])["fit"].to_pylist() == sorted(kept)
+    assert all(ledger.fits(ids=[key]) == row for key, row in kept.items())
+    assert ledger.next_mask(dense) == mask
+    for fit in (first, second):
+        with pytest.raises(LookupError):
+            ledger.next_mask(fit)
+        assert not ledger.has_outputs(fit)
+    with pytest.raises(LookupError):
+        ledger.weights(start)
+    assert ledger.has_outputs(other)
+    assert ledger.damaged() == []
+    ledger.remove([dense.id, other.id])
+    assert not [path for path in ledger.root.rglob("*.*")]

@@ -31,7 +31,7 @@ def next_ticket(mask: Mask, random: np.random.Generator) -> Mask:
 
 @pytest.fixture
 def masks(tiny):
-    """The masks of a trajectory's rounds; IMP is handed the tickets of a training that drew weights at random."""
+    """The masks of a trajectory's rounds; IMP and one-shot are handed what a training leaves that drew weights."""
 
     def rounds(pruner: str, rounds: int = 5, **changes: object) -> list[Mask]:
         quick = {"options": (("search", 2),)} if pruner == "oes" else {}
@@ -40,9 +40,12 @@ def masks(tiny):
         found: list[Mask] = []
         for fit in fits:
             model = tiny.model(fit)
-            ticket = next_ticket(found[-1], random) if fit.recipe.source_fit else None
             recipe = fit.recipe
-            found.append(recipe.build(model, ticket) if isinstance(recipe, Pruner) else Mask.dense(model.layers))
+            stored = next_ticket(found[-1], random) if recipe.source_fit else None
+            if pruner == "one_shot":
+                draw = np.random.default_rng(fit.seed)
+                stored = {name: torch.tensor(draw.normal(size=p.shape)) for name, p in model.net.named_parameters()}
+            found.append(recipe.build(model, stored) if isinstance(recipe, Pruner) else Mask.dense(model.layers))
             assert found[-1].layers == model.layers
         return found
 

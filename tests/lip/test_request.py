@@ -148,6 +148,38 @@ def test_a_source_with_the_images_own_pixels_is_no_transfer() -> None:
         ({"source_image": ["dog.png", 3]}, "source_image: input should be a valid string, not ['dog.png', 3]"),
         ({"pruner": "oes", "search": [1]}, "search: input should be a valid integer, not [1]"),
         ({"sparsities": [0.5, 0.2, 0.5]}, "sparsities: duplicate value 0.5; remove one"),
+        ({"until": "end"}, "until: input should be 'stop', not 'end'"),
+        (
+            {"until": "stop"},
+            "until: imp cuts tickets from the weights after all steps; remove it, or use rounds: 0 or a pruner such as "
+            "random",
+        ),
+        (
+            {"until": "stop", "schedule": "sgld", "rounds": 0},
+            "until: the posterior mean averages outputs of all steps; remove it, or use burn_in: null",
+        ),
+        ({"pruned_share": 1}, "pruned_share: input should be less than 1, not 1"),
+        (
+            {"pruned_share": 0.9, "rounds": 50},
+            "pruned_share: 50 rounds of 0.9 leave no weight; use fewer rounds or a smaller share",
+        ),
+        ({"pruning": "quartic"}, "pruning: input should be 'geometric' or 'cubic', not 'quartic'"),
+        (
+            {"pruning": "cubic", "sparsities": [0.5, 0.9]},
+            "sparsities: a cubic schedule ends at one level, not 2; give the last",
+        ),
+        (
+            {"pruning": "cubic", "parameters": [3000]},
+            "parameters: a cubic schedule ends at a sparsity; use sparsities, with one value",
+        ),
+        (
+            {"compat": ["random_double"], "pruner": "random", "pruned_share": 0.3},
+            "compat: the released code prunes at random in rounds of 20 %, not to levels; remove one",
+        ),
+        (
+            {"source_image": "dog.png", "pruner": "one_shot"},
+            "source_image: one_shot uses no transferred masks; use pruner: imp",
+        ),
         ({"schedule": "fast"}, "schedule: input should be 'paper', 'lip', 'sgld', 'decoder' or 'oes', not 'fast'"),
         (
             {"schedule": "decoder"},

@@ -168,9 +168,9 @@ def test_a_ticket_must_be_for_the_network(restore: Call, photo: np.ndarray, tiny
 
 
 def test_training_ends_when_patience_runs_out(tiny) -> None:
-    model = tiny.model(steps=100, stop_window=2, stop_patience=3)
+    model = tiny.model(steps=100, stop_window=2, stop_patience=3, until="stop")
     whole = train(tiny.model(steps=100, stop_window=2, stop_patience=3), Mask.dense(model.layers))
-    ended = train(model, Mask.dense(model.layers), until_stop=True)
+    ended = train(model, Mask.dense(model.layers))
     assert ended.steps < whole.steps == 100
     assert ended.scores["stop"] == whole.scores["stop"]
     assert np.array_equal(ended.outputs["stop_ema"], whole.outputs["stop_ema"])

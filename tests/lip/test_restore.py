@@ -18,6 +18,7 @@ from lip.tasks.denoise import Denoise
 from lip.tasks.inpaint import Inpaint
 from lip.tasks.reconstruct import Reconstruct
 from lip.tasks.superres import SuperResolution
+from lip.terminal import format_row
 from lip.training import metrics
 from lip.training.backtracking import Backtracking, ReleasedBacktracking
 from lip.training.model import stream
@@ -310,6 +311,58 @@ def test_an_early_stop_is_the_last_step_of_a_shorter_fit_also_where_its_patience
     for name in ("", "_ema"):
         assert np.array_equal(trained.outputs["stop" + name], short.outputs["last" + name])
         assert trained.scores["stop" + name] == short.scores["last" + name]
+
+
+@pytest.mark.parametrize("backend", ["dense", "numba"])
+@pytest.mark.parametrize(
+    "schedule", [{"backtrack": None}, {"lr": 0.3, "backtrack": 0.1, "grace": 0}, {"langevin": 0.01}]
+)
+def test_a_fit_until_its_stop_is_the_beginning_of_the_whole_one(tiny, backend: str, schedule: dict[str, Any]) -> None:
+    changes = {"steps": 120, "stop_window": 5, "stop_patience": 20, **schedule}
+    models = [tiny.model(**changes, until=until) for until in ("stop", None)]
+    ended, whole = (train(model, half(model), backend=backend) for model in models)
+    assert ended.steps < whole.steps == 120
+    assert ended.stop_found
+    for name in ("stop", "stop_ema"):
+        assert ended.scores[name] == whole.scores[name]
+        assert np.array_equal(ended.outputs[name], whole.outputs[name])
+    reached = len(ended.curve.step)
+    assert vars(ended.curve) == {name: values[:reached] for name, values in vars(whole.curve).items()}
+    assert set(ended.outputs) <= {"stop", "stop_ema", *(f"step_{step}_ema" for step in ended.curve.step)}
+
+
+def test_a_stop_that_never_comes_takes_all_steps(tiny) -> None:
+    changes = {"steps": 30, "stop_window": 5, "stop_patience": 29}
+    models = [tiny.model(**changes, until=until) for until in ("stop", None)]
+    ended, whole = (train(model, dense(model)) for model in models)
+    assert (ended.steps, ended.stop_found) == (30, False)
+    assert ended.scores["stop_ema"] == whole.scores["stop_ema"]
+
+
+def test_the_row_of_a_fit_until_its_stop_reports_that_alone(tiny, ledger) -> None:
+    changes = {"steps": 120, "stop_window": 5, "stop_patience": 20}
+    ended, whole = tiny.fit(**changes, until="stop"), tiny.fit(**changes)
+    assert ended.id != whole.id
+    for fit in (ended, whole):
+        tiny.run_fit(fit, ledger)
+    rows = {row["until"]: row for row in ledger.fits().to_pylist()}
+    short, full = rows["stop"], rows[None]
+    assert short["steps_done"] < short["steps"] == full["steps"] == 120
+    assert full["steps_done"] is None
+    stops = [f"{what}_stop{ema}" for what in ("psnr", "ssim", "step") for ema in ("", "_ema")]
+    assert [short[name] for name in stops] == [full[name] for name in stops]
+    of_whole = [name for name in short if name.startswith(("psnr_", "ssim_", "step_", "emv_")) and name not in stops]
+    assert {short[name] for name in of_whole} == {None}
+    assert short["steps_per_second"] == pytest.approx(short["steps_done"] / short["seconds"])
+    assert "oracle" not in format_row(short)
+    with pytest.raises(LookupError):
+        ledger.next_mask(ended)
+
+
+def test_what_others_build_on_is_never_ended_early(tiny) -> None:
+    fit = tiny.fit(steps=120, until="stop")
+    assert not fit.has_next_mask
+    assert fit.rewound(50) == tiny.fit(steps=120).rewound(50)
 
 
 def test_without_a_full_window_the_early_stops_report_the_last_step(tiny) -> None:

@@ -19,10 +19,11 @@ from lip.pruners.random import Random
 from lip.pruners.snip import Snip
 from lip.specs.fit import Fit
 from lip.specs.request import parse_trajectory
+from lip.specs.target import Level
 from lip.specs.trajectory import MaskSource
 from lip.tasks.superres import SuperResolution
 from lip.training.restore import train
-from lip.training.run import run_fit
+from lip.training.run import build_mask, run_fit
 
 
 def results(ledger: Ledger) -> pa.Table:
@@ -64,6 +65,58 @@ def test_the_dense_fit_is_shared_by_all_pruners_and_rewinds(tiny) -> None:
     assert {trajectory.fits[0].id for trajectory in trajectories} == {tiny.fit().id}
     later = [fit.id for trajectory in trajectories for fit in trajectory.fits[1:]]
     assert len(set(later)) == len(later) == 4 * len(PRUNERS)
+
+
+def levels_of(trajectory) -> list[float | None]:
+    return [fit.next_target and fit.next_target.sparsity for fit in trajectory.fits]
+
+
+def test_rounds_of_another_share_are_levels_each_cut_from_the_fit_before(tiny) -> None:
+    trajectory = tiny.trajectory(rounds=3, pruned_share=0.3)
+    fits = trajectory.fits
+    assert fits[0] == tiny.fit(next_target=Level(sparsity=0.3))
+    assert [fit.recipe for fit in fits[1:]] == [Imp(trained=before) for before in fits[:-1]]
+    assert levels_of(trajectory) == [0.3, 0.51, 0.657, 0.7599]
+    assert tiny.trajectory(rounds=5, pruned_share=0.3).fits[:4] == fits, "fewer rounds are the beginning of more"
+    random = tiny.trajectory(rounds=3, pruned_share=0.3, pruner="random").fits
+    assert random == (tiny.fit(), *(tiny.fit(recipe=Random(target=before.next_target)) for before in fits[:-1]))
+
+
+def test_a_level_is_reached_in_rounds_of_the_share(tiny) -> None:
+    (_, fit) = tiny.trajectory(rounds=0, levels=(Level(sparsity=0.9),), pruned_share=0.5).fits
+    assert fit.recipe.source_fit.recipe.target == Level(sparsity=0.875)
+    (_, usual) = tiny.trajectory(rounds=0, levels=(Level(sparsity=0.9),)).fits
+    assert usual.recipe.source_fit.recipe.target == 10
+
+
+def test_a_cubic_schedule_ends_at_its_last_level_after_its_rounds(tiny) -> None:
+    own = tiny.trajectory(rounds=4, pruning="cubic", levels=(Level(sparsity=0.9),))
+    assert levels_of(own) == [pytest.approx(0.9 * (1 - (1 - k / 4) ** 3)) for k in (1, 2, 3)] + [0.9, None]
+    assert [fit.recipe for fit in own.fits[1:]] == [Imp(trained=before) for before in own.fits[:-1]]
+    assert levels_of(tiny.trajectory(rounds=4, pruning="cubic"))[3] == pytest.approx(1 - 0.8**4)
+    assert tiny.trajectory(rounds=0, pruning="cubic").fits == (tiny.fit(),)
+
+
+def test_tickets_of_another_share_are_transferred(tiny) -> None:
+    other = tiny.pictures["other"]
+    native = tiny.trajectory(picture=other, pruned_share=0.3)
+    transfer = tiny.trajectory(source=other, pruned_share=0.3)
+    assert [fit.recipe.source_fit for fit in transfer.fits] == [None, *native.fits[:-1]]
+    assert transfer.fits[0] == tiny.fit()
+
+
+def test_one_shot_masks_are_cut_from_the_trained_dense_network_at_once(tiny, ledger: Ledger) -> None:
+    fits = tiny.trajectory(pruner="one_shot", rounds=3, pruned_share=0.5).fits
+    dense = tiny.fit().rewound(100)
+    assert [fit.dependencies for fit in fits] == [(), *[(dense,)] * 3]
+    assert tiny.run_fit(fits[3], ledger)
+    trained = train(tiny.model(), Mask.dense(tiny.model().layers))
+    expected = Mask.keep_largest(tiny.model().layers, np.abs(trained.final_weights), trained.final_weights.size // 8)
+    assert build_mask(fits[3], tiny.model(), ledger) == expected
+    for path in ledger.root.glob("weights/*/*"):
+        path.unlink()
+    assert ledger.lost([fits[2]]) == {dense.id}
+    assert tiny.run_fit(fits[2], ledger), "the dense network is trained again"
 
 
 def test_fewer_rounds_are_the_beginning_of_more(tiny) -> None:

@@ -17,6 +17,7 @@ from lip.training.run import run_fit
 from sweeps.estimate import Basis, estimate, nominal, share
 from sweeps.plan import Plan
 from sweeps.spec import read
+from tests.sweeps.helpers import publish
 
 Write = Callable[..., str]
 
@@ -64,6 +65,14 @@ def test_an_estimate_goes_by_cpu_seconds_of_fits_of_the_size_whatever_their_wall
     cost = estimate(Plan.make(sweep, ledger), ledger, slots=1, gpus=0.25)
     assert (cost.cpu_hours, cost.gpu_hours) == (0, pytest.approx(72 / 4 / 3600))
     assert cost.bases == (Basis(1, same_size=True, device="NVIDIA A10G"),)
+
+
+def test_a_fit_that_ended_at_its_stop_took_its_time_for_the_steps_made(write: Write, tmp_path: Path) -> None:
+    sweep = read(write(fixed={"image": "astronaut", "rounds": 0, "steps": 5}, grid={"seed": [0, 1]}))
+    ledger = Ledger(tmp_path / "results")
+    prior = {"task": "denoise", "image_height": 32, "image_width": 32, "channels": 3, "device": "cpu"}
+    publish(ledger, sweep.trajectories[0].fits[0], **prior, backend="dense", steps=5, steps_done=2, cpu_seconds=3.6)
+    assert estimate(Plan.make(sweep, ledger), ledger, slots=1).cpu_hours == pytest.approx(1.8 * 5 / 3600)
 
 
 def test_fits_of_other_sizes_say_how_fast_a_machine_is(write: Write, tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from ray.tune.search import Searcher
 
 from lip.ledger.ledger import Ledger
 from sweeps import hooks
-from sweeps.heartbeat import Heartbeat
-from sweeps.hooks import SchedulerSearcher, TrialCallback
+from sweeps.budget import Budget, Meter
+from sweeps.drain import Drain
+from sweeps.heartbeat import Heartbeat, may_begin
+from sweeps.hooks import DrainStopper, SchedulerSearcher, TrialCallback
 from sweeps.queue import Queue
 from sweeps.scheduler import Scheduler
 
@@ -43,9 +45,12 @@ class Bench:
 
     def __init__(self, heartbeat: Heartbeat, lost: set[str]) -> None:
         self.log, self.heartbeat, self.lost = Log(), heartbeat, lost
-        self.scheduler = Scheduler(Queue({"a": ["dense", "a1"], "b": ["dense", "b1"]}), self.log)
+        self.drain, self.now = Drain(), 0.0
+        self.scheduler = Scheduler(Queue({"a": ["dense", "a1"], "b": ["dense", "b1"]}), self.log, drain=self.drain)
         self.searcher = SchedulerSearcher(self.scheduler, work=str.encode)
-        self.callback = TrialCallback(self.scheduler, self.log, heartbeat)  # type: ignore[arg-type]
+        meter = Meter(Budget(hours=1, began=0.0), 1, clock=lambda: self.now)
+        self.callback = TrialCallback(self.scheduler, self.log, heartbeat, self.drain, meter)  # type: ignore[arg-type]
+        self.stopper = DrainStopper(self.drain, heartbeat)
 
     def report(self, key: str, **report: object) -> None:
         self.callback.on_trial_result(0, [], Trial(key), report)
@@ -113,5 +118,28 @@ def test_an_error_is_a_death_the_loss_of_a_node_or_a_failure(
     assert bench.log.lines == [("note", "a", note), ("ended", "a")]
 
 
+def test_a_spent_budget_drains_the_run_once_and_tells_its_trials(bench: Bench) -> None:
+    storage = bench.heartbeat._storage
+    bench.searcher.suggest("1")
+    bench.callback.on_trial_start(0, [], Trial("a"))
+    bench.now = 3500.0
+    bench.callback.on_step_end(0, [])
+    assert may_begin(storage, bench.heartbeat.run, 100.0)
+    assert not may_begin(storage, bench.heartbeat.run, 101.0)
+    assert not bench.drain
+    bench.now = 3600.0
+    for _ in range(2):
+        bench.callback.on_step_end(0, [])
+    assert not may_begin(storage, bench.heartbeat.run, 0.0)
+    assert bench.log.lines == [("draining", "the budget of 1 hours is spent")]
+    assert not bench.stopper.stop_all(), "a fit is in training"
+    bench.report("a", published="dense", row="null")
+    bench.report("a", drained=True)
+    bench.callback.on_trial_complete(0, [], Trial("a"))
+    assert bench.stopper.stop_all()
+    assert bench.searcher.suggest("2") == Searcher.FINISHED
+    assert ("finished", "a") not in bench.log.lines
+
+
 def test_nothing_of_a_run_is_in_the_state_that_tune_pickles(bench: Bench) -> None:
-    assert len(pickle.dumps([bench.searcher, bench.callback])) < 200
+    assert len(pickle.dumps([bench.searcher, bench.callback, bench.stopper])) < 250

@@ -78,7 +78,7 @@ def test_failures_are_shown_as_they_are_and_recorded_until_overcome(screen: Scre
     with screen.progress:
         screen.failures.note(key, "[/] is full; will be retried once")
         assert ledger.failures() == {}
-        screen.failures.failed(key, "OSError: [/] is full")
+        screen.failures.failed(key, "OSError: [/] is full", "Traceback")
     assert "[/] is full; will be retried once" in screen.text
     assert "OSError: [/] is full" in screen.text
     assert screen.failures.count == 1

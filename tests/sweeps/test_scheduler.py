@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from sweeps.drain import Drain
 from sweeps.queue import Queue
 from sweeps.scheduler import MAX_DEATHS, MAX_DELAY, RECHECK_AFTER, RETRY_AFTER, Scheduler
 
@@ -14,13 +15,15 @@ class Listener:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.failures: dict[str, str] = {}
+        self.logs: dict[str, str] = {}
         self.done: list[str] = []
 
     def note(self, key: str, text: str) -> None:
         self.notes.append(f"{key}: {text}")
 
-    def failed(self, key: str, cause: str) -> None:
+    def failed(self, key: str, cause: str, log: str) -> None:
         self.failures[key] = cause
+        self.logs[key] = log
 
     def finished(self, key: str) -> None:
         self.done.append(key)
@@ -32,7 +35,8 @@ class Bench:
     def __init__(self, needs: dict[str, list[str]], gpus: float = 0.0) -> None:
         self.now = 0.0
         self.listener = Listener()
-        self.scheduler = Scheduler(Queue(needs), self.listener, gpus, clock=lambda: self.now)
+        self.drain = Drain()
+        self.scheduler = Scheduler(Queue(needs), self.listener, gpus, clock=lambda: self.now, drain=self.drain)
 
     def next(self) -> str | None:
         start = self.scheduler.next()
@@ -117,7 +121,7 @@ def test_what_raises_is_tried_once_more_and_then_has_failed() -> None:
     assert (bench.next(), bench.next()) == ("a", "b")
     bench.finish("b", "b0")
     for _ in range(2):
-        bench.scheduler.on_report("a", {"failed": "OSError in round 1: disk full"})
+        bench.scheduler.on_report("a", {"failed": "OSError in round 1: disk full", "log": "Traceback"})
         bench.scheduler.on_end("a")
         if bench.listener.failures:
             break
@@ -125,6 +129,7 @@ def test_what_raises_is_tried_once_more_and_then_has_failed() -> None:
         bench.now += RETRY_AFTER
         assert bench.next() == "a"
     assert bench.listener.failures == {"a": "OSError in round 1: disk full"}
+    assert bench.listener.logs == {"a": "Traceback"}
     assert bench.listener.done == ["b"]
     assert not bench.scheduler
 
@@ -149,6 +154,37 @@ def test_out_of_gpu_memory_puts_fewer_on_each_gpu_and_starts_again() -> None:
         bench.now += RETRY_AFTER
         bench.next()
     assert bench.listener.failures == {"a": "OutOfMemoryError"}
+
+
+def test_a_drained_run_starts_nothing_and_ends_when_its_trials_have_ended() -> None:
+    bench = Bench({"c": ["c0"], "a": ["a0", "a1"]})
+    assert bench.next() == "c"
+    bench.drain.request("enough")
+    bench.drain.request("more than enough")
+    assert bench.drain.reason == "enough"
+    assert bench.next() is None
+    assert bench.scheduler, "c is in training"
+    bench.finish("c", "c0")
+    assert (bool(bench.scheduler), bench.listener.done, bench.scheduler.n_stopped) == (False, ["c"], 0)
+
+
+def test_what_has_no_time_for_its_next_fit_is_left_and_others_are_tried() -> None:
+    bench = Bench({"a": ["dense", "a1"], "b": ["dense", "b1"], "c": ["c0"]})
+    started = []
+    while key := bench.next():
+        started.append(key)
+        bench.scheduler.on_report(key, {"drained": True})
+        bench.scheduler.on_end(key)
+    assert started == ["a", "b", "c"]
+    assert (bool(bench.scheduler), bench.listener.done, bench.scheduler.n_stopped) == (False, [], 3)
+
+
+def test_what_is_stopped_from_outside_is_not_taken_for_finished() -> None:
+    bench = Bench({"a": ["dense", "a1"], "b": ["dense", "b1"]})
+    assert bench.next() == "a"
+    bench.scheduler.on_end("a")
+    assert (bench.listener.done, bench.listener.failures, bench.scheduler.n_stopped) == ([], {}, 1)
+    assert bench.next() == "b", "which trains the fit that both need"
 
 
 def test_whatever_happens_every_fit_is_made_once_and_everything_comes_to_an_end() -> None:

@@ -54,6 +54,49 @@ def test_a_trajectory_is_done_running_failed_or_waiting(write: Callable[..., str
     assert counts(found) == {"done": 1, "running": 1, "failed": 1, "waiting": 1}
 
 
+def test_watching_ends_when_only_failures_are_left_and_no_run_lives(
+    write: Callable[..., str], tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(grid={"pruner": ["imp", "random"]})
+    ledger = Ledger(tmp_path / "results")
+    done, failed = read(path).trajectories
+    for fit in done.fits:
+        publish(ledger, fit)
+    ledger.record_failure(failed.id, "OSError: disk full")
+    heartbeat, looks = file_of("another"), []
+    ledger.storage.write(heartbeat, b'{"at": {}}')  # this run may try it again
+
+    def look_again(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            ledger.storage.remove(heartbeat)
+
+    monkeypatch.setattr("sweeps.cli.time.sleep", look_again)
+    code, output = cli("status", path, "--watch", "--storage", str(ledger.root))
+    assert (code, len(looks)) == (1, 3)
+    assert output.count("1 done, 0 running, 1 failed, 0 waiting") == 4
+
+
+def test_the_log_of_a_failure_is_printed_and_does_nothing_in_a_terminal(
+    write: Callable[..., str], tmp_path: Path, cli: Cli
+) -> None:
+    path = write(grid={"pruner": ["imp", "random"]})
+    ledger = Ledger(tmp_path / "results")
+    trajectory = read(path).trajectories[0]
+    log = "on host\nTraceback:\n  [red]one\x1b[2J\n  s3://key:secret@host/bucket?token=secret\nOSError: disk full"
+    ledger.record_failure(trajectory.id, "OSError: s3://key:secret@host/bucket", log)
+    code, output = cli("logs", path, "--storage", str(ledger.root))
+    assert code == 0
+    assert output == (
+        "failed astronaut, imp, seed 0: OSError: s3://host/bucket\n"
+        "    on host\n    Traceback:\n      [red]one\\x1b[2J\n"
+        "      s3://host/bucket\n    OSError: disk full\n"
+    )
+    assert not [path for path in ledger.root.rglob("*.json") if b"secret" in path.read_bytes()]
+    output = cli("logs", path, "--storage", str(ledger.root), "--only", "pruner=random")[1]
+    assert output == f"no trajectory of tiny (smoke) has failed in {ledger.root}\n"
+
+
 def test_a_whole_ledger_has_no_faults(published: Ledger, spec: str, report: Report) -> None:
     for command in ("status", "show"):
         output = report(command, published, spec)
