@@ -84,6 +84,8 @@ def objectives(fit: Fit) -> list[str]:
     if isinstance(fit.task, Degradation):
         if not fit.task.has_clean_image:
             return ["loss"]
-        generators = _OF_GENERATORS if fit.trainer == "recovery" else []
-        return ["psnr_stop_ema", *(name for name in _AGAINST_CLEAN if name != "psnr_stop_ema"), *generators, "loss"]
+        whole = not fit.schedule.ends_early  # else the early stop is its only result
+        measured = [name for name in _AGAINST_CLEAN if whole or "_stop" in name]
+        generators = _OF_GENERATORS if whole and fit.trainer == "recovery" else []
+        return ["psnr_stop_ema", *(name for name in measured if name != "psnr_stop_ema"), *generators, "loss"]
     return [*_OF_CLASSIFIERS, "loss"] if fit.trainer == "classification" else ["loss"]
