@@ -75,7 +75,9 @@ class Plan:
 
         If `verified`, read all rows, outputs and weights too, and ignore the damaged ones.
         """
-        plan = cls(sweep, studies=[open_study(search, sweep.profile, ledger) for search in sweep.searches])
+        studies = [open_study(search, sweep.profile, ledger) for search in sweep.searches]
+        own = {"entries": [*sweep.entries], "trajectories": [*sweep.trajectories]}  # searches add to them
+        plan = cls(sweep.model_copy(update=own), studies=studies)
         plan.refresh(ledger, verified)
         return plan
 

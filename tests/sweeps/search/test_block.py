@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lip.errors import InputError
 from lip.ledger.ledger import Ledger
+from sweeps import spec
 from sweeps.plan import Plan
+from sweeps.search.block import SearchBlock
 from sweeps.spec import read
 from tests.sweeps.search.conftest import finish, plan_of
 
@@ -116,6 +120,16 @@ def test_a_search_that_was_begun_otherwise_is_refused_and_loses_nothing(
     assert str(error.value).endswith("undo that, or search under another name, which shares all fits")
     assert sorted(path for path in ledger.root.rglob("*") if path.is_file()) == before
     assert not plan_of(searching(), ledger).missing
+
+
+def test_the_readme_explains_every_key_and_its_example_is_well_formed(tmp_path: Path, ledger: Ledger) -> None:
+    text = (Path(spec.__file__).parent / "README.md").read_text()
+    for key in SearchBlock.model_fields:
+        assert f"| `{key}` |" in text
+    (example,) = re.findall(r"```yaml\n(name: tuned\n.*?)```", text, re.DOTALL)
+    (tmp_path / "tuned.yaml").write_text(example)
+    settings = [one.setting for one in plan_of(str(tmp_path / "tuned.yaml"), ledger).studies[0].candidates]
+    assert all(("grace" in setting) == (setting.get("backtrack") == 5) for setting in settings)
 
 
 def test_only_is_refused(searching: Searching) -> None:
