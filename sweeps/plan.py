@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Set
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -76,7 +77,8 @@ class Plan:
         If `verified`, read all rows, outputs and weights too, and ignore the damaged ones.
         """
         studies = [open_study(search, sweep.profile, ledger) for search in sweep.searches]
-        own = {"entries": [*sweep.entries], "trajectories": [*sweep.trajectories]}  # searches add to them
+        grows = ("entries", "trajectories", "outputs", "weights", "small")
+        own = {name: copy(getattr(sweep, name)) for name in grows}  # searches add to them
         plan = cls(sweep.model_copy(update=own), studies=studies)
         plan.refresh(ledger, verified)
         return plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.exhibits.anchors import anchors
 from analysis.exhibits.bird import bird
 from analysis.exhibits.classification import classification, classifier_layers
 from analysis.exhibits.compat import compat
@@ -61,6 +62,7 @@ EXHIBITS: dict[str, Definition] = {
         overlap,
         compat,
         script,
+        anchors,
         explore,
     )
 }

@@ -515,6 +515,21 @@ def test_errors_of_generators_are_judged_against_the_dense_one(invented):
     assert ours.loc[("inpainting", "random", 36.0), "paper (MSE)"] == 0.0748
 
 
+def test_published_numbers_are_compared_with_the_output_that_they_are_of(invented):
+    enlarged = [{**point, "task": "superres"} for point in invented.trajectory("set5/butterfly", rounds=0)]
+
+    def values(**_):
+        return {"task": "superres", "factor": 4, "psnr_last": 26.0, "psnr_last_ema": 27.0}
+
+    invented.sweep([enlarged], values=values, name="anchors")
+    exhibit = EXHIBITS["anchors"](analysis.load(invented.folder, "anchors"))
+    assert isinstance(exhibit, Exhibit)
+    (row,) = exhibit.frame.to_dict("records")
+    assert row["published (dB)"] == 26.23
+    assert row["ours less published (dB)"] == approx(-0.23)
+    assert row["within"] == "yes (±0.5 dB)"
+
+
 def test_masks_are_compared_with_what_random_ones_of_their_layers_share():
     layers = (Layer("a", (4,)), Layer("b", (4,)))
     one = Mask(layers, np.array([1, 1, 1, 0, 1, 0, 0, 0], np.bool_))
