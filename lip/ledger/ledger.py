@@ -422,7 +422,7 @@ def _sweep_rows(path: str, data: bytes) -> pa.Table:
 
 def _search(path: str, data: bytes) -> dict[str, Any]:
     search = json.loads(data)
-    require_version(search["schema"], path)
+    require_version(search.get("schema", 1), path)
     parts = {"definition": dict, "objective": dict, "settings": list, "held_out": dict}
     if not all(isinstance(search[name], kind) for name, kind in parts.items()):
         raise TypeError(f"{path} is no search")

@@ -84,8 +84,7 @@ def objectives(fit: Fit) -> list[str]:
     if isinstance(fit.task, Degradation):
         if not fit.task.has_clean_image:
             return ["loss"]
-        whole = not fit.schedule.ends_early  # else the early stop is its only result
-        measured = [name for name in _AGAINST_CLEAN if whole or "_stop" in name]
-        generators = _OF_GENERATORS if whole and fit.trainer == "recovery" else []
+        measured = [name for name in _AGAINST_CLEAN if "_stop" in name or not fit.schedule.ends_early]
+        generators = _OF_GENERATORS if fit.trainer == "recovery" else []
         return ["psnr_stop_ema", *(name for name in measured if name != "psnr_stop_ema"), *generators, "loss"]
     return [*_OF_CLASSIFIERS, "loss"] if fit.trainer == "classification" else ["loss"]

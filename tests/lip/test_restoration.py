@@ -13,8 +13,10 @@ import pytest
 import lip
 from lip.errors import InputError
 from lip.masks import Mask
+from lip.priors import Decoder
 from lip.restoration import Restored, estimate_sigma
 from lip.tasks.upscale import Upscale
+from lip.tickets import Ticket
 from lip.training import machine
 from lip.training.restore import train
 
@@ -147,6 +149,18 @@ def test_all_that_was_done_is_written(restore: Call, photo: np.ndarray, tmp_path
 def test_the_schedule_can_be_set(restore: Call, photo: np.ndarray) -> None:
     schedule = restore(photo, settings={"lr": 0.003, "ema": 0.9}).record["schedule"]
     assert (schedule["lr"], schedule["ema"], schedule["steps"]) == (0.003, 0.9, 3)
+    assert schedule["until"] == "stop"
+
+
+def test_the_schedule_can_be_set_for_a_ticket_that_brings_its_network(restore: Call, photo: np.ndarray, tiny) -> None:
+    prior = Decoder(width=8, scales=2)
+    card = {"prior": {"kind": "decoder", **prior.model_dump()}, "image": {"channels": 3}, "seed": 7}
+    ticket = Ticket(Mask.dense(tiny.model(prior=prior).layers), card)
+    options = {"ticket": ticket, "width": None, "scales": None}
+    own = restore(photo, **options).record["schedule"]
+    changed = restore(photo, settings={"lr": 0.003, "until": None}, **options).record["schedule"]
+    assert (own["jitter"], own["until"]) == (0, "stop"), "a deep decoder's"
+    assert changed == {**own, "lr": 0.003, "until": None}
 
 
 def test_upscaling_fits_the_image_as_it_is(tiny) -> None:

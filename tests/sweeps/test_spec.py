@@ -337,15 +337,15 @@ def test_a_sweep_includes_others_and_shares_their_trajectories(write: Write, tmp
         write(
             fixed=None,
             grid=None,
-            include=["smoke", "layers", "mine.yaml"],
+            include=["existence", "layers", "mine.yaml"],
             profiles={"smoke": {"rounds": 2, "seeds": 2}},
             mine={"name": "mine", "fixed": {"image": "astronaut", "seed": 0}},
         )
     )
     counts = Counter(entry.experiment for entry in sweep.entries)
-    assert counts == {"smoke": 24, "layers": 6, "mine": 1}, "two seeds, as the including sweep says"
-    # those of layers and mine, six of them, stand in smoke too
-    assert len(sweep.trajectories) == 24
+    assert counts == {"existence": 12, "layers": 6, "mine": 1}, "two seeds, as the including sweep says"
+    # those of layers and mine, six of them, stand in existence too
+    assert len(sweep.trajectories) == 12
     assert {t.rounds for t in sweep.trajectories} == {2}
     points = Plan(sweep).points()
     assert Counter(point["experiment"] for point in points) == {name: 3 * n for name, n in counts.items()}

@@ -27,6 +27,11 @@ ONE = {"image": ["astronaut"], "seed": [0]}
 @pytest.mark.parametrize(
     ("search", "blocks", "sentence"),
     [
+        (
+            {"objective": "psnr_last_ema", "space": {"until": {"choice": [None, "stop"]}}},
+            {},
+            "objective: denoise has no 'psnr_last_ema'; ",
+        ),
         ({"trails": 3}, {}, "search: there is no key 'trails'; did you mean 'trials'?"),
         ({"trials": None}, {}, "search: trials is missing; say how many settings random proposes"),
         ({"trials": 0}, {}, "search: trials: input should be greater than or equal to 1, not 0"),
@@ -130,6 +135,25 @@ def test_the_readme_explains_every_key_and_its_example_is_well_formed(tmp_path: 
     (tmp_path / "tuned.yaml").write_text(example)
     settings = [one.setting for one in plan_of(str(tmp_path / "tuned.yaml"), ledger).studies[0].candidates]
     assert all(("grace" in setting) == (setting.get("backtrack") == 5) for setting in settings)
+
+
+@pytest.mark.parametrize(
+    ("keys", "kept"),
+    [
+        ({}, {"small"}),
+        ({"outputs": False}, set()),
+        ({"outputs": True, "weights": True}, {"outputs", "weights"}),
+        ({"weights": True}, {"small", "weights"}),
+    ],
+)
+def test_what_is_kept_of_a_sweep_is_kept_of_every_setting(
+    searching: Searching, ledger: Ledger, keys: dict[str, bool], kept: set[str]
+) -> None:
+    sweep = read(searching(**keys))
+    plan = Plan.make(sweep, ledger)
+    for name in ("outputs", "weights", "small"):
+        assert getattr(plan.sweep, name) == (plan.fits.keys() if name in kept else set())
+        assert getattr(sweep, name) == set(), "the sweep that was read stays as it is"
 
 
 def test_only_is_refused(searching: Searching) -> None:

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from lip.ledger.ledger import Ledger
-from tests.sweeps.search.conftest import finish
+from sweeps.estimate import Pace
+from tests.sweeps.helpers import publish
+from tests.sweeps.search.conftest import finish, plan_of
 
 Searching = Callable[..., str]
 Cli = Callable[..., tuple[int, str]]
@@ -33,6 +35,22 @@ def test_plan_tells_what_a_search_may_want(searching: Searching, cli: Cli, stora
     ) in output
     assert "16 trajectories so far" in output
     assert "with all that searches may want, at most about " in output
+
+
+def test_a_budget_covers_a_share_of_what_a_search_may_want(
+    searching: Searching, cli: Cli, storage: list[str], ledger: Ledger
+) -> None:
+    spec = searching({"space": {"lr": {"log": [1e-3, 1e-1]}}, "sampler": "tpe", "racing": {"first": 2}})
+    plan = plan_of(spec, ledger)
+    first = next(iter(plan.fits.values()))
+    columns = {"task": "denoise", "image_height": 32, "image_width": 32, "channels": 3, "steps": 40}
+    publish(ledger, first, **columns, device="cpu", backend="dense", cpu_seconds=3600.0, psnr_stop_ema=20.0)
+    seconds = Pace.now(plan, ledger).seconds(plan.fits.values(), on_gpu=False)
+    assert all(each == pytest.approx(3600) for each in seconds.values())
+    code, output = cli("plan", spec, *storage, "--slots", "1", "--hours", "4.7")
+    assert code == 0
+    assert "at most about 47 CPU-hours" in output, "of 52, one is published, and four of a drawn setting are known"
+    assert "a budget of 4.7 hours covers about 10% of that" in output
 
 
 def test_status_tells_how_far_it_is(searching: Searching, cli: Cli, storage: list[str], ledger: Ledger) -> None:

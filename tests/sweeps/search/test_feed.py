@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from lip.ledger.ledger import Ledger
+from sweeps.drain import Drain
 from sweeps.plan import Plan
 from sweeps.progress import Progress
 from sweeps.queue import Queue
@@ -26,13 +27,13 @@ class Bench:
     """A run without Ray, whose trials publish invented results at once."""
 
     def __init__(self, plan: Plan, ledger: Ledger) -> None:
-        self.now = 0.0
+        self.now, self.drain = 0.0, Drain()
         self.plan, self.ledger = plan, ledger
         self.remaining = plan.remaining_fits()
         queue = Queue({key: [fit.id for fit in fits] for key, fits in self.remaining.items()})
         self.progress = Progress(plan, queue, Console(quiet=True))
         self.feed = SearchFeed(plan, ledger, queue, self.progress, self.remaining, clock=lambda: self.now)
-        self.scheduler = Scheduler(queue, Listener(), clock=lambda: self.now, feed=self.feed)
+        self.scheduler = Scheduler(queue, Listener(), clock=lambda: self.now, drain=self.drain, feed=self.feed)
 
     def step(self) -> bool:
         """Run a trajectory; tell whether there was one."""
@@ -54,6 +55,17 @@ def test_a_run_goes_on_until_every_setting_is_decided(searching: Searching, ledg
     assert not bench.plan.missing
     undisturbed = finish(spec, Ledger(tmp_path / "undisturbed"))
     assert trials(bench.plan.studies[0]) == trials(undisturbed.studies[0])
+
+
+def test_a_drained_run_asks_for_nothing_more(searching: Searching, ledger: Ledger) -> None:
+    bench = Bench(plan_of(searching(RACING), ledger), ledger)
+    proposed = len(bench.plan.studies[0].candidates)
+    while not bench.feed:
+        bench.step()
+    bench.drain.request("time is over")
+    assert not bench.step()
+    assert not bench.scheduler, "though results have arrived"
+    assert len(bench.plan.studies[0].candidates) == proposed
 
 
 def test_a_storage_that_does_not_answer_is_asked_again(
