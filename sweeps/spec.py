@@ -362,6 +362,8 @@ def _check_blocks(path: Path, blocks: Mapping[str, Mapping[str, Any]]) -> None:
 def _check_replace(path: Path, file: SweepFile) -> None:
     """Refuse to replace a value that the file does not have."""
     blocks = [file.fixed, file.grid, *(block for part in file.parts for block in (part.fixed, part.grid))]
+    held_out = (file.search or {}).get("held_out")
+    blocks += [held_out] if isinstance(held_out, dict) else []
     for profile, override in file.profiles.items():
         for key, table in override.new_values.items():
             values = [value for block in blocks for value in _flat(block.get(key, []))]

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lip.errors import InputError, explained
+from lip.specs.fit import Fit
 from lip.specs.request import check_value
 from lip.specs.spec import id_of
 from lip.specs.trajectory import Trajectory
@@ -64,7 +65,7 @@ def parse_search(
     baseline = make_trajectories(block.baseline, False)
     make_trajectories(block.baseline, True)
     chosen = objective(block.objective, baseline[0].fits[-1])
-    _check_settings(space, chosen.column, baseline, make_trajectories)
+    ends = _check_settings(space, chosen.column, baseline, make_trajectories)
     racing = Racing() if block.racing is True else block.racing or None
     if racing and racing.first >= len(baseline):
         raise InputError(
@@ -100,6 +101,7 @@ def parse_search(
         trajectories=make_trajectories,
         inputs=inputs,
         definition=definition,
+        ends=ends,
         outputs=outputs,
     )
 
@@ -122,8 +124,12 @@ def _check_settings(
     column: str,
     baseline: list[Trajectory],
     trajectories: Callable[[Setting, bool], list[Trajectory]],
-) -> None:
-    """Refuse a space with an end that no fit can have, or whose task does not have the objective."""
+) -> list[Fit]:
+    """Return the fits at the ends of a space.
+
+    Raises InputError for an end that no fit can have, or whose task does not have the objective.
+    """
+    ends: list[Fit] = []
     for key, setting in space.ends():
         try:
             check_value(key, setting[key])
@@ -133,3 +139,5 @@ def _check_settings(
         objective(column, made[0].fits[-1])
         if len(made) != len(baseline):
             raise InputError(f"space: {key}: {setting[key]} changes the number of blocks; keep it out of the space")
+        ends += [trajectory.fits[-1] for trajectory in made]
+    return ends
