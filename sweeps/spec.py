@@ -238,7 +238,7 @@ def _search(file: _File, library: InputLibrary, replaced: dict[str, tuple[list[s
         for request in _requests(file, setting, block.held_out if held_out else {}):
             if not setting:
                 _note_replaced(replaced, request)
-            trajectory = parse_trajectory(request.keys, library, str(request.path))
+            trajectory = _parse_setting(request, library)
             if trajectory.id in made and not request.replaced:
                 raise _duplicate(request)
             made[trajectory.id] = trajectory
@@ -257,6 +257,14 @@ def _search(file: _File, library: InputLibrary, replaced: dict[str, tuple[list[s
             lambda: library.inputs,
             file.content.outputs,
         )
+
+
+def _parse_setting(request: _Request, library: InputLibrary) -> Trajectory:
+    """Parse the request of a setting; an InputError does not name the file, which the search does."""
+    try:
+        return parse_trajectory(request.keys, library, "setting")
+    except InputError as error:
+        raise InputError(str(error).removeprefix("setting: ")) from error
 
 
 def _check_searched(file: _File, keys: Iterable[str], of_profile: Container[str]) -> None:
