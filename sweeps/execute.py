@@ -16,7 +16,6 @@ from ray.tune.search import Searcher
 from rich.console import Console
 
 from lip.ledger.ledger import Ledger
-from lip.specs.fit import Fit
 from sweeps.cluster import Resources
 from sweeps.failures import Failures
 from sweeps.heartbeat import Heartbeat
@@ -39,15 +38,6 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, console: Console) 
     remaining = plan.remaining_fits()
     needs = {key: [fit.id for fit in fits] for key, fits in remaining.items()}
     pixels = plan.inputs
-
-    def pickled(fits: list[Fit]) -> bytes:
-        outputs = plan.sweep.outputs.intersection(fit.id for fit in fits)
-        loaded = {name: array for name, array in plan.inputs.items() if name not in pixels}
-        return pickle.dumps(Work(fits, outputs, loaded))
-
-    def late(key: str) -> dict[str, Any]:
-        return {} if key in needs else {"work": pickled(remaining[key])}
-
     with Heartbeat(ledger) as heartbeat:
         queue = Queue(needs)
         with Progress(plan, queue, console) as progress:
@@ -56,13 +46,18 @@ def execute(plan: Plan, ledger: Ledger, resources: Resources, console: Console) 
             scheduler = Scheduler(queue, failures, resources.gpus or 0.0, feed=feed)
             trial = tune.with_parameters(
                 run_trial,
-                works={key: pickled(fits) for key, fits in remaining.items()},  # each trial gets a copy of it all
                 pixels=pixels,
                 storage=ledger.url,
                 run=heartbeat.run,
                 backend=resources.backend,
             )
-            _tune(trial, resources, SchedulerSearcher(scheduler, late), TrialCallback(scheduler, progress, heartbeat))
+
+            def work(key: str) -> bytes:
+                outputs = plan.sweep.outputs.intersection(fit.id for fit in remaining[key])
+                late = {name: array for name, array in plan.inputs.items() if name not in pixels}
+                return pickle.dumps(Work(remaining[key], outputs, late))
+
+            _tune(trial, resources, SchedulerSearcher(scheduler, work), TrialCallback(scheduler, progress, heartbeat))
     return failures.count
 
 

@@ -28,19 +28,19 @@ class NoState:
 class SchedulerSearcher(NoState, Searcher):
     """Gives Tune the next trajectory that can start. `TrialCallback` tells the scheduler how it ends.
 
-    `late` returns the work of a trajectory that was added during the run (`sweeps.trial`).
+    `work` returns the pickled work of a trajectory (`sweeps.trial`).
     """
 
-    def __init__(self, scheduler: Scheduler, late: Callable[[str], dict[str, Any]] = lambda key: {}) -> None:
+    def __init__(self, scheduler: Scheduler, work: Callable[[str], bytes]) -> None:
         super().__init__()
         self._scheduler = scheduler
-        self._late = late
+        self._work = work
 
     def suggest(self, trial_id: str) -> Any:
         start = self._scheduler.next()
         if start is None:
             return None if self._scheduler else Searcher.FINISHED
-        return {"key": start.key, "gpus": start.gpus, **self._late(start.key)}
+        return {"key": start.key, "gpus": start.gpus, "work": self._work(start.key)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pass

@@ -49,21 +49,13 @@ class Work(NamedTuple):
     """Inputs that a search has loaded since the run began, by content hash."""
 
 
-def run_trial(
-    config: dict[str, Any],
-    works: dict[str, bytes],
-    pixels: dict[str, np.ndarray],
-    storage: str,
-    run: str,
-    backend: str,
-) -> None:
+def run_trial(config: dict[str, Any], pixels: dict[str, np.ndarray], storage: str, run: str, backend: str) -> None:
     """Train and publish the fits of the trajectory `config["key"]`.
 
-    `config["gpus"]` is its share of a GPU. `works` holds the pickled `Work` of trajectories, `config["work"]` that of
-    one that was added during the run. `run` is the id of this run.
+    `config["gpus"]` is its share of a GPU, `config["work"]` its pickled `Work`, `run` the id of this run.
     """
     ledger = Ledger(storage)
-    work: Work = pickle.loads(config.get("work") or works[config["key"]])  # from the driver
+    work: Work = pickle.loads(config["work"])  # from the driver
     pixels = pixels | work.pixels
     device = _prepare_process(config["gpus"])
     for fit in work.fits:

@@ -44,7 +44,7 @@ class Bench:
     def __init__(self, heartbeat: Heartbeat, lost: set[str]) -> None:
         self.log, self.heartbeat, self.lost = Log(), heartbeat, lost
         self.scheduler = Scheduler(Queue({"a": ["dense", "a1"], "b": ["dense", "b1"]}), self.log)
-        self.searcher = SchedulerSearcher(self.scheduler)
+        self.searcher = SchedulerSearcher(self.scheduler, work=str.encode)
         self.callback = TrialCallback(self.scheduler, self.log, heartbeat)  # type: ignore[arg-type]
 
     def report(self, key: str, **report: object) -> None:
@@ -59,10 +59,10 @@ def bench(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 def test_tune_gets_what_can_start_until_all_is_done(bench: Bench) -> None:
-    assert bench.searcher.suggest("1") == {"key": "a", "gpus": 0.0}
+    assert bench.searcher.suggest("1") == {"key": "a", "gpus": 0.0, "work": b"a"}
     assert bench.searcher.suggest("2") is None, "b waits for the dense fit"
     bench.report("a", published="dense", row="null")
-    assert bench.searcher.suggest("2") == {"key": "b", "gpus": 0.0}
+    assert bench.searcher.suggest("2") == {"key": "b", "gpus": 0.0, "work": b"b"}
     for key in "ab":
         bench.report(key, published=f"{key}1", row="null")
         bench.callback.on_trial_complete(0, [], Trial(key))
