@@ -22,7 +22,7 @@ from lip.ledger.ledger import Ledger
 
 BEST_SHARE = 0.25
 """Share of the settings that count as good."""
-MIN_SETTINGS = 8
+MIN_SETTINGS = 16
 """Settings from which on importance is told."""
 POINTS = 101
 """Points at which densities are compared."""

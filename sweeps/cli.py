@@ -616,7 +616,8 @@ def _memory_per_trial(plan: Plan, gpus: float | None) -> float:
 
     if gpus or (gpus is None and torch.cuda.is_available()):
         return 0.0
-    return check_memory(plan.missing.values())
+    ends = [fit for study in plan.studies for fit in study.search.ends] if plan.missing else []
+    return check_memory([*plan.missing.values(), *ends])
 
 
 def _slots(cpus: float, memory: float) -> int:

@@ -257,7 +257,7 @@ def _search(file: _File, library: InputLibrary, replaced: dict[str, tuple[list[s
         for request in _requests(file, setting, block.held_out if held_out else {}):
             if not setting:
                 _note_replaced(replaced, request)
-            trajectory = parse_trajectory(request.keys, library, str(request.path))
+            trajectory = _parse_setting(request, library)
             if trajectory.id in made and not request.replaced:
                 raise _duplicate(request)
             made[trajectory.id] = trajectory
@@ -277,6 +277,14 @@ def _search(file: _File, library: InputLibrary, replaced: dict[str, tuple[list[s
             file.content.outputs,
             file.content.weights,
         )
+
+
+def _parse_setting(request: _Request, library: InputLibrary) -> Trajectory:
+    """Parse the request of a setting; an InputError does not name the file, which the search does."""
+    try:
+        return parse_trajectory(request.keys, library, "setting")
+    except InputError as error:
+        raise InputError(str(error).removeprefix("setting: ")) from error
 
 
 def _check_searched(file: _File, keys: Iterable[str], of_profile: Container[str]) -> None:
@@ -388,6 +396,8 @@ def _check_blocks(path: Path, blocks: Mapping[str, Mapping[str, Any]]) -> None:
 def _check_replace(path: Path, file: SweepFile) -> None:
     """Refuse to replace a value that the file does not have."""
     blocks = [file.fixed, file.grid, *(block for part in file.parts for block in (part.fixed, part.grid))]
+    held_out = (file.search or {}).get("held_out")
+    blocks += [held_out] if isinstance(held_out, dict) else []
     for profile, override in file.profiles.items():
         for key, table in override.new_values.items():
             values = [value for block in blocks for value in _flat(block.get(key, []))]

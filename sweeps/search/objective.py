@@ -2,7 +2,8 @@
 
 The default is the PSNR of the output that ES-WMV chooses, `psnr_stop_ema`: it is chosen without the clean image, which
 only measures it. The ledger has no measure of quality that needs no clean image at all: the training loss says
-how well the degraded image is fitted, noise included. So a task without a clean image has no default.
+how well the degraded image is fitted, noise included. Of 75 settings at 32 pixels the one of least loss restored 1.6 to
+5.6 dB worse than the best (six blocks; `tests/benchmarks/search.py`). So a task without a clean image has no default.
 """
 
 from __future__ import annotations

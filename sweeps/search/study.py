@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from lip.errors import InputError
+from lip.specs.fit import Fit
 from lip.specs.trajectory import Trajectory
 from sweeps.search.objective import Objective
 from sweeps.search.racing import Racing
@@ -52,6 +53,8 @@ class Search:
     """Returns all inputs loaded so far by content hash."""
     definition: Mapping[str, Any]
     """The parts that decide which settings are proposed, by the names of their keys, as JSON values."""
+    ends: Sequence[Fit] = ()
+    """Fits at the ends of its space, among them the largest."""
     outputs: bool | None = None
     """Keep the restored images of its fits; None: small ones."""
     weights: bool = False

@@ -33,17 +33,20 @@ class Bench:
         queue = Queue({key: [fit.id for fit in fits] for key, fits in self.remaining.items()})
         self.progress = Progress(plan, queue, Console(quiet=True))
         self.feed = SearchFeed(plan, ledger, queue, self.progress, self.remaining, clock=lambda: self.now)
-        self.scheduler = Scheduler(queue, Listener(), clock=lambda: self.now, drain=self.drain, feed=self.feed)
+        self.listener = Listener()
+        self.scheduler = Scheduler(queue, self.listener, clock=lambda: self.now, drain=self.drain, feed=self.feed)
 
     def step(self) -> bool:
         """Run a trajectory; tell whether there was one."""
-        if (start := self.scheduler.next()) is None:
-            return False
-        for fit in self.remaining[start.key]:
+        if (start := self.scheduler.next()) is not None:
+            self.finish(start.key)
+        return start is not None
+
+    def finish(self, key: str) -> None:
+        for fit in self.remaining[key]:
             publish(self.ledger, fit, psnr_stop_ema=psnr(fit), diverged=False)
-            self.scheduler.on_report(start.key, {"published": fit.id})
-        self.scheduler.on_end(start.key)
-        return True
+            self.scheduler.on_report(key, {"published": fit.id})
+        self.scheduler.on_end(key)
 
 
 def test_a_run_goes_on_until_every_setting_is_decided(searching: Searching, ledger: Ledger, tmp_path) -> None:
@@ -116,3 +119,33 @@ def test_the_search_is_recorded_now_and_then(searching: Searching, ledger: Ledge
     recorded = ledger.search("tiny", "smoke")
     assert recorded is not None
     assert len(recorded["settings"]) == 9
+
+
+def test_a_trajectory_that_fails_holds_the_search_up(searching: Searching, ledger: Ledger) -> None:
+    bench = Bench(plan_of(searching(RACING), ledger), ledger)
+    start = bench.scheduler.next()
+    assert start is not None
+    for _ in range(2):
+        bench.scheduler.on_report(start.key, {"failed": "OSError: full"})
+        bench.scheduler.on_end(start.key)
+        bench.now += 60
+        if not bench.listener.failures:
+            while (again := bench.scheduler.next()) is not None and again.key != start.key:
+                bench.finish(again.key)
+    while bench.step():
+        pass
+    assert not bench.scheduler, "the run ends"
+    assert bench.listener.failures == {start.key: "OSError: full"}
+    study = bench.plan.studies[0]
+    assert not study.is_decided
+    assert study.candidates[0].state == "running"
+    assert bench.plan.missing, "and says that it is not done"
+
+
+def test_inputs_that_a_setting_needs_are_loaded_when_it_is_proposed(searching: Searching, ledger: Ledger) -> None:
+    space = {"size": {"choice": [32, 48]}, "lr": {"log": [1e-3, 1e-1]}}
+    bench = Bench(plan_of(searching(RACING | {"space": space}), ledger), ledger)
+    while bench.step():
+        for fits in bench.remaining.values():
+            assert {fit.picture.content_hash for fit in fits} <= bench.plan.inputs.keys()
+    assert {fit.picture.height for fit in bench.plan.fits.values()} == {32, 48}
