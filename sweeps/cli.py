@@ -19,7 +19,8 @@ from lip.terminal import markup
 from lip.values import choices
 from sweeps.budget import Budget
 from sweeps.drain import Drain
-from sweeps.launch import Setup, memory_per_trial, planned, run_plan, slots_for
+from sweeps.launch import Setup, memory_per_trial, planned, record, run_plan, slots_for
+from sweeps.when_done import run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -188,6 +189,12 @@ def run(
     hours: Hours = None,
     max_cost: MaxCost = None,
     price: Price = None,
+    note: Annotated[str | None, typer.Option(help="text about this run, which status and show print")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="a word about this run; may be repeated")] = None,
+    when_done: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="run this in a shell at the end, with LIP_STATUS, LIP_SWEEP and counts"),
+    ] = None,
     log: Annotated[
         list[str] | None, typer.Option(help="also log every round: tensorboard, wandb or mlflow; may be repeated")
     ] = None,
@@ -199,7 +206,8 @@ def run(
     """
     drain = Drain()
     drain.on_signal()
-    setup = Setup(address, slots, cpus, gpus, backend, Budget.of(hours, max_cost, price), drain)
+    budget = Budget.of(hours, max_cost, price)
+    setup = Setup(address, slots, cpus, gpus, backend, note or "", tuple(tag or []), budget, drain)
     setup.check()
     tools = _tools(log or [])
     plan, ledger = planned(spec, profile, storage, data, choices(only or []), verified=True)
@@ -210,10 +218,19 @@ def run(
         ending = run_plan(plan, ledger, setup, console, tools)
         if plan.missing:
             _print_rest(len(plan.missing), ending)
-            raise typer.Exit(3 if ending.drained else 1 if ending.failed else 130)
+            status = 3 if ending.drained else 1 if ending.failed else 130
+            _when_done(when_done, plan, ledger, status)
+            raise typer.Exit(status)
     else:
-        ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
+        record(plan, ledger, setup)
     _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage}")
+    _when_done(when_done, plan, ledger, 0)
+
+
+def _when_done(command: str | None, plan: Plan, ledger: Ledger, status: int) -> None:
+    """Run the user's command, and say so if it fails."""
+    if command is not None and (failed := run_command(command, plan, ledger, status)):
+        _print(f"--when-done: the command has ended with status {failed}")
 
 
 def _tools(log: list[str]) -> Tools | None:
@@ -332,11 +349,15 @@ def status(
     only: Only = None,
     watch: Annotated[bool, typer.Option("--watch", help="repeat until nothing is left but failures")] = False,
     json: Annotated[bool, typer.Option("--json", help="print JSON, on one line")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="also write a page to this file, which reloads itself every minute")
+    ] = None,
 ) -> None:
     """List which trajectories are done, running, failed or waiting. Exit status 1 if any failed.
 
     All files are verified. With --watch only their names are read, and only running and failed trajectories are listed.
     """
+    from sweeps.page import write_page
     from sweeps.status import as_json, counts, only_failures_left, statuses
 
     plan, ledger = planned(spec, profile, storage, data, choices(only or []))
@@ -344,6 +365,8 @@ def status(
     plan.set_aside(damaged, ledger)
     while True:
         found = statuses(plan, ledger)
+        if html:
+            write_page(local(html, "--html"), plan, ledger, found)
         if json:
             faults = {} if watch else {"damaged": damaged, "conflicts": ledger.conflicts()}
             print(dumps(as_json(plan, ledger, found) | faults), flush=True)
@@ -358,6 +381,7 @@ def status(
         if console.is_terminal and not json:
             console.clear()
     if not json:
+        _print_notes(plan, ledger)
         _warn_of_damage(ledger.damaged() if watch else damaged)
         _warn_of_conflicts(ledger)
     raise typer.Exit(1 if counts(found)["failed"] else 0)
@@ -427,6 +451,7 @@ def show(
             table.add_row(*map(_cell, row))
         console.print(table)
         _print_counts(plan)
+        _print_notes(plan, ledger)
     _warn_of_conflicts(ledger, plan.published)
 
 
@@ -442,6 +467,13 @@ def _print_counts(plan: Plan) -> None:
 def _show_replaced(plan: Plan, profile: str | None) -> None:
     for line in plan.sweep.replaced:
         _print(f"--profile {profile}: {line}")
+
+
+def _print_notes(plan: Plan, ledger: Ledger) -> None:
+    for note in ledger.notes(plan.sweep.name, plan.sweep.profile):
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(note["when"]))
+        tags = f" [{', '.join(note['tags'])}]" if note["tags"] else ""
+        _print(f"{when} {note['host']}{tags}: {' '.join(note['note'].split())}")
 
 
 def _warn_of_damage(paths: list[str]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import re
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from sweeps.execute import Ending
     from sweeps.tools import Tools
 
+TAG = re.compile(r"[\w.:/+-]{1,100}")
+
 PENDING_ON_A_CLUSTER = 64
 """Trials that wait for nodes at a time: an autoscaler sees them and adds nodes."""
 
@@ -51,6 +55,8 @@ def run(
     scheduler: TrialScheduler | None = None,
     log: Sequence[str] = (),
     folder: str | Path | None = None,
+    note: str = "",
+    tags: Sequence[str] = (),
     progress: bool = True,
 ) -> Ending:
     """Train and publish the missing fits of a sweep, and return how that ended, with Tune's results.
@@ -64,7 +70,8 @@ def run(
     """
     console = Console(soft_wrap=True, quiet=not progress)
     plan, ledger = planned(str(spec), profile, storage, data, only, verified=True)
-    setup = Setup(address, slots, cpus, gpus, backend, budget or Budget(), Drain() if drain is None else drain)
+    drain = Drain() if drain is None else drain
+    setup = Setup(address, slots, cpus, gpus, backend, note, tuple(tags), budget or Budget(), drain)
     from sweeps.tools import Tools
 
     return run_plan(
@@ -81,6 +88,8 @@ class Setup:
     cpus: float = 1
     gpus: float | None = None
     backend: str = "auto"
+    note: str = ""
+    tags: Sequence[str] = ()
     budget: Budget = field(default_factory=Budget)
     drain: Drain = field(default_factory=Drain)
 
@@ -89,6 +98,9 @@ class Setup:
         check(self.backend)
         if self.gpus and self.gpus > 1 and self.gpus % 1:
             raise InputError(f"--gpus {self.gpus:g}: give a fraction of one GPU, or a whole number")
+        for tag in self.tags:
+            if not TAG.fullmatch(tag):
+                raise InputError(f"--tag {tag!r}: a tag is one word of letters, digits and . _ : / + -; correct it")
 
     def decided(self, plan: Plan, ledger: Ledger) -> Setup:
         """Return the setup with `slots`, for a plan that fits into memory and a ledger that can be written.
@@ -120,7 +132,7 @@ def run_plan(plan: Plan, ledger: Ledger, setup: Setup, console: Console, tools: 
     by_memory = share(plan, ledger) if setup.gpus is None else 1
     wanted = Resources(setup.address, setup.slots, setup.cpus, setup.gpus, by_memory, setup.backend)
     with sigterm_kept(), connected(wanted, plan, ledger) as (resources, dashboard):
-        ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
+        record(plan, ledger, setup)
         terminal.say(console, f"{plan.counts.progress}, {len(plan.missing)} to do; results in {ledger.storage}")
         if resources.gpus:
             terminal.say(console, f"{resources.gpus:g} of a GPU per trial")
@@ -132,6 +144,14 @@ def run_plan(plan: Plan, ledger: Ledger, setup: Setup, console: Console, tools: 
         ending = execute(plan, ledger, resources, console, setup.drain, setup.budget, tools)
     plan.refresh_missing(ledger)
     return ending
+
+
+def record(plan: Plan, ledger: Ledger, setup: Setup) -> None:
+    """Record what a sweep consists of, and what the user notes about this run."""
+    sweep = plan.sweep
+    ledger.record_sweep(sweep.name, sweep.profile, plan.points())
+    if setup.note or setup.tags:
+        ledger.record_note(uuid.uuid4().hex[:12], sweep.name, sweep.profile, setup.note, setup.tags)
 
 
 def planned(
