@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,18 @@ class NoState:
 
 
 class SchedulerSearcher(NoState, Searcher):
-    """Gives Tune the next trajectory that can start. `TrialCallback` tells the scheduler how it ends."""
+    """Gives Tune the next trajectory that can start, with its config. `TrialCallback` tells how it ends."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, describe: Callable[[str], dict[str, Any]]) -> None:
         super().__init__()
         self._scheduler = scheduler
+        self._describe = describe
 
     def suggest(self, trial_id: str) -> Any:
         start = self._scheduler.next()
         if start is None:
             return None if self._scheduler else Searcher.FINISHED
-        return {"key": start.key, "gpus": start.gpus}
+        return {**self._describe(start.key), "key": start.key, "gpus": start.gpus}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pass

@@ -21,7 +21,7 @@ class Queue:
         producers = _producers(needs)
         self._needs = {key: set(needs[key]) for key in sorted(needs, key=lambda key: key not in producers)}
         self._n_needed = {key: len(fits) for key, fits in self._needs.items()}
-        self.n_finished = 0
+        self.n_finished = sum(not fits for fits in self._needs.values())
         """Trajectories whose fits are all published."""
         self._users: dict[str, list[str]] = defaultdict(list)
         for key, fits in self._needs.items():

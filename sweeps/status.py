@@ -69,6 +69,7 @@ def as_json(plan: Plan, ledger: Ledger, found: list[TrajectoryStatus]) -> dict[s
         "fits": plan.counts.fits,
         "published_fits": plan.counts.published,
         "trajectories": counts(found),
+        "notes": ledger.notes(plan.sweep.name, plan.sweep.profile),
         "running": {one.label: one.detail for one in found if one.state == "running"},
         "failed": {one.label: one.detail for one in found if one.state == "failed"},
     }

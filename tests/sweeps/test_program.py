@@ -42,6 +42,7 @@ COMMANDS = [
     "tickets",
     "show",
     "export",
+    "dataset",
     "redo",
     "forget",
     "sweep",
@@ -54,6 +55,11 @@ def test_all_commands_are_in_one_program(call: Program, capsys: pytest.CaptureFi
     assert all(f" {name} " in said for name in COMMANDS)
     assert call("sweep", "-h") == 0
     assert " plan " in capsys.readouterr().out
+
+
+def test_no_two_commands_have_one_name() -> None:
+    names = [each.name or each.callback.__name__ for each in program.app.registered_commands if each.callback]
+    assert len(names) == len(set(names))
 
 
 def test_help_loads_nothing_heavy() -> None:
