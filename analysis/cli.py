@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lip import terminal
+from lip.errors import InputError
 from lip.paths import local
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -52,6 +53,34 @@ def report(
         status.update("writing the page")
         write_files(frames, parts, folder)
     console.print(terminal.markup(folder / "index.html"), soft_wrap=True)
+
+
+@app.command()
+def export(
+    out: Annotated[str, typer.Option(help="The folder to write to.")],
+    storage: Annotated[
+        str | None, typer.Option(help="The results: a folder or a URL.", envvar="LIP_STORAGE", show_default="results")
+    ] = None,
+    name: Annotated[str, typer.Option(help="The name of the data set.")] = "Fits of lottery image priors",
+    licence: Annotated[
+        str | None, typer.Option("--license", help="The licence that you give the results, as CC-BY-4.0.")
+    ] = None,
+) -> None:
+    """Write the results for others: two Parquet tables, a dataset card and its Croissant."""
+    from rich.console import Console
+
+    from analysis.export import export
+    from lip.ledger.ledger import Ledger, default_storage
+
+    ledger = Ledger(storage or default_storage())
+    if not ledger.storage.folders():
+        raise InputError(f"there are no results in {ledger.storage}; name them with --storage or LIP_STORAGE")
+    folder = local(out, "--out")
+    try:
+        files = export(ledger, folder, name, licence)
+    except OSError as error:
+        raise InputError(f"--out {folder} cannot be written ({error.strerror}); choose another folder") from error
+    terminal.say(Console(soft_wrap=True), f"{', '.join(file.name for file in files)} in {folder}")
 
 
 @app.command()

@@ -16,6 +16,7 @@ from lip.errors import InputError, nearest
 from lip.ledger.ledger import Ledger, default_storage
 from lip.ledger.schema import COLUMNS as SCHEMA
 from lip.ledger.schema import FITS, SWEEP_COLUMNS, SWEEP_ROWS
+from lip.masks import Mask
 from lip.paths import local
 
 FAULTS = ("collapsed", "stalled", "diverged")
@@ -146,6 +147,10 @@ class Frames:
     def outputs(self, fit: str) -> dict[str, np.ndarray]:
         """Return a fit's restored images by name (`last_ema`), uint8 (height, width, channels); none if not stored."""
         return Ledger(self.storage).images(fit)
+
+    def mask(self, fit: str, root: str) -> Mask | None:
+        """Return the mask cut from a fit, given the dense fit that its chain begins with; None if it is not stored."""
+        return Ledger(self.storage).mask_by_id(fit, root)
 
     @cached_property
     def curves(self) -> pd.DataFrame:

@@ -217,6 +217,29 @@ def layer_panels(layers: pd.DataFrame, labels: Mapping[str, str], styles: Mappin
     return figure
 
 
+def overlap_panels(pairs: pd.DataFrame, lines: Sequence[str]) -> Figure:
+    """Draw the share of weights that two masks have in common over sparsity, and how far it goes beyond chance.
+
+    `pairs` has seed, round, line, and percentages: shared, chance, beyond_chance.
+    """
+    styles = assign_styles(lines)
+    with style_context():
+        figure, axes = panel_grid(1, 2, height=2.9, share=False)
+        for ax, value, text in zip(
+            axes[0], ("shared", "beyond_chance"), ("kept by both (%)", "beyond chance (points)"), strict=True
+        ):
+            draw_lines(ax, pairs, "round", value, "line", list(lines), styles)
+            sparsity_axis(ax, int(pairs["round"].max()))
+            ax.set_xlabel(AXIS_LABELS["round"])
+            ax.set_ylabel(text)
+        chance = pairs.groupby("round")["chance"].mean()
+        axes[0, 0].plot(chance.index, chance, color=DENSE_COLOR, linewidth=1.2, linestyle=DASHED)
+        axes[0, 0].set_ylim(0, 103)
+        axes[0, 1].axhline(0, color=DENSE_COLOR, linewidth=1.2, linestyle=DASHED)
+        legend(figure, {line: line for line in lines}, styles, seeds=pairs["seed"].nunique())
+    return figure
+
+
 def stop_panels(rows: pd.DataFrame, picks: pd.Series) -> Figure:
     """Draw loss and PSNR over the rounds of IMP, a row of panels per task and image; mark each seed's pick.
 

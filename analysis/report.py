@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from analysis import style
 from analysis.claims import ANYWHERE, HERE, Claim
 from analysis.exhibits import CLAIMS, EXHIBITS, Exhibit, MissingExhibit
+from analysis.exhibits.scores import PROTOCOLS
 from analysis.frames import FAULTS, Frames
 from analysis.stats import LEVEL, MIN_PHOTOGRAPHS
 from analysis.text import distinct_values, plural
@@ -142,6 +143,7 @@ def claims_table(parts: Iterable[Section]) -> pd.DataFrame:
                 "p": verdict.p,
                 "p_against": verdict.p_against,
                 "q": verdict.q,
+                **{f"by_{label}_outputs": verdict.by_protocol.get(label, "") for label in PROTOCOLS.values()},
                 "note": verdict.note,
                 "id": verdict.claim.id,
                 "hash": verdict.claim.hash,

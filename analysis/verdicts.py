@@ -8,8 +8,8 @@ them or for their mean, corrected for the number of these tests (Bonferroni).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from math import isfinite, nan
 
@@ -64,6 +64,8 @@ class Verdict:
     """p of the smaller test adjusted for false discoveries within the exhibit; nan for what is not primary."""
     started: date | None = None
     """When the first of its fits began."""
+    by_protocol: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """The verdicts by raw and by averaged outputs, where the claim speaks of PSNR."""
 
     def __str__(self) -> str:
         """Print it as in `+0.12 dB [-0.03, +0.27], n = 10: holds (at most 0.1 dB below)`."""

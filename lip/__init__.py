@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lip.specs.fit import Fit
     from lip.specs.request import parse_trajectory
     from lip.specs.trajectory import Trajectory
-    from lip.tickets import load_ticket, mask_of
+    from lip.tickets import Ticket, load_ticket, mask_of
     from lip.training.model import Model
     from lip.training.restore import train
     from lip.training.run import run_fit
@@ -25,6 +25,7 @@ _HOMES = {
     "Ledger": "lip.ledger.ledger",
     "Mask": "lip.masks",
     "Model": "lip.training.model",
+    "Ticket": "lip.tickets",
     "Trajectory": "lip.specs.trajectory",
     "load_ticket": "lip.tickets",
     "mask_of": "lip.tickets",
@@ -42,6 +43,7 @@ __all__ = [
     "Mask",
     "Model",
     "Restored",
+    "Ticket",
     "Trajectory",
     "load_ticket",
     "mask_of",

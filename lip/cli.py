@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 from lip import terminal
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from lip.ledger.ledger import Ledger
     from lip.specs.fit import Fit
     from lip.specs.trajectory import Trajectory
-    from lip.training.result import Watch
     from lip.training.search import Candidate
 
 ImageArgument = Annotated[
@@ -82,8 +80,9 @@ def fit(
 ) -> None:
     """Degrade IMAGE, restore it with the dense prior and with each round's ticket, and save the results.
 
-    Writes the clean and the degraded image and, per round, the averaged output of the last step, which is not chosen
-    by looking at the clean image. Run the same command again to compute only what is missing.
+    Writes the clean and the degraded image and, per round, the averaged outputs of the last step and of the early stop
+    (.stop.png), which are not chosen by looking at the clean image. Run the same command again to compute only what is
+    missing.
     """
     from lip.data.library import InputLibrary
     from lip.ledger.ledger import Ledger
@@ -131,7 +130,8 @@ def restore_photograph(
     invert: Annotated[bool, typer.Option("--invert", help="the mask is light where pixels are missing")] = False,
     factor: Annotated[int | None, typer.Option(help="upscale: 2, 4 or 8; default: 4")] = None,
     ticket: Annotated[
-        Path | None, typer.Option(help="mask for the network, a file of a ledger's next_masks; default: dense")
+        str | None,
+        typer.Option(help="a file of lip export, or a name of `lip list tickets`: a sparse network; default: dense"),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="PNG, JPEG, TIFF or WebP; default: IMAGE.restored.png, here")
@@ -139,8 +139,8 @@ def restore_photograph(
     seeds: Annotated[int, typer.Option(min=1, help="fits whose mean is written")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="of the first fit")] = 0,
     steps: Annotated[int, typer.Option(help="training steps at most")] = 1500,
-    width: Annotated[int, typer.Option(help="channels of the network")] = 32,
-    scales: Annotated[int, typer.Option(help="scales of the network")] = 5,
+    width: Annotated[int | None, typer.Option(help="channels of the network; default: the ticket's, else 32")] = None,
+    scales: Annotated[int | None, typer.Option(help="scales of the network; default: the ticket's, else 5")] = None,
     device: Device = "cpu",
     threads: Threads = None,
     backend: Annotated[str, typer.Option(help=BACKEND)] = "auto",
@@ -289,8 +289,8 @@ def search_prior(
     ledger.check_writable()
     _say_notes(library)
     torch.set_num_threads(threads or default_threads())
-    with _progress() as bars:
-        bar = bars.add_task("untrained nets", total=candidates, psnr="")
+    with terminal.bars(console) as bars:
+        bar = bars.add_task("untrained nets", total=candidates, score="")
         best = search(
             model,
             library.inputs,
@@ -300,7 +300,7 @@ def search_prior(
             metric,
             device,
             scored=lambda: bars.advance(bar),
-            watch=_watch(bars, lambda fit: nas(fit).net),
+            watch=terminal.watch_fits(bars, lambda fit: nas(fit).net),
         )
     _print_candidates(
         best, [image, "--seed", str(seed), *(["--width", str(width)] if width else []), *_sets(more or [])]
@@ -357,13 +357,15 @@ def _run(
     torch.set_num_threads(threads)
     for name, image in _input_images(trajectory, inputs).items():
         save(name, image)
-    with _progress() as bars:
-        watch = _watch(bars, lambda fit: f"{fit.recipe}" + ", to rewind to" * fit.saves_weights)
+    with terminal.bars(console) as bars:
+        watch = terminal.watch_fits(bars, lambda fit: f"{fit.recipe}" + ", to rewind to" * fit.saves_weights)
         for fit in trajectory.fits:
             run_fit(fit, inputs, ledger, device, watch, outputs=True, backend=backend)
             name = str(fit.recipe).replace(" ", "-") if fit.recipe.round is None else f"round-{fit.recipe.round:02}"
-            if "last_ema" in (restored := ledger.outputs(fit)):
-                save(name, restored["last_ema"])
+            restored = ledger.outputs(fit)
+            for output, ending in (("last_ema", ""), ("stop_ema", ".stop")):
+                if output in restored:
+                    save(f"{name}{ending}", restored[output])
             _print_row(ledger, fit)
     terminal.say(console, f"images and ledger in {ledger.root}")
 
@@ -382,20 +384,6 @@ def _input_images(trajectory: Trajectory, inputs: dict[str, np.ndarray]) -> dict
         if model.observation.dim() == 4:  # measurements are not an image
             found["degraded"] = to_8_bit(model.observation[0].nan_to_num(0).numpy())
     return found
-
-
-def _progress() -> Progress:
-    return Progress(*Progress.get_default_columns(), TextColumn("{task.fields[psnr]}"), console=console)
-
-
-def _watch(bars: Progress, name: Callable[[Fit], str]) -> Callable[[Fit], Watch]:
-    """Show a bar for every fit that begins."""
-
-    def watch(fit: Fit) -> Watch:
-        bar: Any = bars.add_task(name(fit), total=fit.schedule.steps, psnr="")
-        return lambda step, score: bars.update(bar, completed=step, psnr=fit.task.format_score(score))
-
-    return watch
 
 
 def _print_row(ledger: Ledger, fit: Fit) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from math import ceil
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from pydantic import ValidationError
 
+from lip import terminal
 from lip.data import inpaint_mask
 from lip.data.images import Image
 from lip.data.photograph import Photograph, check_name, encode, read, to_pillow, with_profile
@@ -22,21 +22,19 @@ from lip.errors import InputError, explained, location, nearest
 from lip.fast.backend import choose
 from lip.ledger.filesystem import write_whole
 from lip.masks import Mask
-from lip.priors import Hourglass
+from lip.priors import Hourglass, Prior
 from lip.specs.fit import Fit
 from lip.specs.picture import Picture
-from lip.specs.schedule import Schedule
 from lip.tasks.degradation import Degradation
 from lip.tasks.inpaint import Inpaint
 from lip.tasks.restore import Restore
 from lip.tasks.upscale import Upscale
-from lip.tickets import load_ticket
+from lip.tickets import Ticket, load_ticket
 from lip.training.machine import check_device
 from lip.training.memory import check_restoration
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
-    from rich.progress import Progress
 
     from lip.training.record import RestorationResult
 
@@ -116,10 +114,10 @@ def restore(
     mask: Given | None = None,
     invert: bool = False,
     factor: Literal[2, 4, 8] | None = None,
-    ticket: Mask | str | PathLike[str] | None = None,
+    ticket: Ticket | Mask | str | PathLike[str] | None = None,
     steps: int = STEPS,
-    width: int = WIDTH,
-    scales: int = SCALES,
+    width: int | None = None,
+    scales: int | None = None,
     seed: int = 0,
     seeds: int = 1,
     device: str = "cpu",
@@ -136,18 +134,21 @@ def restore(
     it is only compared with what was removed. inpaint: takes a `mask`, light (or True) where pixels are known, or the
     reverse with `invert`; known pixels stay as they are. upscale: takes a `factor` of 2, 4 or 8, by default 4.
 
-    A `ticket` is a mask, or the file of one (`load_ticket`), for the network: an hourglass of `width` channels and
-    `scales` halvings; without, it is dense. Each of `seeds` fits takes at most `steps` steps, and the mean of their
+    The network is an hourglass of `width` channels (32) and `scales` halvings (5), dense. A `ticket`, as `load_ticket`
+    reads it, brings its own network and the seed of its initial weights; a bare mask is for an hourglass of that width
+    and scales. Each of `seeds` fits takes at most `steps` steps, and the mean of their
     outputs at the early stop is returned. Equal calls on one machine with as many `threads` (None: PyTorch's own)
     return equal bits. Raises InputError.
     """
-    with _bars(progress) as bars:
-        bar = bars.add_task("loading", total=None)
+    with terminal.bars(shown=progress) as bars:
+        bar = bars.add_task("loading", total=None, score="")
         photograph = read(image)
-        problem = _problem(photograph, task, factor, _known(task, mask, invert, photograph), steps, width, scales, seed)
+        known = _known(task, mask, invert, photograph)
+        found = _ticket(ticket)
+        prior = _prior(found, width, scales, photograph)
+        problem = _problem(photograph, task, factor, known, steps, prior, found, seed)
         if seeds < 1:
             raise InputError(f"seeds: {seeds} is less than one; use 1 or more")
-        ticket = ticket if ticket is None or isinstance(ticket, Mask) else load_ticket(ticket)
         check_restoration(problem.network_fit)
         noise = _noise(task, sigma, photograph)
         check_device(device)
@@ -164,9 +165,9 @@ def restore(
             def watch(step: int, _: float, before: int = number * steps) -> None:
                 bars.update(bar, completed=before + step)
 
-            results.append(_train(fit, problem.inputs, ticket, device, used, watch))
+            results.append(_train(fit, problem.inputs, found, device, used, watch))
         bars.update(bar, completed=seeds * steps)  # early stops skip the rest
-    return _restored(problem, fits, results, noise)
+    return _restored(problem, fits, results, noise, found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,14 +244,13 @@ def _problem(
     factor: Literal[2, 4, 8] | None,
     known: np.ndarray | None,
     steps: int,
-    width: int,
-    scales: int,
+    prior: Prior,
+    ticket: Ticket | None,
     seed: int,
 ) -> _Problem:
     if factor is not None and task != "upscale":
         raise InputError(f"factor: to {task} takes none; remove it, or use task upscale")
     try:
-        prior = Hourglass(width=width, scales=scales)
         enlarged = Upscale(factor=factor or 4) if task == "upscale" else None
         times = enlarged.factor if enlarged else 1
         multiple, least = max(1, prior.multiple // times), ceil(prior.smallest / times)
@@ -263,9 +263,9 @@ def _problem(
             )
             inputs[mask.content_hash] = values
             own = Inpaint(inpaint_mask=mask)
-        schedule = own.schedules()["lip"].replace(steps=steps, until="stop")
-        assert isinstance(schedule, Schedule)
-        fit = Fit(picture=picture, task=own, schedule=schedule, prior=prior, seed=seed)
+        schedule = prior.schedule(own.schedules()["lip"]).replace(steps=steps, until="stop")
+        theta_seed = ticket.theta_seed if ticket and ticket.card else None
+        fit = Fit(picture=picture, task=own, schedule=schedule, prior=prior, seed=seed, theta_seed=theta_seed)
     except ValidationError as error:
         raise explained(error, []) from error
     return _Problem(photograph, task, times, known, fit, inputs)
@@ -281,21 +281,52 @@ def _padded(pixels: np.ndarray, multiple: int, least: int) -> np.ndarray:
     return np.pad(pixels, [(0, more[0]), (0, more[1]), (0, 0)], mode="reflect")
 
 
+def _ticket(given: Ticket | Mask | str | PathLike[str] | None) -> Ticket | None:
+    if given is None or isinstance(given, Ticket):
+        return given
+    return Ticket(given) if isinstance(given, Mask) else load_ticket(given)
+
+
+def _prior(ticket: Ticket | None, width: int | None, scales: int | None, photograph: Photograph) -> Prior:
+    """Return the network of a ticket, or an hourglass."""
+    given = {name: value for name, value in (("width", width), ("scales", scales)) if value is not None}
+    if ticket is None or not ticket.card:
+        try:
+            return Hourglass(**{"width": WIDTH, "scales": SCALES} | given)
+        except ValidationError as error:
+            raise explained(error, []) from error
+    own = ticket.prior
+    for name, value in given.items():
+        if value != getattr(own, name, None):
+            raise InputError(f"{name}: the ticket is for a network with {getattr(own, name, None)}; leave it out")
+    channels = photograph.pixels.shape[2]
+    if ticket.channels != channels:
+        raise InputError(
+            f"ticket: it is for images of {ticket.channels} channels, and {photograph.name} has {channels}; use "
+            "another ticket"
+        )
+    return own
+
+
 def _train(
-    fit: Fit, inputs: Mapping[str, np.ndarray], ticket: Mask | None, device: str, backend: str, watch: Any
+    fit: Fit, inputs: Mapping[str, np.ndarray], ticket: Ticket | None, device: str, backend: str, watch: Any
 ) -> RestorationResult:
     from lip.training.restore import Restoration, train
 
     model = Restoration(fit, inputs, device)
-    if ticket is not None and ticket.layers != model.layers:
+    if ticket is None:
+        return train(model, Mask.dense(model.layers), None, watch, backend)
+    if ticket.mask.layers != model.layers:
         raise InputError(
-            f"ticket: it masks {len(ticket.layers)} layers of another network than an hourglass of width "
+            f"ticket: it masks {len(ticket.mask.layers)} layers of another network than an hourglass of width "
             f"{fit.prior.width} and {fit.prior.scales} scales; use the width and scales that it was found with"  # type: ignore[attr-defined]
         )
-    return train(model, ticket or Mask.dense(model.layers), None, watch, backend)
+    return train(model, ticket.mask, ticket.rewound, watch, backend)
 
 
-def _restored(problem: _Problem, fits: list[Fit], results: list[RestorationResult], noise: _Noise | None) -> Restored:
+def _restored(
+    problem: _Problem, fits: list[Fit], results: list[RestorationResult], noise: _Noise | None, ticket: Ticket | None
+) -> Restored:
     photograph, pairs = problem.photograph, list(zip(fits, results, strict=True))
     height, width = (problem.factor * side for side in photograph.size)
     images = [result.outputs["stop_ema"][:, :height, :width].transpose(1, 2, 0) for result in results]
@@ -314,7 +345,8 @@ def _restored(problem: _Problem, fits: list[Fit], results: list[RestorationResul
             **({"factor": problem.factor} if problem.task == "upscale" else {}),
             **({"sigma": round(noise.sigma, 2), "sigma_is_estimated": noise.is_estimated} if noise else {}),
             **({} if problem.known is None else {"share_hidden": round(1 - float(problem.known.mean()), 5)}),
-            "prior": fits[0].prior.model_dump(),
+            "prior": {"kind": fits[0].prior.kind, **fits[0].prior.model_dump()},
+            **({"ticket": {"fit": ticket.card.get("fit"), "sparsity": ticket.mask.sparsity}} if ticket else {}),
             "schedule": fits[0].schedule.columns(),
             "fits": [_fit_record(*pair) for pair in pairs],
             "notes": [*photograph.notes, *_noise_notes(noise, results[0])],
@@ -350,15 +382,3 @@ def _noise_notes(noise: _Noise | None, result: RestorationResult) -> list[str]:
     removed = 255 * 10 ** (-result.scores["stop_ema"].psnr / 20)  # without a clean image, compared with the photograph
     source = "estimated" if noise.is_estimated else "given"
     return [f"noise: {noise.sigma:.1f} grey levels ({source}); the restoration differs by {removed:.1f} (rms)"]
-
-
-@contextmanager
-def _bars(shown: bool) -> Iterator[Progress]:
-    """Show bars on standard error while they are used."""
-    from rich.console import Console
-    from rich.progress import Progress, TimeElapsedColumn
-
-    with Progress(
-        *Progress.get_default_columns(), TimeElapsedColumn(), console=Console(stderr=True), disable=not shown
-    ) as bars:
-        yield bars

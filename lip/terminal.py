@@ -6,7 +6,8 @@ import io
 import re
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lip.errors import InputError
@@ -14,7 +15,11 @@ from lip.paths import without_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
     from typer import Typer
+
+    from lip.specs.fit import Fit
+    from lip.training.result import Watch
 
 MEMORY = re.compile("out of memory|(?:can't|not enough|cannot) (?:allocate )?memory", re.IGNORECASE)
 """The words of PyTorch when no memory is left."""
@@ -93,6 +98,27 @@ def format_row(row: Mapping[str, Any]) -> str:
         text += f"  [yellow]empty layers: {row['empty_layers']}[/]"
     failed = [name for name in ("collapsed", "stalled", "diverged") if row[name]]
     return text + "".join(f"  [red]{name}[/]" for name in failed)
+
+
+@contextmanager
+def bars(console: Console | None = None, shown: bool = True) -> Iterator[Progress]:
+    """Show bars while they are used, on standard error unless a console is given; tasks have a field `score`."""
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    columns = *Progress.get_default_columns(), TimeElapsedColumn(), TextColumn("{task.fields[score]}")
+    with Progress(*columns, console=console or Console(stderr=True), disable=not shown) as progress:
+        yield progress
+
+
+def watch_fits(progress: Progress, name: Callable[[Fit], str]) -> Callable[[Fit], Watch]:
+    """Return what shows a bar for every fit that begins, with its step and its score."""
+
+    def watch(fit: Fit) -> Watch:
+        bar = progress.add_task(name(fit), total=fit.schedule.steps, score="")
+        return lambda step, score: progress.update(bar, completed=step, score=fit.task.format_score(score))
+
+    return watch
 
 
 def end_on_sigterm() -> None:

@@ -77,7 +77,8 @@ def execute(
                     for key, fits in remaining.items()
                 },
                 pixels=plan.sweep.pixels,
-                outputs=plan.sweep.outputs,
+                outputs=plan.sweep.outputs | plan.sweep.small,
+                weights=plan.sweep.weights,
                 storage=ledger.url,
                 run=heartbeat.run,
                 backend=resources.backend,

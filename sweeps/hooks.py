@@ -78,6 +78,9 @@ class TrialCallback(NoState, tune.Callback):
         self._meter = meter
         self._losses = NodeLosses(_lost_nodes)
 
+    def setup(self, *arguments: Any, **info: Any) -> None:
+        self._drain.on_signal()  # Tune has just set a handler that ends it at once
+
     def on_step_end(self, iteration: int, trials: Any, **info: Any) -> None:
         self._heartbeat.seconds_left = self._meter.seconds_left(len(self._heartbeat.at))
         if self._heartbeat.seconds_left <= 0:

@@ -35,6 +35,10 @@ TYPES = {int: "integer", float: "number", bool: "true or false", str: "text"}
 """How types are called that have no other name."""
 
 
+EVERY = "every trajectory"
+"""The title of the keys that do not depend on task, prior or pruner."""
+
+
 class Key(NamedTuple):
     """A key of a sweep file."""
 
@@ -56,7 +60,7 @@ def groups() -> Iterator[Group]:
     """Yield the keys of all trajectories, tasks, priors, pruners and schedules."""
     keys = _keys(Request)
     named = [key._replace(values=_choice(NAMES[key.name])) if key.name in NAMES else key for key in keys]
-    yield Group("every trajectory", "", named)
+    yield Group(EVERY, "", named)
     for key, owners in (("task", TASKS), ("prior", PRIORS | GENERATORS)):
         for name, owner in owners.items():
             yield Group(f"{key}: {name}", _about(owner), [field for field in _keys(owner) if field.name not in HIDDEN])

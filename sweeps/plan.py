@@ -67,7 +67,7 @@ class Plan:
     def make(cls, sweep: Sweep, ledger: Ledger, verified: bool = False) -> Plan:
         """Look up what is published by the names of files, and read the next masks and weights that are needed.
 
-        If `verified`, read all rows and outputs too, and ignore the damaged ones.
+        If `verified`, read all rows, outputs and weights too, and ignore the damaged ones.
         """
         plan = cls(sweep)
         plan.refresh(ledger, verified)
@@ -75,7 +75,7 @@ class Plan:
 
     def refresh(self, ledger: Ledger, verified: bool = False) -> None:
         """Look up again what is published."""
-        self.published = ledger.published(self.fits.values(), verified, self.sweep.outputs)
+        self.published = ledger.published(self.fits.values(), verified, self.sweep.outputs, self.sweep.weights)
         self._set_lost_aside(ledger)
 
     def set_aside(self, damaged: Iterable[str], ledger: Ledger) -> None:
@@ -90,7 +90,7 @@ class Plan:
         self._verify(set(self.missing), ledger)
 
     def _verify(self, doubtful: Set[str], ledger: Ledger) -> None:
-        sound = ledger.published([self.fits[key] for key in doubtful], True, self.sweep.outputs)
+        sound = ledger.published([self.fits[key] for key in doubtful], True, self.sweep.outputs, self.sweep.weights)
         self.published = self.published - doubtful | sound
         self._set_lost_aside(ledger)
 

@@ -7,7 +7,8 @@
 `fixed` holds for every request, and `grid` is multiplied out: a request is one trajectory in flat keys
 (`lip.specs.request`). `parts` are done one after the other, each adding a `fixed` and a `grid` of its own. `profiles`
 changes sizes for one profile, and can `replace` values, such as photographs that need no network by the paper's.
-`include` names sweeps that belong to this one; what they share is done once. `outputs: true` keeps the restored images.
+`include` names sweeps that belong to this one; what they share is done once. `outputs: true` keeps the restored images,
+`outputs: false` does not even keep small ones, `weights: true` keeps the trained weights.
 
 The file wins over its own default profile, which only fills in sizes that the file leaves open. A profile that the user
 names replaces the file's sizes, except a seed in `fixed`; `Sweep.replaced` lists each replacement. The sizes under
@@ -33,6 +34,7 @@ from lip.paths import expand
 from lip.priors import GENERATORS
 from lip.specs.request import check_value, parse_trajectory
 from lip.specs.trajectory import Trajectory
+from lip.tasks.degradation import Degradation
 from lip.values import load
 from sweeps.profiles import PROFILES, Profile
 
@@ -40,6 +42,10 @@ SPECS = Path(__file__).parent / "specs"
 
 MAX_REQUESTS = 200_000
 """The largest grid. Planning it takes a minute; larger ones may fill the memory."""
+
+
+SMALL = 128
+"""Pixels of a side up to which restored images are kept by default: half a megabyte a fit."""
 
 
 class Part(BaseModel):
@@ -73,8 +79,10 @@ class SweepFile(BaseModel):
     parts: list[Part] = [Part()]
     include: list[str] = []
     """Sweeps that belong to this one: names of shipped ones, or files in the same folder."""
-    outputs: bool = False
-    """Keep the restored images of its fits."""
+    outputs: bool | None = None
+    """Keep the restored images of its fits; None: of small images, of fits that are trained anyway."""
+    weights: bool = False
+    """Keep the trained weights of its fits."""
     profiles: dict[str, ProfileOverride] = {}
 
 
@@ -97,7 +105,11 @@ class Sweep(BaseModel):
     trajectories: list[Trajectory]
     """The selected part of the sweep, each trajectory once."""
     outputs: frozenset[str]
-    """The ids of the fits whose restored images are kept."""
+    """The ids of the fits whose restored images are asked for: without them they are not published."""
+    weights: frozenset[str]
+    """The same of trained weights."""
+    small: frozenset[str]
+    """The ids of further fits whose restored images are kept if they are trained, because they are small."""
     pixels: dict[str, np.ndarray]
     """The images by hash, uint8 (height, width, channels)."""
     notes: list[str]
@@ -153,6 +165,8 @@ def read(
     entries: dict[tuple[str, str, str], Entry] = {}
     selected: dict[str, Trajectory] = {}
     outputs: set[str] = set()
+    weights: set[str] = set()
+    small: set[str] = set()
     known: dict[str, dict[str, Any]] = {}
     replaced: dict[str, tuple[list[str], list[str]]] = {}
     for request in _requests(path, file, chosen, {}, data):
@@ -170,8 +184,10 @@ def read(
         entries[entry] = Entry(request.file.name, trajectory)
         if len(entries) > MAX_REQUESTS:
             raise InputError(f"{path}: its parts have more than {MAX_REQUESTS:,} trajectories; split the sweep")
-        if request.file.outputs:
-            outputs.update(fit.id for fit in trajectory.fits)
+        fits = [fit.id for fit in trajectory.fits]
+        outputs.update(fits if request.file.outputs else ())
+        weights.update(fits if request.file.weights else ())
+        small.update(fits if request.file.outputs is None and _is_small(trajectory) else ())
         if all(request.keys.get(key, ...) in values for key, values in only.items()):
             selected.setdefault(trajectory.id, trajectory)
     _check_only(path, only, known, bool(selected))
@@ -181,10 +197,18 @@ def read(
         entries=list(entries.values()),
         trajectories=list(selected.values()),
         outputs=frozenset(outputs),
+        weights=frozenset(weights),
+        small=frozenset(small),
         pixels=library.inputs,
         notes=library.notes,
         replaced=[f"{key} {', '.join(new)} instead of {', '.join(old)}" for key, (new, old) in replaced.items()],
     )
+
+
+def _is_small(trajectory: Trajectory) -> bool:
+    """Tell whether its restored images are so small that they are kept unless the sweep says otherwise."""
+    restores = isinstance(trajectory.task, Degradation)
+    return restores and max(trajectory.picture.height, trajectory.picture.width) <= SMALL
 
 
 def _check_only(

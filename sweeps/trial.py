@@ -52,6 +52,7 @@ def run_trial(
     work: dict[str, bytes],
     pixels: dict[str, Any],
     outputs: frozenset[str],
+    weights: frozenset[str],
     storage: str,
     run: str,
     backend: str,
@@ -60,8 +61,8 @@ def run_trial(
     """Train and publish the fits of the trajectory `config["key"]`.
 
     `config["gpus"]` is its share of a GPU. `work` holds by trajectory pickled lists of fits to train, and of the ids of
-    its rounds if they are to be reported. `outputs` holds the ids of the fits whose restored images are kept, `run` is
-    the id of this run, `seconds` what fits (by id) are estimated to take.
+    its rounds if they are to be reported. `outputs` and `weights` hold the ids of the fits whose restored images and
+    trained weights are kept, `run` is the id of this run, `seconds` what fits (by id) are estimated to take.
     """
     ledger = Ledger(storage)
     fits, ids = pickle.loads(work[config["key"]])  # from the driver
@@ -76,7 +77,8 @@ def run_trial(
                 tune.report({"elsewhere": True})
                 return
             try:
-                trained = _publish(fit, pixels, fit.id in outputs, ledger, run, device, backend)
+                keep = {"outputs": fit.id in outputs, "weights": fit.id in weights}
+                trained = _publish(fit, pixels, keep, ledger, run, device, backend)
             except Exception as error:  # report it and leave the slot to others
                 tune.report(_failure(fit, error))
                 return
@@ -153,13 +155,13 @@ def _failure(fit: Fit, error: Exception) -> dict[str, Any]:
 
 
 def _publish(
-    fit: Fit, pixels: dict[str, Any], outputs: bool, ledger: Ledger, run: str, device: str, backend: str
+    fit: Fit, pixels: dict[str, Any], keep: dict[str, bool], ledger: Ledger, run: str, device: str, backend: str
 ) -> bool:
     """Publish a fit, waiting for the storage whenever it goes away. Returns whether the fit was trained now."""
     while True:
         _wait_for_storage(ledger, run)
         try:
-            trained = run_fit(fit, pixels, ledger, device, _report_steps, outputs, backend, whole=True)
+            trained = run_fit(fit, pixels, ledger, device, _report_steps, backend=backend, whole=True, **keep)
         except (OSError, LookupError):
             if _storage_visible(ledger, run):
                 raise

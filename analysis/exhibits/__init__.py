@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.exhibits.anchors import anchors
 from analysis.exhibits.bird import bird
 from analysis.exhibits.classification import classification, classifier_layers
 from analysis.exhibits.compat import compat
@@ -17,6 +18,7 @@ from analysis.exhibits.layers import layers
 from analysis.exhibits.levels import levels
 from analysis.exhibits.multi import multi
 from analysis.exhibits.oes import oes
+from analysis.exhibits.overlap import overlap
 from analysis.exhibits.ratio import ratio
 from analysis.exhibits.recovered import recovered
 from analysis.exhibits.rewinding import rewinding
@@ -56,8 +58,10 @@ EXHIBITS: dict[str, Definition] = {
         levels,
         sets,
         oes,
+        overlap,
         compat,
         script,
+        anchors,
     )
 }
 """In the order of the paper: figures, tables, then what goes beyond it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analysis.exhibits.captions import paper_only_note, psnr_notes
 from analysis.exhibits.exhibit import Contents, Definition
 from analysis.exhibits.rows import Rows
-from analysis.exhibits.scores import difference, scores_of, summary
+from analysis.exhibits.scores import PROTOCOLS, difference, scores_of, summary
 from analysis.frames import Frames
 from analysis.panels import psnr_panels
 from analysis.style import PRUNER_STYLES, Style, assign_styles
@@ -65,6 +65,8 @@ class Comparison(Definition):
     """Adds columns to the scores, such as `line` and `panel`."""
     differences: Mapping[str, Difference] = field(default_factory=dict)
     """Columns of differences; the first one is in the table."""
+    derive: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+    """Adds columns that need the differences."""
     panel: str = "image"
     line: str = "pruner"
     labels: Labels | Mapping[str, str] = by_pruner
@@ -91,6 +93,11 @@ class Comparison(Definition):
         scores = scores if marked is None else scores.drop(index=marked.index)
         for name, wanted in self.differences.items():
             scores = scores.assign(**{name: self.difference(scores, wanted)})
+            if wanted.value == "psnr":
+                for protocol in PROTOCOLS:
+                    by_protocol = replace(wanted, value=f"psnr_{protocol}")
+                    scores[f"{name}_{protocol}"] = self.difference(scores, by_protocol)
+        scores = self.derive(scores) if self.derive else scores
         paper_table = self.compare(scores) if self.compare else None
         about = self.about(fits) if callable(self.about) else self.about
         alone = "" if paper_table is None else paper_only_note(paper_table)

@@ -12,6 +12,9 @@ from lip.tasks import TASKS
 PLAIN = {"round": "float64", **dict.fromkeys(FAULTS, "bool"), "seed": "int64", "kept_parameters": "int64"}
 """dtypes that figures and statistics take; a level between two rounds has round nan."""
 
+PROTOCOLS = {"raw": "raw", "ema": "averaged"}
+"""Which output a PSNR is of: the output itself, or the averaged ones. Published protocols differ in it by task."""
+
 FAULT_COUNTS = {name: (name, "sum") for name in FAULTS}
 """For `agg`: how many fits of each fault a row of a table stands for."""
 

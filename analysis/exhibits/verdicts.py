@@ -9,7 +9,7 @@ from math import nan
 import pandas as pd
 
 from analysis.claims import Claim
-from analysis.exhibits.scores import is_excluded, select_output
+from analysis.exhibits.scores import PROTOCOLS, is_excluded, select_output
 from analysis.frames import EXCLUDED, Frames
 from analysis.text import distinct_values, percent, plural, sparsity_range
 from analysis.verdicts import NOT_MEASURED, REFUTED, Verdict, joined, judge_scopes
@@ -28,7 +28,8 @@ def verdicts_on(frames: Frames, claim: Claim, effects: pd.DataFrame) -> Iterator
     if claim.rounds:
         within = rows["round"] >= claim.rounds[0]
         rows = rows[within if claim.open_ended else within & rows["round"].isin(claim.rounds)]
-    rows = rows.assign(**{claim.value: rows[claim.value].mask(is_excluded(rows))})
+    values = [claim.value, *(name for name in by_protocol(claim) if name in rows)]
+    rows = rows.assign(**{name: rows[name].mask(is_excluded(rows)) for name in values})
     for output in claim.outputs:
         yield from _by_output(frames, claim, select_output(rows, output) if output in OUTPUTS else rows, output)
 
@@ -47,7 +48,30 @@ def _by_output(frames: Frames, claim: Claim, rows: pd.DataFrame, output: str) ->
         refuted_already = each.verdict == REFUTED and lacks == rounds and "round" in claim.every
         given = each if not lacks or refuted_already else replace(each, verdict=NOT_MEASURED, p=nan, p_against=nan)
         judged.append(replace(given, started=started, note=joined(about, each.note, *notes, *lacks)))
-    return judged
+    return judged if judged[0].verdict == NOT_MEASURED else _by_each_protocol(claim, rows, judged)
+
+
+def by_protocol(claim: Claim) -> dict[str, str]:
+    """Name the columns of a claim's value by each protocol, and the protocol."""
+    return {f"{claim.value}_{protocol}": label for protocol, label in PROTOCOLS.items()}
+
+
+def _by_each_protocol(claim: Claim, rows: pd.DataFrame, verdicts: list[Verdict]) -> list[Verdict]:
+    """Say where the raw or the averaged outputs would give another verdict than those that the task reports."""
+    for column, label in by_protocol(claim).items():
+        if column in rows:
+            others = judge_scopes(replace(claim, value=column), rows, verdicts[0].output, claim.scopes)
+            verdicts = [
+                replace(
+                    each,
+                    by_protocol={**each.by_protocol, label: other.verdict},
+                    note=each.note
+                    if other.verdict == each.verdict
+                    else joined(each.note, f"{other.verdict} by {label} outputs"),
+                )
+                for each, other in zip(verdicts, others, strict=True)
+            ]
+    return verdicts
 
 
 def uncovered_rounds(claim: Claim, rows: pd.DataFrame) -> list[str]:

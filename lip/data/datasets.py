@@ -15,15 +15,16 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isqrt
 from pathlib import Path
 
 import numpy as np
 
-from lip.data.decoding import decode
+from lip.data.decoding import counted, decode_one_of
 from lip.errors import InputError, nearest
 from lip.paths import data_folder, expand
 from lip.specs.picture import DataSet
@@ -85,9 +86,9 @@ def load(name: str, size: int, data: Path | None = None) -> Data:
         return _cifar10(size, data)
     path = Path(expand(name))
     if path.is_dir():
-        return _of_classes(name, _read(sorted(each for each in path.iterdir() if each.is_dir()), name, size), size)
+        return _of_folders(name, sorted(each for each in path.iterdir() if each.is_dir()), size)
     if path.is_file() and path.suffix == ".txt":
-        return _of_classes(name, _read(_listed(path), name, size), size)
+        return _of_folders(name, _listed(path), size)
     if os.path.dirname(name) or path.suffix or path.is_file():
         raise InputError(f"data {name} is not a folder of class folders or a list of them (.txt); correct the path")
     raise InputError(f"there is no data set {name!r}; {nearest(name, [*EMBEDDED, 'cifar10'])}")
@@ -141,14 +142,21 @@ def _check_memory(name: str, count: int, size: int) -> None:
         )
 
 
-def _read(folders: Sequence[Path], name: str, size: int) -> Classes:
+def _of_folders(name: str, folders: Sequence[Path], size: int) -> Data:
+    said: Counter[str] = Counter()
+    data = _of_classes(name, _read(folders, name, size, said), size)
+    return replace(data, notes=(*data.notes, *counted(said)))
+
+
+def _read(folders: Sequence[Path], name: str, size: int, said: Counter[str]) -> Classes:
+    """Return the pictures of class folders, decoded one by one; `said` counts notes on them."""
     files: dict[str, list[Path]] = {}
     for folder in folders:
         if folder.name in files:
             raise InputError(f"data {name}: two folders have the name {folder.name}; rename one")
         files[folder.name] = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     _check_memory(name, sum(map(len, files.values())), size)
-    return {key: (decode(path)[0] for path in paths) for key, paths in files.items()}
+    return {key: (decode_one_of(path, said) for path in paths) for key, paths in files.items()}
 
 
 def _of_classes(name: str, classes: Classes, size: int) -> Data:

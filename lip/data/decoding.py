@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,18 @@ def decode(path: Path) -> tuple[np.ndarray, list[str]]:
         if frame.image.has_transparency_data:
             frame.notes.append("alpha channel dropped")
         return pixels_of(frame, path)
+
+
+def decode_one_of(path: Path, said: Counter[str]) -> np.ndarray:
+    """Decode one of many image files as `decode` does, and count its notes."""
+    pixels, notes = decode(path)
+    said.update(notes)
+    return pixels
+
+
+def counted(said: Counter[str]) -> tuple[str, ...]:
+    """Return notes with the number of pictures that each is about."""
+    return tuple(f"{note} ({count:,} picture{'s' * (count > 1)})" for note, count in said.items())
 
 
 def pixels_of(frame: Frame, path: Path) -> tuple[np.ndarray, list[str]]:

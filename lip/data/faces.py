@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from lip.data.decoding import decode
+from lip.data.decoding import counted, decode_one_of
 from lip.data.images import resize
 from lip.errors import InputError
 from lip.paths import expand
@@ -27,6 +28,8 @@ class Faces:
     name: str
     tuning: np.ndarray
     held_out: np.ndarray
+    notes: tuple[str, ...] = ()
+    """What was done to the pictures of files."""
 
     @cached_property
     def id(self) -> str:
@@ -45,7 +48,8 @@ def load(name: str, size: int, share: float, crop: float = 1.0) -> Faces:
     Raises InputError when the folder does not exist, holds no image or one that cannot be decoded, or when one of the
     two parts is empty.
     """
-    found = _embedded() if name == EMBEDDED else _folder(Path(expand(name)))
+    said: Counter[str] = Counter()
+    found = _embedded() if name == EMBEDDED else _folder(Path(expand(name)), said)
     pixels = {key: resize(_centre(image, crop), size) for key, image in sorted(found.items())}
     channels = max(image.shape[2] for image in pixels.values())
     parts: dict[bool, list[np.ndarray]] = {True: [], False: []}
@@ -57,7 +61,7 @@ def load(name: str, size: int, share: float, crop: float = 1.0) -> Faces:
             f"faces {name}: of {len(pixels)} images {len(parts[True])} are for tuning and {len(parts[False])} held out;"
             " give more images, or another share"
         )
-    return Faces(name, np.stack(parts[True]), np.stack(parts[False]))
+    return Faces(name, np.stack(parts[True]), np.stack(parts[False]), counted(said))
 
 
 def _embedded() -> dict[str, np.ndarray]:
@@ -74,10 +78,10 @@ def _centre(image: np.ndarray, crop: float) -> np.ndarray:
     return image[top : top + side, left : left + side]
 
 
-def _folder(folder: Path) -> dict[str, np.ndarray]:
+def _folder(folder: Path, said: Counter[str]) -> dict[str, np.ndarray]:
     if not folder.is_dir():
         raise InputError(f"there is no folder of faces {folder}; give one, or {EMBEDDED} for the embedded ones")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     if not files:
         raise InputError(f"folder {folder} holds no JPEG or PNG image; give a folder of faces")
-    return {hashlib.sha256(path.read_bytes()).hexdigest(): decode(path)[0] for path in files}
+    return {hashlib.sha256(path.read_bytes()).hexdigest(): decode_one_of(path, said) for path in files}

@@ -103,6 +103,10 @@ class InputLibrary:
 
     @property
     def notes(self) -> list[str]:
-        """List what was done to images and data sets, for the user."""
-        loaded: list[images.Image | datasets.Data] = [*self._images.values(), *self._sets.values()]
+        """List what was done to images, data sets and faces, for the user."""
+        loaded: list[images.Image | datasets.Data | Faces] = [
+            *self._images.values(),
+            *self._sets.values(),
+            *self._faces.values(),
+        ]
         return list(dict.fromkeys(f"{one.name}: {note}" for one in loaded for note in one.notes))

@@ -2,8 +2,8 @@
 
     <storage>/fits/        one row per fit, with its curve and its layers
     <storage>/next_masks/  the mask that IMP cuts from a trained fit
-    <storage>/weights/     trained weights that others are rewound to, as safetensors
-    <storage>/outputs/     restored images, where asked for
+    <storage>/weights/     trained weights that others are rewound to, or that are asked for, as safetensors
+    <storage>/outputs/     restored images, if they are small or asked for
     <storage>/sweeps/      the fits that a sweep consists of
     <storage>/failures/    why a trajectory could not be finished
     <storage>/notes/       what somebody noted about a run, with tags
@@ -21,7 +21,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,7 +33,7 @@ import pyarrow.parquet as pq
 from lip.ledger.blobs import BlobStore
 from lip.ledger.filesystem import Storage
 from lip.ledger.next_masks import MaskStore
-from lip.ledger.schema import COLUMNS, FITS, METADATA, SWEEP_ROWS, VERSION, check_tensors, require_version
+from lip.ledger.schema import COLUMNS, FITS, METADATA, RESULTS, SWEEP_ROWS, VERSION, check_tensors, require_version
 from lip.ledger.tables import RowStore, check_types, to_parquet, with_columns_of
 from lip.masks import PRUNED_PER_ROUND, Mask
 from lip.paths import without_secrets
@@ -90,15 +90,19 @@ class Ledger:
         """Tell whether a fit's row is published and undamaged."""
         return fit.id in self.published([fit], verified=True)
 
-    def published(self, fits: Iterable[Fit], verified: bool, outputs: Iterable[str] = ()) -> frozenset[str]:
-        """Return the ids of those fits whose rows are published, and their images if among `outputs`.
+    def published(
+        self, fits: Iterable[Fit], verified: bool, outputs: Iterable[str] = (), weights: Iterable[str] = ()
+    ) -> frozenset[str]:
+        """Return the ids of those fits whose rows are published, with images and weights if among these ids.
 
         Unverified, this only lists file names; verified, every file is read, and damaged ones count as missing. No
         computation ever uses an unverified file. Next masks and weights may be left behind: see `lost`.
         """
         ids = {fit.id for fit in fits}
-        wanted = ids.intersection(outputs)
-        found = self.rows.keys(ids, verified) - (wanted - self._outputs.keys(wanted, verified))
+        found = self.rows.keys(ids, verified)
+        for store, asked in ((self._outputs, outputs), (self._weights, weights)):
+            wanted = ids.intersection(asked)
+            found -= wanted - store.keys(wanted, verified)
         return frozenset(found)
 
     def lost(self, fits: Iterable[Fit]) -> set[str]:
@@ -130,6 +134,7 @@ class Ledger:
         next_mask: Mask | None,
         started: datetime,
         outputs: bool = False,
+        weights: bool = False,
     ) -> None:
         """Write a finished fit, its row last, so that a failure leaves no half of it. Raises OSError.
 
@@ -140,7 +145,7 @@ class Ledger:
         first = fit not in self
         if next_mask is not None and (first or self._next_masks.get(fit) is None):
             self._next_masks.put(fit, next_mask)
-        if fit.has_weights and (first or self._weights.get(fit.id) is None):
+        if (fit.has_weights or weights) and (first or self._weights.get(fit.id) is None):
             self._weights.put(fit.id, torch.save(result.weights, METADATA))
         if outputs:
             images = {name: to_8_bit(x) for name, x in result.outputs.items()}
@@ -153,11 +158,27 @@ class Ledger:
         """Read the mask cut from a published fit. Raises LookupError when it is missing or damaged."""
         return _found(self._next_masks.get(fit), fit, "next mask")
 
+    def mask_by_id(self, fit: str, root: str) -> Mask | None:
+        """Read the mask cut from a fit by its id and that of the dense fit that its chain of masks begins with.
+
+        Returns None when it is missing or damaged.
+        """
+        return self._next_masks.get_by_id(fit, root)
+
     def weights(self, fit: Fit) -> dict[str, Tensor]:
         """Read the trained weights of a published fit. Raises LookupError when they are missing or damaged."""
+        return _found(self.trained_weights(fit), fit, "weights")
+
+    def trained_weights(self, fit: Fit) -> dict[str, Tensor] | None:
+        """Read the trained weights of a published fit; None when they are not kept, or damaged."""
         from safetensors.torch import load
 
-        return load(_found(self._weights.get(fit.id), fit, "weights"))
+        data = self._weights.get(fit.id)
+        return None if data is None else load(data)
+
+    def has_weights(self, fit: Fit) -> bool:
+        """Tell whether the trained weights of a fit are stored."""
+        return self._weights.get(fit.id) is not None
 
     def has_outputs(self, fit: Fit) -> bool:
         """Tell whether the restored images of a fit are stored."""
@@ -276,6 +297,43 @@ class Ledger:
             for key in store.several(among):
                 found.setdefault(key, []).append(folder)
         return dict(sorted(found.items()))
+
+    def differences(self, other: Ledger, fit: Fit) -> list[str]:
+        """Name what two ledgers hold differently of a fit that both have published.
+
+        Those are columns of its row, or "next_masks", "weights", "outputs" where both have them.
+        """
+        rows = [ledger.fits(RESULTS, [fit.id]).to_pylist()[0] for ledger in (self, other)]
+        found = [name for name in RESULTS if repr(rows[0][name]) != repr(rows[1][name])]  # NaN equals NaN
+        masks = [ledger._next_masks.get(fit) for ledger in (self, other)]
+        found += ["next_masks"] if None not in masks and masks[0] != masks[1] else []
+        for folder in ("weights", "outputs"):
+            data = [ledger.stores[folder].get(fit.id) for ledger in (self, other)]
+            found += [folder] if None not in data and data[0] != data[1] else []
+        return found
+
+    def dependents(self, keys: Collection[str]) -> set[str]:
+        """Return the ids of published fits that take a mask or weights from these, or from other dependents."""
+        rows = self.fits(["fit", "mask_fit", "start"]).to_pylist()
+        found: set[str] = set()
+        while more := {
+            row["fit"] for row in rows if not found.union(keys).isdisjoint((row["mask_fit"], row["start"]))
+        }.difference(found, keys):
+            found |= more
+        return found
+
+    def remove(self, keys: Collection[str]) -> None:
+        """Delete published fits by id: their images, weights and next masks, and last their rows.
+
+        A removal that was cut short can be repeated. Not to be done while others compact this ledger.
+        """
+        table = self.fits(["fit", "mask_fit"])
+        sources = dict(zip(table["fit"].to_pylist(), table["mask_fit"].to_pylist(), strict=True))
+        for key in keys:
+            self._outputs.remove(key)
+            self._weights.remove(key)
+            self._next_masks.remove(key, sources)
+            self.rows.remove(key)
 
     @property
     def stores(self) -> dict[str, BlobStore]:

@@ -42,10 +42,14 @@ class MaskStore:
 
     def get(self, fit: Fit) -> Mask | None:
         """Read and verify a mask; None when it is missing or damaged."""
-        if (data := self.blobs.get(fit.id)) is not None:
+        return self.get_by_id(fit.id, _root(fit).id)
+
+    def get_by_id(self, fit: str, root: str) -> Mask | None:
+        """Do the same by the ids of the fit and of its root."""
+        if (data := self.blobs.get(fit)) is not None:
             return Mask.from_bytes(data)
-        chain = self._folded(f"{_root(fit).id}{_CHAINS}").get(fit.id)
-        return None if chain is None else chain.mask(fit.id)
+        chain = self._folded(f"{root}{_CHAINS}").get(fit)
+        return None if chain is None else chain.mask(fit)
 
     def keys(self, fits: Iterable[Fit]) -> set[str]:
         """Find the ids of those fits whose masks are stored, reading and verifying their files."""
@@ -54,6 +58,18 @@ class MaskStore:
         roots = {_root(by_id[key]).id for key in by_id.keys() - found}
         folded = sorted(self.blobs.keys({f"{root}{_CHAINS}" for root in roots}, verified=False))
         return found.union(*map_groups(lambda key: by_id.keys() & self._folded(key).keys(), folded))
+
+    def remove(self, key: str, sources: Mapping[str, str | None]) -> None:
+        """Delete the mask of a fit, also where it is folded; `sources` as for `compact`."""
+        self.blobs.remove(key)
+        if (root := _root_by(sources, key)) is None:
+            return
+        for path in self.blobs.versions(f"{root}{_CHAINS}"):
+            masks = _masks(self._read(path))
+            if masks.pop(key, None) is not None:
+                if masks:
+                    self.blobs.add(f"{root}{_CHAINS}", _to_bytes(_chains(masks)))
+                self.blobs.storage.remove(path)
 
     def several(self, among: Iterable[str] | None = None) -> set[str]:
         """Find fits, among all or these ids, with several complete masks that differ."""

@@ -58,6 +58,18 @@ class RowStore:
                 if old != path and (older is None or _results(older) == _results(row)):
                     self.blobs.storage.remove(old)
 
+    def remove(self, key: str) -> None:
+        """Delete all rows of a fit; a pack that has one is written anew before the old one goes."""
+        for path in [*self._files(group_of(key)), *self._files(_SHARED)]:
+            if not self._is_pack(path):
+                if self.blobs.key(path) == key:
+                    self.blobs.storage.remove(path)
+            elif (table := self.blobs.parsed(path, self._whole)) is not None and key in table["fit"].to_pylist():
+                rest = table.filter(pc.not_equal(table["fit"], key))
+                if len(rest):
+                    self.blobs.add(self.blobs.key(path), to_parquet(_lean(rest), described=len(rest) >= DESCRIBED_FROM))
+                self.blobs.storage.remove(path)
+
     def keys(self, among: Iterable[str], verified: bool) -> set[str]:
         """Find these rows. Packs are always read and verified, files of one row only if `verified`."""
         wanted = set(among)

@@ -25,6 +25,14 @@ def stream(seed: int, name: str, device: str = "cpu") -> torch.Generator:
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "little"))
 
 
+@contextmanager
+def seeded(generator: torch.Generator) -> Iterator[None]:
+    """Let PyTorch's global generator draw what a generator of the CPU would draw next."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.set_state(generator.get_state())
+        yield
+
+
 class Model(ABC):
     """Everything that a training needs except the mask: a network at theta_0, and its data.
 
@@ -85,8 +93,7 @@ class Model(ABC):
     @contextmanager
     def seeded(self, name: str) -> Iterator[None]:
         """Let PyTorch's global generator draw from a stream, on the CPU, so that every device gets the same."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.set_state(self.stream(name).get_state())
+        with seeded(self.stream(name)):
             yield
 
     def gradient(self, name: str) -> Tensor:

@@ -46,29 +46,48 @@ def run_fit(
     outputs: bool = False,
     backend: str = "auto",
     whole: bool = False,
+    weights: bool = False,
 ) -> bool:
     """Train and publish one fit unless the ledger has it, and return whether it was trained.
 
     Its dependencies are run first. `watch` is called with every fit that begins and returns its observer. `outputs`
-    stores its restored images too. `backend` is a name for `lip.fast.backend.choose`; with `auto` a trajectory that the
-    dense backend began continues with it. `whole` trains it again if its next mask or weights, which only other fits
-    need, are lost. Safe to repeat, to interrupt and to run twice at once.
+    stores its restored images too, `weights` its trained weights. `backend` is a name for `lip.fast.backend.choose`;
+    with `auto` a trajectory that the dense backend began continues with it. `whole` trains it again if its next mask or
+    weights, which only other fits need, are lost. Safe to repeat, to interrupt and to run twice at once.
     """
     is_published = ledger.is_whole(fit) if whole else fit in ledger
-    if is_published and (ledger.has_outputs(fit) or not outputs):
+    if is_published and not (outputs and not ledger.has_outputs(fit)) and not (weights and not ledger.has_weights(fit)):
         return False
     lost = ledger.lost([fit])
     for dependency in fit.dependencies:
         run_fit(dependency, inputs, ledger, device, watch, backend=backend, whole=dependency.id in lost)
+    publish_fit(fit, inputs, ledger, ledger, device, watch, outputs, backend, weights)
+    return True
+
+
+def publish_fit(
+    fit: Fit,
+    inputs: Mapping[str, np.ndarray],
+    sources: Ledger,
+    ledger: Ledger,
+    device: str = "cpu",
+    watch: Callable[[Fit], Watch] | None = None,
+    outputs: bool = False,
+    backend: str = "auto",
+    weights: bool = False,
+) -> None:
+    """Train one fit on the masks and weights in `sources`, and publish it in a ledger, whatever that has.
+
+    Raises LookupError when a mask or weights that it needs are lost. The rest is as for `run_fit`.
+    """
     environment.begin(device)
     started = datetime.now(UTC)
-    chosen = choose(_inherited(fit, ledger) if backend == "auto" else backend, device).name
+    chosen = choose(_inherited(fit, sources) if backend == "auto" else backend, device).name
     model = build_model(fit, inputs, device)
-    mask = build_mask(fit, model, ledger)
-    start = ledger.weights(fit.start) if fit.start else None
+    mask = build_mask(fit, model, sources)
+    start = sources.weights(fit.start) if fit.start else None
     result = model.train(mask, start, watch and watch(fit), chosen)
-    ledger.publish(fit, mask, result, next_mask(fit, mask, result), started, outputs)
-    return True
+    ledger.publish(fit, mask, result, next_mask(fit, mask, result), started, outputs, weights)
 
 
 def build_mask(fit: Fit, model: Model, ledger: Ledger) -> Mask:

@@ -18,8 +18,9 @@ import pytest
 from lip.ledger.blobs import BlobStore
 from lip.ledger.filesystem import Storage
 from lip.ledger.ledger import Ledger
+from lip.ledger.next_masks import MaskStore
 from lip.ledger.schema import FITS, SCORES, VERSION
-from lip.masks import kept_after
+from lip.masks import Layer, Mask, kept_after
 from lip.priors import GENERATORS
 from lip.specs.spec import id_of
 
@@ -249,6 +250,9 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Frames:
     sweep = read("paper", "smoke")
     plan = Plan(sweep)
     shelf = BlobStore(Storage(folder), "outputs", ".safetensors")
+    masks = MaskStore(Storage(folder), "next_masks")
+    points = plan.points()
+    chained = {point["fit"] for point in points if point["experiment"] == "overlap"}
     draw = np.random.default_rng(0)
     rows = []
     for fit in plan.fits.values():
@@ -257,14 +261,25 @@ def paper(tmp_path_factory: pytest.TempPathFactory) -> Frames:
             image = draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)
             images = {name: image for name in (*SCORES, "step_2_ema", "step_30_ema")}
             shelf.put(fit.id, save(images, {"schema": str(VERSION)}))
+        if fit.id in chained and isinstance(fit.recipe.target, int):
+            masks.put(fit, invented_mask(fit.seed, fit.recipe.target + 1, draw))
     ledger = Ledger(folder)
-    ledger.record_sweep("paper", "smoke", plan.points())
+    ledger.record_sweep("paper", "smoke", points)
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=FITS), buffer)
     table = pq.read_table(io.BytesIO(buffer.getvalue()))
     with pytest.MonkeyPatch.context() as patched:  # one table rather than a thousand files
         patched.setattr(Ledger, "fits", lambda self, columns=None, ids=None: table)
         return analysis.load(folder, "paper")
+
+
+def invented_mask(seed: int, rounds: int, draw: np.random.Generator) -> Mask:
+    """A mask of LAYERS after so many rounds, of which a seed decides most and chance the rest."""
+    import numpy as np
+
+    layers = [Layer(name, (1000,)) for name in LAYERS]
+    scores = np.random.default_rng(seed).random(4000) + draw.normal(0, 0.1, 4000)
+    return Mask.keep_largest(layers, scores, kept_after(4000, rounds))
 
 
 def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
@@ -291,6 +306,7 @@ def row_of(fit: Fit, draw: np.random.Generator) -> dict[str, Any]:
         **{f"psnr_{score}": psnr if scored else None for score in SCORES},
         **{f"step_{score}": 60 for score in SCORES},
         spec=fit.canonical_text,
+        mask_fit=fit.source_fit.id if fit.source_fit else None,
         **of_curves,
         accuracy_peak=accuracy,
         accuracy_last=accuracy,

@@ -1,7 +1,11 @@
 """Analysis is cheap to import, and never needs what runs sweeps."""
 
+import os
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +32,34 @@ def test_nothing_needs_torch_or_ray():
     modules = loaded("import analysis, analysis.cli, analysis.report; analysis.load, analysis.EXHIBITS")
     assert not {"torch", "ray", "sweeps"} & modules
     assert "pandas" in modules
+
+
+WITHOUT = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "ray", "numba"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Missing())
+from sweeps.program import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", ["report sample --out OUT", "export --out OUT", "sweep compare SAMPLE SAMPLE"])
+def test_readers_of_results_need_neither_torch_nor_ray(command: str, tmp_path: Path):
+    places = {"OUT": str(tmp_path), "SAMPLE": str(analysis.SAMPLE)}
+    arguments = [places.get(word, word) for word in command.split()]
+    environment = os.environ | {"LIP_STORAGE": str(analysis.SAMPLE)}
+    done = subprocess.run([sys.executable, "-c", WITHOUT, *arguments], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_requirements_of_readers_are_those_of_the_package_but_torch_and_ray():
+    top = Path(analysis.__file__).parents[1]
+    needed = tomllib.loads((top / "pyproject.toml").read_text())["project"]["dependencies"]
+    listed = [line for line in (top / "analysis/requirements.txt").read_text().splitlines() if line[0] != "#"]
+    assert listed == [one for one in needed if re.split(r"[\[>]", one)[0] not in ("torch", "ray")]
 
 
 def test_every_public_name_is_there():

@@ -67,7 +67,7 @@ def test_a_report_from_end_to_end(measured, tmp_path, monkeypatch, capsys):
     assert "18 of 18 results published, 14 of 14 fits of their own" in said
     assert all(name in said for name in analysis.EXHIBITS)
     assert said.strip().endswith("index.html")
-    shown = {"existence", "layers", "rewinding", "stop_rule", "images", "curves", "bird"}
+    shown = {"existence", "layers", "rewinding", "stop_rule", "images", "curves", "bird", "overlap"}
     expected = {f"{name}.{suffix}" for name in shown for suffix in ("svg", "png", "pdf", "csv", "tex")}
     tables = {"claims.csv", "claims.tex", "fits.csv"}
     assert {path.name for path in out.iterdir()} == {"index.html", *tables, *expected}

@@ -41,7 +41,12 @@ def pixels(path: str) -> np.ndarray:
 
 def test_fit_takes_levels_in_place_of_rounds(lip: Lip, capsys) -> None:
     assert lip("fit", "cat.png", *TINY, "--set", "sparsities=[0.5, 0.36]") == 0
-    assert {path.name for path in Path("cat").glob("*.png")} >= {"round-00.png", "round-02.png", "level-0.5.png"}
+    assert {path.name for path in Path("cat").glob("*.png")} >= {
+        "round-00.png",
+        "round-02.png",
+        "level-0.5.png",
+        "level-0.5.stop.png",
+    }
     assert "level 0.5" in capsys.readouterr().out
     assert lip("fit", "cat.png", *TINY, "--rounds", "2", "--set", "sparsities=[0.5]") == 2
     assert "remove one of the two" in capsys.readouterr().err
@@ -49,7 +54,7 @@ def test_fit_takes_levels_in_place_of_rounds(lip: Lip, capsys) -> None:
 
 def test_an_image_without_reference_is_restored_and_never_called_clean(lip: Lip, capsys) -> None:
     assert lip("fit", "cat.png", *TINY, "--set", "task=restore") == 0
-    assert {path.name for path in Path("cat").glob("*.png")} == {"degraded.png", "round-00.png"}
+    assert {path.name for path in Path("cat").glob("*.png")} == {"degraded.png", "round-00.png", "round-00.stop.png"}
     assert "no clean image; ES-WMV stop at step" in capsys.readouterr().out
     (row,) = Ledger("cat").fits().to_pylist()
     silent = {name for name, value in row.items() if value is None}
@@ -64,7 +69,7 @@ def test_fit_writes_the_clean_the_degraded_and_each_rounds_image(lip: Lip, tiny,
     assert sorted(path.name for path in Path("cat").glob("*.png")) == [
         "clean.png",
         "degraded.png",
-        *(f"round-0{k}.png" for k in range(3)),
+        *(f"round-0{k}{ending}.png" for k in range(3) for ending in ("", ".stop")),
     ]
     assert np.array_equal(pixels("cat/clean.png"), photo)
     error = (pixels("cat/degraded.png") / 255 - photo / 255).std()

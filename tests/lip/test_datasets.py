@@ -12,6 +12,7 @@ import pytest
 
 from lip.data import datasets
 from lip.data.datasets import CIFAR_ARCHIVE, CIFAR_CLASSES, load
+from lip.data.library import InputLibrary
 from lip.errors import InputError
 
 
@@ -81,6 +82,20 @@ def test_one_picture_in_colour_makes_all_of_them_so(pets: Path) -> None:
     assert load("grey", 8).spec.channels == 1
     save(Path("grey/cat/colour.png"), picture(1))
     assert load("grey", 8).spec.channels == 3
+
+
+def test_what_is_done_to_pictures_is_counted(pets: Path) -> None:
+    for number in range(3):
+        save(pets / f"dog/clear{number}.png", picture(20 + number, channels=4))
+    assert load("pets", 8).notes[1:] == ("alpha channel dropped (3 pictures)",)
+
+
+def test_what_is_done_to_faces_is_counted(tmp_path: Path) -> None:
+    for number in range(8):
+        save(tmp_path / f"{number}.png", picture(number, channels=4 if number == 0 else 3))
+    library = InputLibrary()
+    library.faces(str(tmp_path), 8, 0.5, 1.0)
+    assert library.notes == [f"{tmp_path}: alpha channel dropped (1 picture)"]
 
 
 def test_a_list_names_the_class_folders(pets: Path) -> None:

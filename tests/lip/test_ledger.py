@@ -20,7 +20,7 @@ import torch
 from lip.errors import InputError
 from lip.ledger.blobs import BlobStore, group_of
 from lip.ledger.ledger import LONGEST_LOG, Ledger, to_8_bit
-from lip.ledger.schema import COLUMNS, FITS, SCORES, SWEEP_ROWS, VERSION
+from lip.ledger.schema import COLUMNS, FITS, RESULTS, SCORES, SWEEP_ROWS, VERSION
 from lip.ledger.tables import to_parquet
 from lip.masks import Mask
 from lip.pruners import Imp, Random
@@ -678,3 +678,50 @@ def test_a_ledger_is_folded_with_its_next_masks_and_needs_them_no_more(
     (ledger.root / "next_masks").rename(ledger.root / "left behind")
     assert ledger.published(fits, verified=True) == {fit.id for fit in fits}
     assert ledger.lost(fits) == {fit.id for fit in fits[:3]}
+
+
+def test_images_and_weights_are_required_only_where_they_are_asked_for(ledger: Ledger, tiny) -> None:
+    fit = tiny.fit()
+    assert tiny.run_fit(fit, ledger, backend="dense")
+    assert not tiny.run_fit(fit, ledger, backend="dense")
+    assert ledger.published([fit], True) == {fit.id}
+    for what, folder in (("outputs", "outputs"), ("weights", "weights")):
+        assert ledger.published([fit], True, **{what: [fit.id]}) == frozenset()
+        before = ledger.fits(RESULTS)
+        assert tiny.run_fit(fit, ledger, backend="dense", **{what: True})
+        assert ledger.published([fit], True, **{what: [fit.id]}) == {fit.id}
+        assert not tiny.run_fit(fit, ledger, backend="dense", **{what: True})
+        assert [path.parent.parent.name for path in ledger.root.glob(f"{folder}/*/*")] == [folder]
+        assert ledger.fits(RESULTS) == before
+    weights = ledger.weights(fit)
+    assert weights.keys() == tiny.model(fit).weights().keys()
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_removed_fit_leaves_nothing_and_others_stay(ledger: Ledger, tiny, folded: bool) -> None:
+    dense, first, second = tiny.trajectory(rounds=2, rewind=40).fits
+    tiny.run_fit(second, ledger, outputs=True, backend="dense")
+    other = tiny.fit(seed=1)
+    tiny.run_fit(other, ledger, outputs=True, backend="dense")
+    start = first.start
+    assert start is not None
+    if folded:
+        ledger.compact()
+    assert ledger.dependents([start.id]) == {first.id, second.id}
+    assert ledger.dependents([first.id]) == {second.id}
+    kept = {fit.id: ledger.fits(ids=[fit.id]) for fit in (dense, other)}
+    mask = ledger.next_mask(dense)
+    ledger.remove([second.id, first.id, start.id])
+    assert ledger.fits(["fit"])["fit"].to_pylist() == sorted(kept)
+    assert all(ledger.fits(ids=[key]) == row for key, row in kept.items())
+    assert ledger.next_mask(dense) == mask
+    for fit in (first, second):
+        with pytest.raises(LookupError):
+            ledger.next_mask(fit)
+        assert not ledger.has_outputs(fit)
+    with pytest.raises(LookupError):
+        ledger.weights(start)
+    assert ledger.has_outputs(other)
+    assert ledger.damaged() == []
+    ledger.remove([dense.id, other.id])
+    assert not [path for path in ledger.root.rglob("*.*")]

@@ -10,7 +10,9 @@ import PIL.Image
 import pytest
 
 import lip
+from lip import tickets
 from lip.pruners import PRUNERS
+from lip.specs.fit import Fit
 from sweeps import program
 
 Program = Callable[..., int]
@@ -30,10 +32,26 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Program:
     return run
 
 
+COMMANDS = [
+    "restore",
+    "fit",
+    "search",
+    "bench",
+    "report",
+    "list",
+    "tickets",
+    "show",
+    "export",
+    "redo",
+    "forget",
+    "sweep",
+]
+
+
 def test_all_commands_are_in_one_program(call: Program, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("-h") == 0
     said = capsys.readouterr().out
-    assert all(f" {name} " in said for name in ("restore", "fit", "search", "bench", "report", "list", "show", "sweep"))
+    assert all(f" {name} " in said for name in COMMANDS)
     assert call("sweep", "-h") == 0
     assert " plan " in capsys.readouterr().out
 
@@ -69,7 +87,7 @@ def test_what_there_is_is_listed(call: Program, what: str, name: str, capsys: py
 
 
 def test_every_list_is_tested_and_every_pruner_listed() -> None:
-    assert EXAMPLES.keys() == program.LISTS.keys()
+    assert EXAMPLES.keys() == program.LISTS.keys() - {"tickets"}
     assert program.LISTS["pruners"]().keys() == PRUNERS.keys()
 
 
@@ -79,22 +97,88 @@ def test_a_sweep_is_listed_with_its_first_sentence() -> None:
     assert listed["smoke"] == "A tiny sweep, with which CI checks that the whole system works."
 
 
-def test_a_fit_is_shown_and_its_images_written(
-    call: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Fit]:
+    """Three fits of IMP in ./results, each built on the one before."""
     monkeypatch.chdir(tmp_path)
     library, ledger = lip.InputLibrary(), lip.Ledger("results")
-    keys = {"image": "astronaut", "size": 16, "width": 4, "scales": 2, "steps": 2, "rounds": 0}
-    (fit,) = lip.parse_trajectory(keys, library, "test").fits
-    lip.run_fit(fit, library.inputs, ledger, outputs=True, backend="dense")
-    assert call("show", fit.id[:6], "--out", "pictures") == 0
+    keys = {"image": "astronaut", "size": 16, "width": 4, "scales": 2, "steps": 2, "rounds": 2}
+    fits = list(lip.parse_trajectory(keys, library, "test").fits)
+    for fit in fits:
+        lip.run_fit(fit, library.inputs, ledger, outputs=True, backend="dense")
+    ledger.record_sweep("mine", "smoke", [{"fit": fit.id} for fit in fits])
+    return fits
+
+
+def test_a_fit_is_shown_and_its_images_written(
+    call: Program, trained: list[Fit], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = trained[0]
+    assert call("show", fit.id[:8], "--out", "pictures") == 0
     said = capsys.readouterr().out
     assert fit.id in said
     assert "s0 stride" in said
+    assert re.search(r"step +┃ loss +┃ psnr", said)
     with PIL.Image.open("pictures/last_ema.png") as picture:
         assert picture.size == (16, 16)
     assert call("show", "nothing") == 2
     assert "no fit has an id that begins with 'nothing'" in capsys.readouterr().err
+
+
+def test_tickets_are_listed(call: Program, trained: list[Fit], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("tickets") == 0
+    said = capsys.readouterr().out
+    assert [line.split()[0] for line in said.splitlines()[1:]] == [fit.id for fit in trained[1:]]
+    assert "36.03%" in said
+    assert call("tickets", "--storage", "elsewhere") == 2
+    assert "there is no ticket in" in capsys.readouterr().err
+
+
+def test_a_ticket_is_exported_and_restores(
+    call: Program, trained: list[Fit], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit = trained[2].id
+    assert call("export", fit, "--to", "hub", "-o", "mine") == 0
+    assert "mine/README.md: " in capsys.readouterr().out
+    assert call("export", fit) == 0
+    assert Path(f"{fit}.ticket.safetensors").stat().st_size < 4000
+    PIL.Image.new("RGB", (16, 16)).save("cat.png")
+    assert call("restore", "cat.png", "--ticket", "mine", "--steps", "2", "--backend", "dense") == 0
+    assert call("export", fit, "--to", "torhc") == 2
+    assert "there is no format 'torhc'; did you mean 'torch'?" in capsys.readouterr().err
+    assert call("restore", "cat.png", "--ticket", "nameless") == 2
+    assert "there is no file and no ticket 'nameless'" in capsys.readouterr().err
+
+
+def test_tickets_that_come_with_the_package_are_listed(
+    call: Program, trained: list[Fit], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tickets, "SHIPPED", Path("shipped"))
+    assert call("list", "tickets") == 2
+    assert "no tickets come with this version" in capsys.readouterr().err
+    assert call("export", trained[1].id, "-o", "shipped/tiny.safetensors") == 0
+    capsys.readouterr()
+    assert call("list", "tickets") == 0
+    assert re.match(r"tiny  hourglass, 20.0% pruned by imp, denoise astronaut, \d+.\d\d dB", capsys.readouterr().out)
+
+
+def test_a_fit_is_trained_again_and_compared(
+    call: Program, trained: list[Fit], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("redo", trained[1].id) == 0
+    assert "is the same again, bit for bit" in capsys.readouterr().out
+
+
+def test_a_fit_that_others_build_on_is_forgotten_only_with_them(
+    call: Program, trained: list[Fit], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dense, first, last = (fit.id for fit in trained)
+    assert call("forget", first) == 2
+    assert f"1 published fit builds on {first} ({last}); forget them too" in capsys.readouterr().err
+    assert call("forget", last) == 0
+    assert "asked for by mine.smoke, which trains it again" in capsys.readouterr().out
+    assert call("forget", dense, "--dependents") == 0
+    assert not [path for path in Path("results").rglob("*.*") if "sweeps" not in path.parts]
 
 
 def test_an_unknown_list_is_refused(call: Program, capsys: pytest.CaptureFixture[str]) -> None:

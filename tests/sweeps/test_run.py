@@ -119,6 +119,17 @@ def test_an_interrupt_ends_in_good_order(spec: str, tmp_path: Path, number: sign
     assert not list(tmp_path.rglob(".[0-9a-f]*")), "no temporary file is left"
 
 
+def test_sigusr1_publishes_what_is_in_training_and_begins_no_other_fit(spec: str, tmp_path: Path) -> None:
+    run = Run("run", spec, "--storage", tmp_path, "--slots", "1")
+    wait_for_fits(tmp_path, 2)
+    run.process.send_signal(signal.SIGUSR1)
+    code, output = run.finish()
+    assert code == 3, output
+    assert "ending: SIGUSR1 asked for it; the fits in training are published" in output
+    assert "still to do (SIGUSR1 asked for it); the same command resumes" in output
+    assert not list(tmp_path.glob(".*")), "neither lease nor heartbeat is left"
+
+
 def test_a_trial_that_raises_is_listed_with_its_cause_and_the_others_go_on(spec: str, tmp_path: Path, cli: Cli) -> None:
     trajectory = next(t for t in read(spec).trajectories if t.pruner == "random" and t.rewind == 0)
     obstacle = tmp_path / "fits" / trajectory.fits[2].id[:2]

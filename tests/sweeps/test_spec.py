@@ -369,13 +369,21 @@ def test_a_bad_inclusion_is_refused(blocks: dict[str, object], message: str, wri
         spec.read(write(**blocks))
 
 
-def test_restored_images_are_kept_of_the_experiments_that_ask_for_it(write: Write) -> None:
-    asks = {"name": "asks", "outputs": True, "fixed": {"image": "astronaut", "sparsities": [0.488]}}
-    sweep = spec.read(write(grid={"pruner": ["imp"]}, include=["asks.yaml"], asks=asks))
+def test_images_and_weights_are_asked_for_by_the_experiments_that_say_so(write: Write) -> None:
+    asks = {"name": "asks", "outputs": True, "weights": True, "fixed": {"image": "astronaut", "sparsities": [0.488]}}
+    sweep = spec.read(write(grid={"pruner": ["imp"]}, include=["asks.yaml"], asks=asks, outputs=False))
     (own, other) = sweep.trajectories
-    assert sweep.outputs == {fit.id for fit in other.fits}
+    assert sweep.outputs == sweep.weights == {fit.id for fit in other.fits}
     assert own.fits[0].id in sweep.outputs, "the dense fit, which both share"
     assert own.fits[1].id not in sweep.outputs
+    assert sweep.small == frozenset()
+
+
+@pytest.mark.parametrize(("size", "kept"), [(spec.SMALL, True), (spec.SMALL + 8, False)])
+def test_small_images_are_kept_but_not_asked_for(write: Write, size: int, kept: bool) -> None:
+    sweep = spec.read(write(profiles={"smoke": {"size": size}}))
+    assert sweep.outputs == frozenset()
+    assert sweep.small == ({fit.id for trajectory in sweep.trajectories for fit in trajectory.fits} if kept else set())
 
 
 def test_a_profile_puts_other_values_in_place_of_the_files(write: Write) -> None:
@@ -427,7 +435,7 @@ def test_a_shipped_sweep_is_planned_in_every_profile(name: str, shipped: Shipped
             built.add(key)
         assert sweep.outputs <= results
         if profile == "smoke":
-            assert max(fit.schedule.steps for fit in plan.fits.values()) <= 60
+            assert max(fit.schedule.steps for fit in plan.fits.values()) <= 100
         if profile == "paper":
             assert not {t.picture.name for t in sweep.trajectories} & PHOTOGRAPHS or name in WITH_PHOTOGRAPHS
 
