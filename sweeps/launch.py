@@ -16,19 +16,18 @@ from rich.console import Console
 from lip import terminal
 from lip.errors import InputError
 from lip.fast.backend import check, choose
-from lip.ledger.ledger import Ledger, default_storage
 from lip.training import machine
 from sweeps.budget import Budget
 from sweeps.drain import Drain
-from sweeps.plan import Plan
 from sweeps.session import close_to_others, sigterm_kept
-from sweeps.spec import read
 
 if TYPE_CHECKING:
     from ray.tune import Callback
     from ray.tune.schedulers import TrialScheduler
 
+    from lip.ledger.ledger import Ledger
     from sweeps.execute import Ending
+    from sweeps.plan import Plan
     from sweeps.tools import Tools
 
 TAG = re.compile(r"[\w.:/+-]{1,100}")
@@ -163,6 +162,10 @@ def planned(
     verified: bool = False,
 ) -> tuple[Plan, Ledger]:
     """Read a sweep, and look up what is published of it. Raises InputError."""
+    from lip.ledger.ledger import Ledger, default_storage
+    from sweeps.plan import Plan
+    from sweeps.spec import read
+
     with _without_gc():
         sweep = read(spec, profile, data, only)
         ledger = Ledger(storage or default_storage())

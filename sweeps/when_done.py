@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from typing import TYPE_CHECKING
 
-from lip.ledger.ledger import Ledger
-from sweeps.plan import Plan
+if TYPE_CHECKING:
+    from lip.ledger.ledger import Ledger
+    from sweeps.plan import Plan
 
 ENDINGS = {0: "done", 1: "failed", 3: "drained", 130: "interrupted"}
 """The values of LIP_STATUS, by the exit status of a run."""
