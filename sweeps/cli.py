@@ -19,8 +19,6 @@ from lip.terminal import markup
 from lip.values import choices
 from sweeps.budget import Budget
 from sweeps.drain import Drain
-from sweeps.launch import Setup, memory_per_trial, planned, record, run_plan, slots_for
-from sweeps.when_done import run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +78,7 @@ def plan(
     """List the trajectories of a sweep, and estimate the missing fits. Trains nothing."""
     from lip.specs.released import RELEASED_FLAGS
     from sweeps.estimate import estimate
+    from sweeps.launch import memory_per_trial, planned, slots_for
 
     budget = Budget.of(hours, max_cost, price)
     plan, ledger = planned(spec, profile, storage, data, choices(only or []))
@@ -204,6 +203,8 @@ def run(
     Exit status 0: all published. 1: something failed. 3: the budget is spent, or SIGUSR1 came, and there is work left.
     130: interrupted.
     """
+    from sweeps.launch import Setup, planned, record, run_plan
+
     drain = Drain()
     drain.on_signal()
     budget = Budget.of(hours, max_cost, price)
@@ -229,6 +230,8 @@ def run(
 
 def _when_done(command: str | None, plan: Plan, ledger: Ledger, status: int) -> None:
     """Run the user's command, and say so if it fails."""
+    from sweeps.when_done import run_command
+
     if command is not None and (failed := run_command(command, plan, ledger, status)):
         _print(f"--when-done: the command has ended with status {failed}")
 
@@ -357,6 +360,7 @@ def status(
 
     All files are verified. With --watch only their names are read, and only running and failed trajectories are listed.
     """
+    from sweeps.launch import planned
     from sweeps.page import write_page
     from sweeps.status import as_json, counts, only_failures_left, statuses
 
@@ -405,6 +409,7 @@ def logs(
     only: Only = None,
 ) -> None:
     """Print why trajectories failed: where, and the whole traceback of the last attempt."""
+    from sweeps.launch import planned
     from sweeps.plan import label
 
     plan, ledger = planned(spec, profile, storage, data, choices(only or []))
@@ -428,6 +433,7 @@ def show(
     csv: Annotated[Path | None, typer.Option(help="write all columns to this file instead")] = None,
 ) -> None:
     """Print the published results of a sweep, only the columns that vary."""
+    from sweeps.launch import planned
     from sweeps.results import axes, rows
 
     plan, ledger = planned(spec, profile, storage, data, choices(only or []), verified=True)

@@ -184,7 +184,7 @@ def test_a_fit_that_others_build_on_is_forgotten_only_with_them(
     assert call("forget", last) == 0
     assert "asked for by mine.smoke, which trains it again" in capsys.readouterr().out
     assert call("forget", dense, "--dependents") == 0
-    assert not [path for path in Path("results").rglob("*.*") if "sweeps" not in path.parts]
+    assert not [path for path in Path("results").rglob("*.*") if {"sweeps", "environments"}.isdisjoint(path.parts)]
 
 
 def test_an_unknown_list_is_refused(call: Program, capsys: pytest.CaptureFixture[str]) -> None:
