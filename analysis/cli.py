@@ -56,7 +56,7 @@ def report(
 
 
 @app.command()
-def export(
+def dataset(
     out: Annotated[str, typer.Option(help="The folder to write to.")],
     storage: Annotated[
         str | None, typer.Option(help="The results: a folder or a URL.", envvar="LIP_STORAGE", show_default="results")
@@ -69,7 +69,7 @@ def export(
     """Write the results for others: two Parquet tables, a dataset card and its Croissant."""
     from rich.console import Console
 
-    from analysis.export import export
+    from analysis.dataset import export
     from lip.ledger.ledger import Ledger, default_storage
 
     ledger = Ledger(storage or default_storage())

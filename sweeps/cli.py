@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,14 +13,12 @@ from rich.table import Table
 
 from lip import terminal
 from lip.errors import InputError
-from lip.fast.backend import HELP, check, choose
+from lip.fast.backend import HELP
 from lip.paths import local
 from lip.terminal import markup
-from lip.training import machine
 from lip.values import choices
 from sweeps.budget import Budget
 from sweeps.drain import Drain
-from sweeps.session import close_to_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,6 +30,7 @@ if TYPE_CHECKING:
     from sweeps.plan import Plan
     from sweeps.search.study import Study
     from sweeps.status import TrajectoryStatus
+    from sweeps.tools import Tools
 
 app = typer.Typer(
     help="Plan, run and watch sweeps. SPEC is the name of a shipped sweep, or a YAML file.",
@@ -49,9 +45,6 @@ WATCH_INTERVAL = 10.0
 """Seconds between two looks of `status --watch`."""
 MAX_LISTED = 500
 """Trajectories that `plan` lists at most."""
-
-PENDING_ON_A_CLUSTER = 64
-"""Trials that wait for nodes at a time: an autoscaler sees them and adds nodes."""
 
 Spec = Annotated[str, typer.Argument(help="a shipped sweep, or a YAML file")]
 ProfileName = Annotated[
@@ -86,11 +79,12 @@ def plan(
     """List the trajectories of a sweep, and estimate the missing fits. Trains nothing."""
     from lip.specs.released import RELEASED_FLAGS
     from sweeps.estimate import estimate
+    from sweeps.launch import memory_per_trial, planned, slots_for
     from sweeps.search.words import contents
 
     budget = Budget.of(hours, max_cost, price)
-    plan, ledger = _planned(spec, profile, storage, data, only)
-    memory = _memory_per_trial(plan, gpus)
+    plan, ledger = planned(spec, profile, storage, data, choices(only or []))
+    memory = memory_per_trial(plan, gpus)
     _show_plan(plan)
     _show_replaced(plan, profile)
     for note in plan.sweep.notes:
@@ -105,7 +99,7 @@ def plan(
     _print(f"{len(plan.sweep.trajectories)} trajectories{' so far' * bool(plan.studies)}, {plan.counts}")
     console.print(f"{plan.counts.progress}, [bold]{len(plan.missing)} to do[/]", highlight=False)
     if plan.missing:
-        slots = slots or _slots(1, memory)
+        slots = slots or slots_for(1, memory)
         cost = estimate(plan, ledger, slots, gpus)
         at_most = "with all that searches may want, at most " * bool(plan.studies)
         _print(f"{at_most}{_estimate_in_words(cost, slots, price)}")
@@ -196,73 +190,64 @@ def run(
     hours: Hours = None,
     max_cost: MaxCost = None,
     price: Price = None,
+    note: Annotated[str | None, typer.Option(help="text about this run, which status and show print")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="a word about this run; may be repeated")] = None,
+    when_done: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="run this in a shell at the end, with LIP_STATUS, LIP_SWEEP and counts"),
+    ] = None,
+    log: Annotated[
+        list[str] | None, typer.Option(help="also log every round: tensorboard, wandb or mlflow; may be repeated")
+    ] = None,
 ) -> None:
     """Train and publish the missing fits of a sweep. The same command resumes.
 
     Exit status 0: all published. 1: something failed. 3: the budget is spent, or SIGUSR1 came, and there is work left.
     130: interrupted.
     """
+    from sweeps.launch import Setup, planned, record, run_plan
     from sweeps.search.words import contents, progress
 
-    budget = Budget.of(hours, max_cost, price)
     drain = Drain()
     drain.on_signal()
-    check(backend)
-    if gpus and gpus > 1 and gpus % 1:
-        raise InputError(f"--gpus {gpus:g}: give a fraction of one GPU, or a whole number")
-    plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
-    if address == "local":
-        slots = slots or _slots(cpus, _memory_per_trial(plan, gpus))
-    ledger.check_writable()
-    if plan.missing and address == "local":
-        choose(backend, "cuda" if backend == "cuda_graph" else "cpu")  # compiles once here rather than in every trial
+    budget = Budget.of(hours, max_cost, price)
+    setup = Setup(address, slots, cpus, gpus, backend, note or "", tuple(tag or []), budget, drain)
+    setup.check()
+    tools = _tools(log or [])
+    plan, ledger = planned(spec, profile, storage, data, choices(only or []), verified=True)
+    setup = setup.decided(plan, ledger)
     _show_replaced(plan, profile)
     _print_searches(plan, contents)
     _print(str(plan.counts))
-    if plan.missing:
-        _run_missing(plan, ledger, slots or PENDING_ON_A_CLUSTER, cpus, gpus, address, backend, budget, drain)
+    if plan.missing or tools:
+        ending = run_plan(plan, ledger, setup, console, tools)
+        if plan.missing:
+            _print_rest(len(plan.missing), ending)
+            status = 3 if ending.drained else 1 if ending.failed else 130
+            _when_done(when_done, plan, ledger, status)
+            raise typer.Exit(status)
     else:
-        plan.record(ledger)
+        record(plan, ledger, setup)
     _print_searches(plan, progress)
     _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage}")
+    _when_done(when_done, plan, ledger, 0)
 
 
-def _run_missing(
-    plan: Plan,
-    ledger: Ledger,
-    slots: int,
-    cpus: float,
-    gpus: float | None,
-    address: str,
-    backend: str,
-    budget: Budget,
-    drain: Drain,
-) -> None:
-    """Run the missing fits. Raises Exit unless all are published."""
-    if address == "local":
-        close_to_others()
-    from sweeps.cluster import Resources, connected
-    from sweeps.estimate import share
-    from sweeps.execute import execute
+def _when_done(command: str | None, plan: Plan, ledger: Ledger, status: int) -> None:
+    """Run the user's command, and say so if it fails."""
+    from sweeps.when_done import run_command
 
-    by_memory = share(plan, ledger) if gpus is None else 1
-    with connected(Resources(address, slots, cpus, gpus, by_memory, backend), plan, ledger) as (resources, dashboard):
-        plan.record(ledger)
-        _print(f"{plan.counts.progress}, {len(plan.missing)} to do; results in {ledger.storage}")
-        if resources.gpus:
-            _print(f"{resources.gpus:g} of a GPU per trial")
-        if address == "local":
-            used = choose(backend, "cuda" if resources.gpus else "cpu")
-            _print(f"backend {used.name}: {used.why}")
-        if dashboard:
-            _print(f"Ray's dashboard: http://{dashboard}")
-        ending = execute(plan, ledger, resources, console, drain, budget)
-    plan.refresh_missing(ledger)
-    if plan.studies:
-        plan.record(ledger)
-    if plan.missing:
-        _print_rest(len(plan.missing), ending)
-        raise typer.Exit(3 if ending.drained else 1 if ending.failed else 130)
+    if command is not None and (failed := run_command(command, plan, ledger, status)):
+        _print(f"--when-done: the command has ended with status {failed}")
+
+
+def _tools(log: list[str]) -> Tools | None:
+    """Return the loggers that are asked for; None without any. Raises InputError."""
+    if not log:
+        return None
+    from sweeps.tools import Tools
+
+    return Tools(log=tuple(log))
 
 
 def _print_rest(missing: int, ending: Ending) -> None:
@@ -372,19 +357,26 @@ def status(
     only: Only = None,
     watch: Annotated[bool, typer.Option("--watch", help="repeat until nothing is left but failures")] = False,
     json: Annotated[bool, typer.Option("--json", help="print JSON, on one line")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="also write a page to this file, which reloads itself every minute")
+    ] = None,
 ) -> None:
     """List which trajectories are done, running, failed or waiting. Exit status 1 if any failed.
 
     All files are verified. With --watch only their names are read, and only running and failed trajectories are listed.
     """
+    from sweeps.launch import planned
+    from sweeps.page import write_page
     from sweeps.search.words import progress
     from sweeps.status import as_json, counts, only_failures_left, statuses
 
-    plan, ledger = _planned(spec, profile, storage, data, only)
+    plan, ledger = planned(spec, profile, storage, data, choices(only or []))
     damaged = [] if watch else ledger.damaged()
     plan.set_aside(damaged, ledger)
     while True:
         found = statuses(plan, ledger)
+        if html:
+            write_page(local(html, "--html"), plan, ledger, found)
         if json:
             faults = {} if watch else {"damaged": damaged, "conflicts": ledger.conflicts()}
             print(dumps(as_json(plan, ledger, found) | faults), flush=True)
@@ -400,6 +392,7 @@ def status(
         if console.is_terminal and not json:
             console.clear()
     if not json:
+        _print_notes(plan, ledger)
         _warn_of_damage(ledger.damaged() if watch else damaged)
         _warn_of_conflicts(ledger)
     raise typer.Exit(1 if counts(found)["failed"] else 0)
@@ -423,7 +416,9 @@ def logs(
     only: Only = None,
 ) -> None:
     """Print why trajectories failed: where, and the whole traceback of the last attempt."""
-    plan, ledger = _planned(spec, profile, storage, data, only)
+    from sweeps.launch import planned
+
+    plan, ledger = planned(spec, profile, storage, data, choices(only or []))
     remaining, failures = plan.remaining_fits(), ledger.failures()
     failed = [trajectory for trajectory in plan.sweep.trajectories if {trajectory.id} <= remaining.keys() & failures]
     for trajectory in failed:
@@ -445,10 +440,11 @@ def show(
     csv: Annotated[Path | None, typer.Option(help="write all columns to this file instead")] = None,
 ) -> None:
     """Print the published results of a sweep, only the columns that vary; of a search, its settings."""
+    from sweeps.launch import planned
     from sweeps.results import axes, rows
     from sweeps.search.words import progress
 
-    plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
+    plan, ledger = planned(spec, profile, storage, data, choices(only or []), verified=True)
     frame = rows(plan, ledger)
     if frame.empty:
         raise InputError(
@@ -474,6 +470,7 @@ def show(
             table.add_row(*map(_cell, row))
         console.print(table)
         _print_counts(plan)
+        _print_notes(plan, ledger)
     _warn_of_conflicts(ledger, plan.published)
 
 
@@ -507,11 +504,12 @@ def best(
 ) -> None:
     """Print the best setting of a search, and how to restore a photograph with it."""
     from lip.ledger.filesystem import write_whole
+    from sweeps.launch import planned
     from sweeps.search.export import as_restore, as_sweep, best_of
     from sweeps.search.words import in_words, progress, score_in_words
     from sweeps.spec import parse
 
-    plan, _ = _planned(spec, profile, storage, data, None, verified=True)
+    plan, _ = planned(spec, profile, storage, data, None, verified=True)
     if not plan.studies:
         raise InputError(f"{spec} searches nothing; add a block search to it, or name another sweep")
     if out and len(plan.studies) > 1:
@@ -538,43 +536,6 @@ def _print_searches(plan: Plan, describe: Callable[[Study], str]) -> None:
         _print(describe(study))
 
 
-def _planned(
-    spec: str,
-    profile: str | None,
-    storage: str | None,
-    data: Path | None,
-    only: list[str] | None,
-    verified: bool = False,
-) -> tuple[Plan, Ledger]:
-    """Read a sweep, and look up what is published of it."""
-    from lip.ledger.ledger import Ledger, default_storage
-    from sweeps.plan import Plan
-    from sweeps.spec import read
-
-    with _without_gc():
-        sweep = read(spec, profile, data, choices(only or []))
-        ledger = Ledger(storage or default_storage())
-        try:
-            plan = Plan.make(sweep, ledger, verified)
-        except OSError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"storage {ledger.storage} cannot be read ({reason})") from error
-    return plan, ledger
-
-
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """Pause garbage collection, and exempt the new objects from it.
-
-    A hundred thousand fits are a million objects, and all of them stay."""
-    gc.disable()
-    try:
-        yield
-        gc.freeze()
-    finally:
-        gc.enable()
-
-
 def _print(text: str) -> None:
     terminal.say(console, text)
 
@@ -587,6 +548,13 @@ def _print_counts(plan: Plan) -> None:
 def _show_replaced(plan: Plan, profile: str | None) -> None:
     for line in plan.sweep.replaced:
         _print(f"--profile {profile}: {line}")
+
+
+def _print_notes(plan: Plan, ledger: Ledger) -> None:
+    for note in ledger.notes(plan.sweep.name, plan.sweep.profile):
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(note["when"]))
+        tags = f" [{', '.join(note['tags'])}]" if note["tags"] else ""
+        _print(f"{when} {note['host']}{tags}: {' '.join(note['note'].split())}")
 
 
 def _warn_of_damage(paths: list[str]) -> None:
@@ -606,24 +574,6 @@ def _cell(value: object) -> str:
     if value is None or value != value:  # NaN is not equal to itself
         return ""
     return f"{value:.4g}" if isinstance(value, float) else markup(str(value))
-
-
-def _memory_per_trial(plan: Plan, gpus: float | None) -> float:
-    """Return the bytes that a trial takes on this machine's CPUs; 0 on a GPU. Raises InputError if it has fewer."""
-    import torch
-
-    from lip.training.memory import check_memory
-
-    if gpus or (gpus is None and torch.cuda.is_available()):
-        return 0.0
-    ends = [fit for study in plan.studies for fit in study.search.ends] if plan.missing else []
-    return check_memory([*plan.missing.values(), *ends])
-
-
-def _slots(cpus: float, memory: float) -> int:
-    """Return how many trials this machine has the cores and the memory for."""
-    by_cores = machine.usable_cores() / cpus
-    return max(1, int(min(by_cores, machine.available_memory() / memory) if memory else by_cores))
 
 
 def _title(plan: Plan) -> str:

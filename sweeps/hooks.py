@@ -28,21 +28,18 @@ class NoState:
 
 
 class SchedulerSearcher(NoState, Searcher):
-    """Gives Tune the next trajectory that can start. `TrialCallback` tells the scheduler how it ends.
+    """Gives Tune the next trajectory that can start, with its config. `TrialCallback` tells how it ends."""
 
-    `work` returns the pickled work of a trajectory (`sweeps.trial`).
-    """
-
-    def __init__(self, scheduler: Scheduler, work: Callable[[str], bytes]) -> None:
+    def __init__(self, scheduler: Scheduler, describe: Callable[[str], dict[str, Any]]) -> None:
         super().__init__()
         self._scheduler = scheduler
-        self._work = work
+        self._describe = describe
 
     def suggest(self, trial_id: str) -> Any:
         start = self._scheduler.next()
         if start is None:
             return None if self._scheduler else Searcher.FINISHED
-        return {"key": start.key, "gpus": start.gpus, "work": self._work(start.key)}
+        return {**self._describe(start.key), "key": start.key, "gpus": start.gpus}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pass
@@ -96,6 +93,7 @@ class TrialCallback(NoState, tune.Callback):
             self._scheduler.forgive_death(key)
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        trial.config.pop("work", None)  # it has arrived, and is nothing for loggers
         self._heartbeat.at[trial.config["key"]] = "starting"
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:

@@ -121,8 +121,9 @@ class Plan:
         for trajectory in new:
             self.sweep.entries.append(Entry(study.search.experiment, trajectory))
             self.sweep.keep(trajectory, study.search.outputs, study.search.weights)
-            if trajectory.id not in self.required_fits:
+            if trajectory.id not in self.by_id:
                 self.sweep.trajectories.append(trajectory)
+                self.by_id[trajectory.id] = trajectory
                 self.required_fits[trajectory.id] = with_dependencies(trajectory)
                 fits |= {fit.id: fit for fit in self.required_fits[trajectory.id] if fit.id not in self.fits}
         self.fits.update(fits)
@@ -158,6 +159,11 @@ class Plan:
             users = {key: self.fits[key] for key in lost}
 
     @cached_property
+    def by_id(self) -> dict[str, Trajectory]:
+        """The selected trajectories by id."""
+        return {trajectory.id: trajectory for trajectory in self.sweep.trajectories}
+
+    @cached_property
     def required_fits(self) -> dict[str, list[Fit]]:
         """The fits that each trajectory (by id) needs, in order, dependencies included."""
         return {trajectory.id: with_dependencies(trajectory) for trajectory in self.sweep.trajectories}
@@ -188,13 +194,16 @@ class Plan:
         done = sum(key in self.published for key in results)
         return Counts(len(results), len(own), extra, len(self.published), done)
 
-    def remaining_fits(self, among: Iterable[Trajectory] | None = None) -> dict[str, list[Fit]]:
-        """Return the missing fits of each unfinished trajectory (of all, or of some), shared ones first."""
+    def remaining_fits(self, among: Iterable[Trajectory] | None = None, finished: bool = False) -> dict[str, list[Fit]]:
+        """Return the missing fits of each trajectory (of all, or of some), shared ones first.
+
+        Finished trajectories are left out, or with `finished` have an empty list.
+        """
         trajectories = self.sweep.trajectories if among is None else among
         required = {trajectory.id: self.required_fits[trajectory.id] for trajectory in trajectories}
         rest = {key: [fit for fit in fits if fit.id not in self.published] for key, fits in required.items()}
         users = Counter(fit.id for fits in rest.values() for fit in fits)
-        return {key: sorted(fits, key=lambda fit: users[fit.id] == 1) for key, fits in rest.items() if fits}
+        return {key: sorted(fits, key=lambda fit: users[fit.id] == 1) for key, fits in rest.items() if fits or finished}
 
     def label(self, trajectory: Trajectory) -> str:
         """Describe a trajectory in a few words, with the number of the setting that a search gives it."""

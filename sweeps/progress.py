@@ -11,7 +11,6 @@ from rich.progress import Progress as Bars
 
 from lip import terminal
 from lip.specs.fit import Fit
-from lip.specs.trajectory import Trajectory
 from lip.terminal import markup
 from sweeps.plan import Plan, steps
 from sweeps.queue import Queue
@@ -24,7 +23,6 @@ class Progress:
         self._plan = plan
         self._fits = plan.missing
         self._steps = steps(self._fits.values())
-        self._trajectories = {trajectory.id: trajectory for trajectory in plan.sweep.trajectories}
         self._queue = queue
         self._console = console
         self._published: set[str] = set()
@@ -52,9 +50,8 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
-    def grow(self, new: Iterable[Trajectory], missing: Mapping[str, Iterable[Fit]]) -> None:
-        """Take in trajectories that the plan has added, and their missing fits by trajectory."""
-        self._trajectories |= {trajectory.id: trajectory for trajectory in new}
+    def grow(self, missing: Mapping[str, Iterable[Fit]]) -> None:
+        """Take in the missing fits of trajectories that plan and queue have added."""
         added = {fit.id: fit for fits in missing.values() for fit in fits if fit.id not in self._fits}
         self._fits |= added
         self._steps += steps(added.values())
@@ -103,7 +100,7 @@ class Progress:
         self._console.print(f"[yellow]ending:[/] {markup(text)}", highlight=False)
 
     def _label(self, key: str) -> str:
-        return markup(self._plan.label(self._trajectories[key]))
+        return markup(self._plan.label(self._plan.by_id[key]))
 
     def _show_row(self, key: str, fit: str, row: Mapping[str, Any]) -> None:
         self._console.print(

@@ -39,6 +39,7 @@ class Queue:
         for key in sorted(new, key=lambda key: key not in producers):
             self._needs[key] = set(new[key])
             self._n_needed[key] = len(self._needs[key])
+            self.n_finished += not self._needs[key]
             self._rank[key] = next(self._ranks)
             for fit in self._needs[key]:
                 self._users[fit].append(key)

@@ -72,8 +72,8 @@ class Scheduler:
     ) -> None:
         self.gpus = gpus
         """The share of a GPU of each trajectory that starts now."""
-        self.n_stopped = 0
-        """Trajectories that were stopped before their last fit: there was no time for it, or nobody wanted it."""
+        self.n_drained = 0
+        """Trajectories that ended before a fit for which there was no time."""
         self._drain = Drain() if drain is None else drain
         self._queue = queue
         self._listener = listener
@@ -119,7 +119,7 @@ class Scheduler:
             self._queue.ended(key)
             self._listener.finished(key)
         elif reason is None or "drained" in reason:
-            self.n_stopped += 1
+            self.n_drained += reason is not None
             self._queue.ended(key)
         elif "elsewhere" in reason:
             self._queue.postpone(key, self._clock() + RECHECK_AFTER)

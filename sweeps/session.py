@@ -1,6 +1,6 @@
 """Start Ray on this machine so that only the user's own processes can speak to it.
 
-Imports no ray, which reads its environment when it is imported.
+Imports no ray, which reads its environment when it is imported, unless the user has done so.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -33,6 +34,13 @@ def close_to_others() -> None:
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on any system, it makes 127.0.0.1 the node's address
+    if "ray" in sys.modules:  # it has read the environment when it was imported
+        from ray._private import ray_constants
+        from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
+
+        ray_constants.ENABLE_RAY_CLUSTER = False
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager
@@ -60,6 +68,17 @@ def private_folder() -> Iterator[Path]:
             if not folder.exists():
                 break
             time.sleep(pause)
+
+
+@contextmanager
+def sigterm_kept() -> Iterator[None]:
+    """Put back after the context what SIGTERM does now."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # not the main thread, which alone sets handlers
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -71,6 +71,7 @@ def as_json(plan: Plan, ledger: Ledger, found: list[TrajectoryStatus]) -> dict[s
         "published_fits": plan.counts.published,
         "trajectories": counts(found),
         "searches": {study.search.experiment: progress(study) for study in plan.studies},
+        "notes": ledger.notes(plan.sweep.name, plan.sweep.profile),
         "running": {one.label: one.detail for one in found if one.state == "running"},
         "failed": {one.label: one.detail for one in found if one.state == "failed"},
     }

@@ -2,6 +2,7 @@
 
 A trial tells the driver what happens by reports (`tune.report`), dictionaries with these keys:
 
+- `round`, `training_iteration` (the same) and METRICS: a round's result, for Tune's loggers and schedulers
 - `published` (the id of a fit) and `row` (its SHOWN columns as JSON; null if it was not trained just now)
 - `mask`, `step` and `score`: where the training of a fit is
 - `waiting`: for what
@@ -17,6 +18,7 @@ import pickle
 import platform
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -29,6 +31,7 @@ from ray import tune
 from lip import terminal
 from lip.errors import InputError
 from lip.ledger.ledger import Ledger
+from lip.ledger.schema import SCORES
 from lip.specs.fit import Fit
 from lip.training.run import run_fit
 from sweeps.heartbeat import file_of, may_begin
@@ -39,12 +42,18 @@ PATIENCE = 600.0
 """Seconds that a trial waits for a storage that has gone away before it fails."""
 SHOWN = ["sparsity", "seconds", *terminal.ROW_COLUMNS]
 """The columns of a row that are shown when it is published."""
+SCORED = [f"{what}_{output}" for what in ("psnr", "ssim", "step") for output in (*SCORES, "emv")]
+METRICS = ["sparsity", "n_kept", *SCORED, "loss", "accuracy_last", "accuracy_peak", "mse_last", "mse_peak"]
+METRICS += ["backtracks", "collapsed", "stalled", "diverged", "empty_layers", "steps", "seconds"]
+"""The columns of a row that are reported as the result of a round; those that are null are left out."""
 
 
 class Work(NamedTuple):
     """The work of a trial."""
 
     fits: list[Fit]
+    rounds: list[str]
+    """The ids of the fits of its rounds, if they are to be reported."""
     outputs: frozenset[str]
     """The ids of those whose restored images are kept."""
     weights: frozenset[str]
@@ -61,8 +70,9 @@ def run_trial(config: dict[str, Any], pixels: dict[str, np.ndarray], storage: st
     `config["gpus"]` is its share of a GPU, `config["work"]` its pickled `Work`, `run` the id of this run.
     """
     ledger = Ledger(storage)
-    work: Work = pickle.loads(config["work"])  # from the driver
+    work: Work = pickle.loads(config.pop("work"))  # from the driver; each of Tune's results would send it back
     pixels = pixels | work.pixels
+    rounds = Rounds(ledger, work.rounds, work.fits)
     device = _prepare_process(config["gpus"])
     for fit in work.fits:
         if not may_begin(ledger.storage, run, work.seconds.get(fit.id, 0.0)):
@@ -82,6 +92,37 @@ def run_trial(config: dict[str, Any], pixels: dict[str, np.ndarray], storage: st
         with suppress(OSError):  # a storage that goes away now does not undo what is published
             row = next(iter(ledger.fits(SHOWN, [fit.id]).to_pylist()), None) if trained else None
         tune.report({"published": fit.id, "row": json.dumps(row)})  # as text: Tune keeps count of every number
+        rounds.published(fit)
+
+
+class Rounds:
+    """Report the results of a trajectory's rounds in order, each as soon as it and all before it are published."""
+
+    def __init__(self, ledger: Ledger, ids: list[str], missing: list[Fit]) -> None:
+        self._ledger = ledger
+        self._waiting = deque(enumerate(ids))
+        self._missing = {fit.id for fit in missing}
+        self._report()
+
+    def published(self, fit: Fit) -> None:
+        """Report what is complete now that a fit is published."""
+        self._missing.discard(fit.id)
+        self._report()
+
+    def _report(self) -> None:
+        ready: dict[int, str] = {}
+        while self._waiting and self._waiting[0][1] not in self._missing:
+            number, key = self._waiting.popleft()
+            ready[number] = key
+        if not ready:
+            return
+        rows: dict[str, dict[str, Any]] = {}
+        with suppress(OSError):  # a storage that has gone away comes back before the next fit
+            rows = {row["fit"]: row for row in self._ledger.fits(["fit", *METRICS], ready.values()).to_pylist()}
+        for number, key in ready.items():
+            if row := rows.get(key):
+                found = {name: float(row[name]) for name in METRICS if row[name] is not None}
+                tune.report({"round": number, "training_iteration": number, **found})
 
 
 def _prepare_process(gpus: float) -> str:

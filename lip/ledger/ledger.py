@@ -7,6 +7,7 @@
     <storage>/sweeps/      the fits that a sweep consists of
     <storage>/searches/    the settings that a search has proposed
     <storage>/failures/    why a trajectory could not be finished
+    <storage>/notes/       what somebody noted about a run, with tags
     <storage>/environments/  installed packages, driver and changes of the checkout, which rows name by id
 
 The ledger is the truth: a run computes what is planned and not published here. A fit's row is written last, so a
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -68,6 +70,7 @@ class Ledger:
         self._sweeps = BlobStore(self.storage, "sweeps", ".parquet", _sweep_rows, appends=False)
         self._searches = BlobStore(self.storage, "searches", ".json", _search, appends=False)
         self._failures = BlobStore(self.storage, "failures", ".json", _cause, appends=False)
+        self._notes = BlobStore(self.storage, "notes", ".json", _note, appends=False)
         self._environments = BlobStore(self.storage, "environments", ".json", _environment)
         self._described: set[str] = set()
 
@@ -245,6 +248,17 @@ class Ledger:
         """Read why trajectories could not be finished, by their id."""
         return {key: _cause("", data) for key, data in self._failures.items()}
 
+    def record_note(self, run: str, sweep: str, profile: str, note: str, tags: Sequence[str]) -> None:
+        """Record what somebody notes about a run of a sweep, with tags."""
+        content = {"sweep": sweep, "profile": profile, "note": note, "tags": [*tags], "host": platform.node()}
+        self._notes.put(run, json.dumps({**content, "when": time.time(), "schema": VERSION}).encode())
+
+    def notes(self, sweep: str, profile: str) -> list[dict[str, Any]]:
+        """Read the notes about runs of a sweep, the oldest first: `note`, `tags`, `host` and `when` (Unix seconds)."""
+        found = [_note("", data) for _, data in self._notes.items()]
+        own = [note for note in found if (note.pop("sweep"), note.pop("profile")) == (sweep, profile)]
+        return sorted(own, key=lambda note: float(note["when"]))
+
     def environments(self) -> dict[str, dict[str, Any]]:
         """Read what fits were computed with, by the id in their column `environment`.
 
@@ -336,9 +350,9 @@ class Ledger:
     @property
     def stores(self) -> dict[str, BlobStore]:
         """Return all stores by folder, rows last, so that a copied row never lacks its other files."""
-        data = self._next_masks.blobs, self._weights, self._outputs
-        records = self._sweeps, self._searches, self._failures, self._environments
-        return {store.folder: store for store in (*data, *records, self.rows.blobs)}
+        of_fits = self._next_masks.blobs, self._weights, self._outputs
+        of_runs = self._sweeps, self._searches, self._failures, self._notes, self._environments
+        return {store.folder: store for store in (*of_fits, *of_runs, self.rows.blobs)}
 
 
 def _row(fit: Fit, mask: Mask, result: TrainingResult, started: datetime) -> dict[str, Any]:
@@ -433,6 +447,15 @@ def _cause(path: str, data: bytes) -> str:
     failure = json.loads(data)
     require_version(failure.get("schema", 1), path)
     return str(failure["cause"])
+
+
+def _note(path: str, data: bytes) -> dict[str, Any]:
+    found = json.loads(data)
+    require_version(found.pop("schema", 1), path)
+    texts = [found[name] for name in ("sweep", "profile", "note", "host")]
+    if not (all(isinstance(text, str) for text in (*texts, *found["tags"])) and isinstance(found["when"], float)):
+        raise TypeError(f"{path} is no note")
+    return dict(found)
 
 
 def _environment(path: str, data: bytes) -> dict[str, Any]:

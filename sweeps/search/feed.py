@@ -22,7 +22,10 @@ PATIENCE = 600.0
 
 
 class SearchFeed:
-    """Grows plan, queue and display of a run, and the missing fits by trajectory. It is the scheduler's `Feed`."""
+    """Grows plan, queue and display of a run, and the missing fits by trajectory. It is the scheduler's `Feed`.
+
+    With `finished` it queues also trajectories that lack nothing.
+    """
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class SearchFeed:
         queue: Queue,
         progress: Progress,
         remaining: dict[str, list[Fit]],
+        finished: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
@@ -38,6 +42,7 @@ class SearchFeed:
         self._queue = queue
         self._progress = progress
         self._remaining = remaining
+        self._finished = finished
         self._clock = clock
         self._arrived: set[str] = set()
         self._not_before = -inf
@@ -70,10 +75,10 @@ class SearchFeed:
                 self._arrived.clear()
         new = self._plan.sweep.trajectories[self._n_queued :]
         self._n_queued += len(new)
-        missing = self._plan.remaining_fits(new)
+        missing = self._plan.remaining_fits(new, self._finished)
         self._remaining |= missing
         self._queue.add({key: [fit.id for fit in fits] for key, fits in missing.items()})
-        self._progress.grow(new, missing)
+        self._progress.grow(missing)
         if self._clock() - self._recorded > RECORD_EVERY:
             self._recorded = self._clock()
             with suppress(OSError):

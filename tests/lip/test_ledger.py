@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import platform
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from lip.training import environment
 from lip.training.record import RestorationResult
 from lip.training.restore import train
 
-FOLDERS = ("fits", "next_masks", "weights", "outputs", "sweeps", "searches", "failures", "environments")
+FOLDERS = ("fits", "next_masks", "weights", "outputs", "sweeps", "searches", "failures", "notes", "environments")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
@@ -358,6 +359,19 @@ def test_the_end_of_a_log_is_kept_with_a_failure(ledger: Ledger) -> None:
     assert (ledger.failures()["abc"], ledger.failure_log("abc")) == ("of an older lip", "")
 
 
+def test_notes_about_a_sweep_are_read_in_order(ledger: Ledger) -> None:
+    for run, note, tags in (("b", "first", ["draft"]), ("a", "second: 100 %\n", []), ("c", "", ["x", "y"])):
+        ledger.record_note(run, "demo", "smoke", note, tags)
+    ledger.record_note("d", "demo", "mini", "of another profile", [])
+    found = ledger.notes("demo", "smoke")
+    assert [(each["note"], each["tags"]) for each in found] == [
+        ("first", ["draft"]),
+        ("second: 100 %\n", []),
+        ("", ["x", "y"]),
+    ]
+    assert {each["host"] for each in found} == {platform.node()}
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"schema": 3}', b'{"schema": 3, "packages": []}'])
 def test_a_damaged_environment_is_listed_and_made_again(ledger: Ledger, publish, dense: Fit, content: bytes) -> None:
     publish(dense)
@@ -387,6 +401,7 @@ def test_damage_is_listed_wherever_it_is(ledger: Ledger, publish, dense: Fit) ->
     ledger.record_sweep("demo", "smoke", [])
     ledger.record_search("demo", "smoke", SEARCH)
     ledger.record_failure("abc", "cause")
+    ledger.record_note("abc", "demo", "smoke", "a note", [])
     paths = {path for path in ledger.root.rglob("*") if path.is_file()}
     assert {path.relative_to(ledger.root).parts[0] for path in paths} == set(FOLDERS)
     for path in paths:
@@ -407,6 +422,7 @@ def fill(ledger: Ledger, publish: Callable[..., None], fit: Fit, key: str = "dem
     ledger.record_sweep(key, "smoke", [point(round=0, fit=fit.id)])
     ledger.record_search(key, "smoke", SEARCH | {"trials": fit.seed})
     ledger.record_failure(key, "cause")
+    ledger.record_note(key, "demo", "smoke", "a note", ["tag"])
 
 
 def file_of(ledger: Ledger, folder: str, fit: Fit) -> Path:
@@ -423,6 +439,7 @@ READERS: dict[str, Callable[[Ledger, Fit], object]] = {
     "sweeps": lambda ledger, fit: ledger.sweeps().num_rows,
     "searches": lambda ledger, fit: ledger.search("demo", "smoke"),
     "failures": lambda ledger, fit: ledger.failures(),
+    "notes": lambda ledger, fit: ledger.notes("demo", "smoke"),
     "environments": lambda ledger, fit: ledger.environments(),
 }
 """What reads each store: it gives nothing, or raises LookupError, where the file is damaged."""

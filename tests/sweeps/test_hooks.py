@@ -47,7 +47,7 @@ class Bench:
         self.log, self.heartbeat, self.lost = Log(), heartbeat, lost
         self.drain, self.now = Drain(), 0.0
         self.scheduler = Scheduler(Queue({"a": ["dense", "a1"], "b": ["dense", "b1"]}), self.log, drain=self.drain)
-        self.searcher = SchedulerSearcher(self.scheduler, work=str.encode)
+        self.searcher = SchedulerSearcher(self.scheduler, lambda key: {"pruner": key})
         meter = Meter(Budget(hours=1, began=0.0), 1, clock=lambda: self.now)
         self.callback = TrialCallback(self.scheduler, self.log, heartbeat, self.drain, meter)  # type: ignore[arg-type]
         self.stopper = DrainStopper(self.drain, heartbeat)
@@ -64,10 +64,10 @@ def bench(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 def test_tune_gets_what_can_start_until_all_is_done(bench: Bench) -> None:
-    assert bench.searcher.suggest("1") == {"key": "a", "gpus": 0.0, "work": b"a"}
+    assert bench.searcher.suggest("1") == {"pruner": "a", "key": "a", "gpus": 0.0}
     assert bench.searcher.suggest("2") is None, "b waits for the dense fit"
     bench.report("a", published="dense", row="null")
-    assert bench.searcher.suggest("2") == {"key": "b", "gpus": 0.0, "work": b"b"}
+    assert bench.searcher.suggest("2") == {"pruner": "b", "key": "b", "gpus": 0.0}
     for key in "ab":
         bench.report(key, published=f"{key}1", row="null")
         bench.callback.on_trial_complete(0, [], Trial(key))

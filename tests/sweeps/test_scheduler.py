@@ -165,7 +165,7 @@ def test_a_drained_run_starts_nothing_and_ends_when_its_trials_have_ended() -> N
     assert bench.next() is None
     assert bench.scheduler, "c is in training"
     bench.finish("c", "c0")
-    assert (bool(bench.scheduler), bench.listener.done, bench.scheduler.n_stopped) == (False, ["c"], 0)
+    assert (bool(bench.scheduler), bench.listener.done, bench.scheduler.n_drained) == (False, ["c"], 0)
 
 
 def test_what_has_no_time_for_its_next_fit_is_left_and_others_are_tried() -> None:
@@ -176,14 +176,14 @@ def test_what_has_no_time_for_its_next_fit_is_left_and_others_are_tried() -> Non
         bench.scheduler.on_report(key, {"drained": True})
         bench.scheduler.on_end(key)
     assert started == ["a", "b", "c"]
-    assert (bool(bench.scheduler), bench.listener.done, bench.scheduler.n_stopped) == (False, [], 3)
+    assert (bool(bench.scheduler), bench.listener.done, bench.scheduler.n_drained) == (False, [], 3)
 
 
 def test_what_is_stopped_from_outside_is_not_taken_for_finished() -> None:
     bench = Bench({"a": ["dense", "a1"], "b": ["dense", "b1"]})
     assert bench.next() == "a"
     bench.scheduler.on_end("a")
-    assert (bench.listener.done, bench.listener.failures, bench.scheduler.n_stopped) == ([], {}, 1)
+    assert (bench.listener.done, bench.listener.failures, bench.scheduler.n_drained) == ([], {}, 0)
     assert bench.next() == "b", "which trains the fit that both need"
 
 
