@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -78,7 +78,6 @@ def plan(
     from sweeps.estimate import estimate
 
     plan, ledger = _planned(spec, profile, storage, data, only)
-    memory = _memory_per_trial(plan, gpus)
     _show_plan(plan)
     _show_replaced(plan, profile)
     for note in plan.sweep.notes:
@@ -92,7 +91,7 @@ def plan(
     _print(f"{len(plan.sweep.trajectories)} trajectories, {plan.counts}")
     console.print(f"{plan.counts.progress}, [bold]{len(plan.missing)} to do[/]", highlight=False)
     if plan.missing:
-        slots = slots or _slots(1, memory)
+        slots = slots or _slots(1, _memory_per_trial(plan, gpus))
         _print(_estimate_in_words(estimate(plan, ledger, slots, gpus), slots, price))
         _print_seeds_needed(plan)
 
@@ -185,7 +184,8 @@ def run(
         slots = slots or _slots(cpus, _memory_per_trial(plan, gpus))
     ledger.check_writable()
     if plan.missing and address == "local":
-        choose(backend, "cuda" if backend == "cuda_graph" else "cpu")  # compiles once here rather than in every trial
+        with console.status("loading kernels, which are compiled once, for about a minute"):
+            choose(backend, "cuda" if backend == "cuda_graph" else "cpu")  # here rather than in every trial
     _show_replaced(plan, profile)
     _print(str(plan.counts))
     if plan.missing:
@@ -201,12 +201,15 @@ def _run_missing(
     """Run the missing fits. Raises Exit unless all are published."""
     if address == "local":
         close_to_others()
-    from sweeps.cluster import Resources, connected
-    from sweeps.estimate import share
-    from sweeps.execute import execute
+    with ExitStack() as stack:
+        with console.status("starting Ray" if address == "local" else "connecting to Ray"):
+            from sweeps.cluster import Resources, connected
+            from sweeps.estimate import share
+            from sweeps.execute import execute
 
-    by_memory = share(plan, ledger) if gpus is None else 1
-    with connected(Resources(address, slots, cpus, gpus, by_memory, backend), plan, ledger) as (resources, dashboard):
+            by_memory = share(plan, ledger) if gpus is None else 1
+            asked = Resources(address, slots, cpus, gpus, by_memory, backend)
+            resources, dashboard = stack.enter_context(connected(asked, plan, ledger))
         ledger.record_sweep(plan.sweep.name, plan.sweep.profile, plan.points())
         _print(f"{plan.counts.progress}, {len(plan.missing)} to do; results in {ledger.storage}")
         if resources.gpus:
@@ -352,11 +355,11 @@ def _planned(
     verified: bool = False,
 ) -> tuple[Plan, Ledger]:
     """Read a sweep, and look up what is published of it."""
-    from lip.ledger.ledger import Ledger, default_storage
-    from sweeps.plan import Plan
-    from sweeps.spec import read
+    with console.status(f"planning {markup(spec)}"), _without_gc():
+        from lip.ledger.ledger import Ledger, default_storage
+        from sweeps.plan import Plan
+        from sweeps.spec import read
 
-    with _without_gc():
         sweep = read(spec, profile, data, choices(only or []))
         ledger = Ledger(storage or default_storage())
         try:
@@ -415,13 +418,17 @@ def _cell(value: object) -> str:
 
 def _memory_per_trial(plan: Plan, gpus: float | None) -> float:
     """Return the bytes that a trial takes on this machine's CPUs; 0 on a GPU. Raises InputError if it has fewer."""
-    import torch
-
     from lip.training.memory import check_memory
 
-    if gpus or (gpus is None and torch.cuda.is_available()):
-        return 0.0
-    return check_memory(plan.missing.values())
+    return 0.0 if gpus or (gpus is None and _has_gpu()) else check_memory(plan.missing.values())
+
+
+def _has_gpu() -> bool:
+    if not machine.may_have_gpu():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _slots(cpus: float, memory: float) -> int:
