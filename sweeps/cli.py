@@ -184,7 +184,7 @@ def run(
         slots = slots or _slots(cpus, _memory_per_trial(plan, gpus))
     ledger.check_writable()
     if plan.missing and address == "local":
-        with console.status("loading kernels, which are compiled once, for about a minute"):
+        with console.status("loading kernels"):
             choose(backend, "cuda" if backend == "cuda_graph" else "cpu")  # here rather than in every trial
     _show_replaced(plan, profile)
     _print(str(plan.counts))
