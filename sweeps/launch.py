@@ -48,7 +48,9 @@ def run(
     gpus: float | None = None,
     address: str = "local",
     backend: str = "auto",
-    budget: Budget | None = None,
+    hours: float | None = None,
+    max_cost: float | None = None,
+    price: float | None = None,
     drain: Drain | None = None,
     callbacks: Sequence[Callback] = (),
     scheduler: TrialScheduler | None = None,
@@ -69,8 +71,8 @@ def run(
     """
     console = Console(soft_wrap=True, quiet=not progress)
     plan, ledger = planned(str(spec), profile, storage, data, only, verified=True)
-    drain = Drain() if drain is None else drain
-    setup = Setup(address, slots, cpus, gpus, backend, note, tuple(tags), budget or Budget(), drain)
+    budget, drain = Budget.of(hours, max_cost, price), Drain() if drain is None else drain
+    setup = Setup(address, slots, cpus, gpus, backend, note, tuple(tags), budget, drain)
     from sweeps.tools import Tools
 
     return run_plan(
@@ -95,6 +97,8 @@ class Setup:
     def check(self) -> None:
         """Refuse values that no machine can take. Raises InputError."""
         check(self.backend)
+        if not self.cpus > 0:
+            raise InputError(f"--cpus {self.cpus:g}: a trial needs some; give a positive number")
         if self.gpus and self.gpus > 1 and self.gpus % 1:
             raise InputError(f"--gpus {self.gpus:g}: give a fraction of one GPU, or a whole number")
         for tag in self.tags:
