@@ -57,17 +57,11 @@ def as_restore(study: Study) -> str | None:
     if not _restores_so(fit):
         return None
     assert isinstance(prior, Hourglass)
-<<<<<<< HEAD
-    usual = dict(task.schedules()["lip"])
-    own = {key: value for key, value in dict(schedule).items() if key not in ("steps", "until")}
-    values = {key: value for key, value in own.items() if value != usual[key]}
-    words = ["python -m lip restore PHOTO", f"--task {TASKS[str(task.kind)]}", f"--steps {schedule.steps}"]
-=======
     name, own_task = TASKS[str(task.kind)]
     usual = dict(own_task.schedules()["lip"])
-    values = {key: value for key, value in dict(schedule).items() if key != "steps" and value != usual[key]}
+    own = {key: value for key, value in dict(schedule).items() if key not in ("steps", "until")}
+    values = {key: value for key, value in own.items() if value != usual[key]}
     words = ["python -m lip restore PHOTO", f"--task {name}", f"--steps {schedule.steps}"]
->>>>>>> h/search
     words += [f"--width {prior.width}", f"--scales {prior.scales}"]
     words += [f"--factor {task.factor}"] if hasattr(task, "factor") else []
     words += ["--mask MASK"] if task.kind == "inpaint" else []
