@@ -51,7 +51,7 @@ def test_the_arguments_restore_with_its_schedule_and_network(
     done = json.loads((tmp_path / "restored.json").read_text())
     assert isinstance(fit.schedule, Schedule)
     assert done["schedule"] == fit.schedule.replace(until="stop").columns()
-    assert done["prior"] == fit.prior.model_dump()
+    assert done["prior"] == {"kind": "hourglass", **fit.prior.model_dump()}
 
 
 def test_what_restore_cannot_do_has_no_arguments(searching: Searching, ledger: Ledger) -> None:
