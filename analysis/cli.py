@@ -85,13 +85,15 @@ def dataset(
 
 @app.command()
 def register() -> None:
-    """Date today every claim that is new or changed, in register.csv."""
+    """Date today every claim that is new or changed, in register.csv, and write what plans say of claims."""
     from datetime import UTC, datetime
 
     from analysis.claims import register
     from analysis.exhibits import CLAIMS
+    from analysis.plan import write_margins
 
     print(f"{register(list(CLAIMS.values()), datetime.now(UTC).date())} of {len(CLAIMS)} claims are new or changed")
+    write_margins()
 
 
 def main() -> None:

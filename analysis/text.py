@@ -15,6 +15,7 @@ PRUNER_LABELS = {
     "synflow": "SynFlow",
     "grasp": "GraSP",
     "oes": "OES",
+    "one_shot": "one-shot",
     "shuffled": "random, IMP's ratios",
 }
 

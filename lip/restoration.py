@@ -151,7 +151,7 @@ def restore(
         problem = _problem(photograph, task, factor, known, {**(settings or {}), "steps": steps}, prior, found, seed)
         if seeds < 1:
             raise InputError(f"seeds: {seeds} is less than one; use 1 or more")
-        check_restoration(problem.network_fit)
+        check_restoration(problem.network_fit, *photograph.size, problem.factor)
         noise = _noise(task, sigma, photograph)
         check_device(device)
         used = choose(backend, device).name

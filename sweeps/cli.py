@@ -79,12 +79,11 @@ def plan(
     """List the trajectories of a sweep, and estimate the missing fits. Trains nothing."""
     from lip.specs.released import RELEASED_FLAGS
     from sweeps.estimate import estimate
-    from sweeps.launch import memory_per_trial, planned, slots_for
+    from sweeps.launch import memory_per_trial, slots_for
     from sweeps.search.words import contents
 
     budget = Budget.of(hours, max_cost, price)
-    plan, ledger = planned(spec, profile, storage, data, choices(only or []))
-    memory = memory_per_trial(plan, gpus)
+    plan, ledger = _planned(spec, profile, storage, data, only)
     _show_plan(plan)
     _show_replaced(plan, profile)
     for note in plan.sweep.notes:
@@ -99,7 +98,7 @@ def plan(
     _print(f"{len(plan.sweep.trajectories)} trajectories{' so far' * bool(plan.studies)}, {plan.counts}")
     console.print(f"{plan.counts.progress}, [bold]{len(plan.missing)} to do[/]", highlight=False)
     if plan.missing:
-        slots = slots or slots_for(1, memory)
+        slots = slots or slots_for(1, memory_per_trial(plan, gpus))
         cost = estimate(plan, ledger, slots, gpus)
         at_most = "with all that searches may want, at most " * bool(plan.studies)
         _print(f"{at_most}{_estimate_in_words(cost, slots, price)}")
@@ -205,7 +204,7 @@ def run(
     Exit status 0: all published. 1: something failed. 3: the budget is spent, or SIGUSR1 came, and there is work left.
     130: interrupted.
     """
-    from sweeps.launch import Setup, planned, record, run_plan
+    from sweeps.launch import Setup, record, run_plan
     from sweeps.search.words import contents, progress
 
     drain = Drain()
@@ -214,7 +213,7 @@ def run(
     setup = Setup(address, slots, cpus, gpus, backend, note or "", tuple(tag or []), budget, drain)
     setup.check()
     tools = _tools(log or [])
-    plan, ledger = planned(spec, profile, storage, data, choices(only or []), verified=True)
+    plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
     setup = setup.decided(plan, ledger)
     _show_replaced(plan, profile)
     _print_searches(plan, contents)
@@ -365,12 +364,11 @@ def status(
 
     All files are verified. With --watch only their names are read, and only running and failed trajectories are listed.
     """
-    from sweeps.launch import planned
     from sweeps.page import write_page
     from sweeps.search.words import progress
     from sweeps.status import as_json, counts, only_failures_left, statuses
 
-    plan, ledger = planned(spec, profile, storage, data, choices(only or []))
+    plan, ledger = _planned(spec, profile, storage, data, only)
     damaged = [] if watch else ledger.damaged()
     plan.set_aside(damaged, ledger)
     while True:
@@ -416,9 +414,8 @@ def logs(
     only: Only = None,
 ) -> None:
     """Print why trajectories failed: where, and the whole traceback of the last attempt."""
-    from sweeps.launch import planned
 
-    plan, ledger = planned(spec, profile, storage, data, choices(only or []))
+    plan, ledger = _planned(spec, profile, storage, data, only)
     remaining, failures = plan.remaining_fits(), ledger.failures()
     failed = [trajectory for trajectory in plan.sweep.trajectories if {trajectory.id} <= remaining.keys() & failures]
     for trajectory in failed:
@@ -440,11 +437,10 @@ def show(
     csv: Annotated[Path | None, typer.Option(help="write all columns to this file instead")] = None,
 ) -> None:
     """Print the published results of a sweep, only the columns that vary; of a search, its settings."""
-    from sweeps.launch import planned
     from sweeps.results import axes, rows
     from sweeps.search.words import progress
 
-    plan, ledger = planned(spec, profile, storage, data, choices(only or []), verified=True)
+    plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
     frame = rows(plan, ledger)
     if frame.empty:
         raise InputError(
@@ -504,12 +500,11 @@ def best(
 ) -> None:
     """Print the best setting of a search, and how to restore a photograph with it."""
     from lip.ledger.filesystem import write_whole
-    from sweeps.launch import planned
     from sweeps.search.export import as_restore, as_sweep, best_of
     from sweeps.search.words import in_words, progress, score_in_words
     from sweeps.spec import parse
 
-    plan, _ = planned(spec, profile, storage, data, None, verified=True)
+    plan, _ = _planned(spec, profile, storage, data, None, verified=True)
     if not plan.studies:
         raise InputError(f"{spec} searches nothing; add a block search to it, or name another sweep")
     if out and len(plan.studies) > 1:
@@ -529,6 +524,21 @@ def best(
             except OSError as error:
                 raise InputError(f"--out {file} cannot be written ({error.strerror}); choose another file") from error
             _print(f"written to {file}; python -m sweeps run {file} runs it on the blocks of the search")
+
+
+def _planned(
+    spec: str,
+    profile: str | None,
+    storage: str | None,
+    data: Path | None,
+    only: list[str] | None,
+    verified: bool = False,
+) -> tuple[Plan, Ledger]:
+    """Read a sweep and look up what is published of it, and show that this is going on."""
+    with console.status(f"planning {markup(spec)}"):
+        from sweeps.launch import planned
+
+        return planned(spec, profile, storage, data, choices(only or []), verified)
 
 
 def _print_searches(plan: Plan, describe: Callable[[Study], str]) -> None:

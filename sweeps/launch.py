@@ -6,7 +6,7 @@ import gc
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,9 @@ def run(
     gpus: float | None = None,
     address: str = "local",
     backend: str = "auto",
-    budget: Budget | None = None,
+    hours: float | None = None,
+    max_cost: float | None = None,
+    price: float | None = None,
     drain: Drain | None = None,
     callbacks: Sequence[Callback] = (),
     scheduler: TrialScheduler | None = None,
@@ -69,8 +71,8 @@ def run(
     """
     console = Console(soft_wrap=True, quiet=not progress)
     plan, ledger = planned(str(spec), profile, storage, data, only, verified=True)
-    drain = Drain() if drain is None else drain
-    setup = Setup(address, slots, cpus, gpus, backend, note, tuple(tags), budget or Budget(), drain)
+    budget, drain = Budget.of(hours, max_cost, price), Drain() if drain is None else drain
+    setup = Setup(address, slots, cpus, gpus, backend, note, tuple(tags), budget, drain)
     from sweeps.tools import Tools
 
     return run_plan(
@@ -95,6 +97,8 @@ class Setup:
     def check(self) -> None:
         """Refuse values that no machine can take. Raises InputError."""
         check(self.backend)
+        if not self.cpus > 0:
+            raise InputError(f"--cpus {self.cpus:g}: a trial needs some; give a positive number")
         if self.gpus and self.gpus > 1 and self.gpus % 1:
             raise InputError(f"--gpus {self.gpus:g}: give a fraction of one GPU, or a whole number")
         for tag in self.tags:
@@ -122,15 +126,19 @@ def run_plan(plan: Plan, ledger: Ledger, setup: Setup, console: Console, tools: 
     local = setup.address == "local"
     assert setup.slots is not None, "it is decided"
     if local:
-        choose(setup.backend, "cuda" if setup.backend == "cuda_graph" else "cpu")  # compiles here, not in every trial
+        with console.status("loading kernels, which are compiled once, for about a minute"):
+            choose(setup.backend, "cuda" if setup.backend == "cuda_graph" else "cpu")  # here, not in every trial
         close_to_others()
-    from sweeps.cluster import Resources, connected
-    from sweeps.estimate import share
-    from sweeps.execute import execute
+    with ExitStack() as stack:
+        with console.status("starting Ray" if local else "connecting to Ray"):
+            from sweeps.cluster import Resources, connected
+            from sweeps.estimate import share
+            from sweeps.execute import execute
 
-    by_memory = share(plan, ledger) if setup.gpus is None else 1
-    wanted = Resources(setup.address, setup.slots, setup.cpus, setup.gpus, by_memory, setup.backend)
-    with sigterm_kept(), connected(wanted, plan, ledger) as (resources, dashboard):
+            by_memory = share(plan, ledger) if setup.gpus is None else 1
+            wanted = Resources(setup.address, setup.slots, setup.cpus, setup.gpus, by_memory, setup.backend)
+            stack.enter_context(sigterm_kept())
+            resources, dashboard = stack.enter_context(connected(wanted, plan, ledger))
         record(plan, ledger, setup)
         terminal.say(console, f"{plan.counts.progress}, {len(plan.missing)} to do; results in {ledger.storage}")
         if resources.gpus:
@@ -180,14 +188,20 @@ def planned(
 
 def memory_per_trial(plan: Plan, gpus: float | None) -> float:
     """Return the bytes that a trial takes on this machine's CPUs; 0 on a GPU. Raises InputError if it has fewer."""
-    import torch
-
     from lip.training.memory import check_memory
 
-    if gpus or (gpus is None and torch.cuda.is_available()):
+    if gpus or (gpus is None and _has_gpu()):
         return 0.0
     ends = [fit for study in plan.studies for fit in study.search.ends] if plan.missing else []
     return check_memory([*plan.missing.values(), *ends])
+
+
+def _has_gpu() -> bool:
+    if not machine.may_have_gpu():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def slots_for(cpus: float, memory: float) -> int:

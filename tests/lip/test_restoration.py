@@ -1,6 +1,7 @@
 """A photograph that is itself degraded goes in; what comes back is of the same kind, and says what was done."""
 
 import json
+import re
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +18,7 @@ from lip.priors import Decoder
 from lip.restoration import Restored, estimate_sigma
 from lip.tasks.upscale import Upscale
 from lip.tickets import Ticket
-from lip.training import machine
+from lip.training import machine, memory
 from lip.training.restore import train
 
 Call = Callable[..., Restored]
@@ -228,9 +229,26 @@ def test_what_cannot_be_restored_is_refused_in_a_sentence(restore: Call, image: 
         restore(image, **options)
 
 
-def test_what_does_not_fit_into_memory_is_refused(
-    restore: Call, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+MEMORY = [
+    ("denoise", {}, (100, 300), r"to restore 300x100 pixels .*; reduce it to (\d+)x(\d+), or use a smaller width$"),
+    ("upscale", {"factor": 4}, (30, 50), r"to restore 200x120 .*; reduce it to (\d+)x(\d+), .* or a smaller factor$"),
+]
+
+
+@pytest.mark.parametrize(("task", "options", "size", "sentence"), MEMORY)
+def test_what_does_not_fit_into_memory_is_refused_with_a_size_that_fits(
+    restore: Call, monkeypatch: pytest.MonkeyPatch, task: str, options: Any, size: tuple[int, int], sentence: str
 ) -> None:
-    monkeypatch.setattr(machine, "available_memory", lambda: 6.001e8)
-    with pytest.raises(InputError, match=r"to restore 128x128 pixels takes about .* reduce the result to"):
-        restore(photo, "upscale", factor=4, width=64)
+    monkeypatch.setattr(machine, "available_memory", lambda: memory.PROCESS + 10e6)
+    with pytest.raises(InputError, match=sentence) as refused:
+        restore(np.zeros(size, np.uint8), task, width=32, **options)
+    found = re.search(sentence, str(refused.value))
+    assert found is not None
+    width, height = map(int, found.groups())
+    restore(np.zeros((height, width), np.uint8), task, width=32, steps=1, **options)
+
+
+def test_where_no_size_fits_another_machine_is_named(restore: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_memory", lambda: 1e6)
+    with pytest.raises(InputError, match=r"use a smaller width, or a machine with more$"):
+        restore(np.zeros((16, 16), np.uint8))
