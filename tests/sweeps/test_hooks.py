@@ -33,7 +33,7 @@ class Log:
 
 class Trial:
     def __init__(self, key: str, error: Exception | None = None) -> None:
-        self.config = {"key": key}
+        self.config: dict[str, object] = {"key": key}
         self.error = error
 
     def get_pickled_error(self) -> Exception | None:
@@ -72,6 +72,13 @@ def test_tune_gets_what_can_start_until_all_is_done(bench: Bench) -> None:
         bench.report(key, published=f"{key}1", row="null")
         bench.callback.on_trial_complete(0, [], Trial(key))
     assert bench.searcher.suggest("3") == Searcher.FINISHED
+
+
+def test_what_a_trial_is_to_do_is_taken_out_of_its_config_once_it_has_it(bench: Bench) -> None:
+    trial = Trial("a")
+    trial.config |= {"pruner": "imp", "work": b"pickled"}
+    bench.callback.on_trial_start(0, [], trial)
+    assert trial.config == {"pruner": "imp", "key": "a"}
 
 
 def test_reports_are_shown_and_are_in_the_heartbeat(bench: Bench) -> None:
