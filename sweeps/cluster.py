@@ -15,6 +15,8 @@ from typing import Any
 
 import ray
 import yaml
+from ray.core.generated.autoscaler_pb2 import ClusterConfig  # type: ignore[attr-defined]  # it is generated
+from ray.experimental import internal_kv
 
 from lip.errors import InputError
 from lip.fast.backend import choose
@@ -28,7 +30,9 @@ from sweeps.session import interrupts_deferred, private_folder
 ANSWER_WITHIN = 120.0
 """Seconds in which every node of a cluster has to pass its checks; it may have to compile kernels."""
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
-"""The copy of cluster.yaml that `ray up` leaves on the head: only it tells what the autoscaler can add."""
+"""The copy of cluster.yaml that `ray up` leaves on the head."""
+CLUSTER_CONFIG = "__autoscaler_cluster_config"
+"""Where autoscalers write Ray's cluster configuration."""
 
 PAUSES = (5.0, 15.0, 0.0)
 """Seconds after each failed start of Ray on this machine."""
@@ -75,10 +79,22 @@ def connected(resources: Resources, plan: Plan, ledger: Ledger) -> Iterator[tupl
 
 
 def autoscaler_node_types() -> list[dict[str, float]]:
-    """List the resources of the node types that the autoscaler can add.
+    """List the resources of the node types that an autoscaler can add.
 
-    Empty unless this machine is the head of a cluster made by `ray up`.
+    Those of `ray up` and KubeRay tell Ray, also before they have added any. Ray's older autoscaler does not: then the
+    file of `ray up` is read, on the head.
     """
+    return _types_told_to_ray() or _types_in_file()
+
+
+def _types_told_to_ray() -> list[dict[str, float]]:
+    """List them by Ray's cluster configuration, which no documented function of Ray gives."""
+    told = internal_kv._internal_kv_get(CLUSTER_CONFIG, namespace="__autoscaler")
+    groups = ClusterConfig.FromString(told or b"").node_group_configs
+    return [{name: float(number) for name, number in group.resources.items()} for group in groups if group.max_count]
+
+
+def _types_in_file() -> list[dict[str, float]]:
     try:
         config = yaml.safe_load(BOOTSTRAP.expanduser().read_text())
     except OSError:

@@ -31,6 +31,8 @@ fi
 
 [[ $LIP_STORAGE == *://* || -e $LIP_STORAGE/$LIP_SUBMITTED ]] ||
   refuse "storage $LIP_STORAGE on $SLURMD_NODENAME is not that of the login node; set LIP_STORAGE to a folder that all nodes mount"
+[[ ${SLURM_GPUS_ON_NODE:-0} == 0 || $(python -c 'import torch; print(torch.cuda.is_available())') == True ]] ||
+  refuse "Slurm gives this job $SLURM_GPUS_ON_NODE GPUs on $SLURMD_NODENAME, but PyTorch sees none; leave the node out (--exclude)"
 budget=()
 if end=$(date -d "$(squeue -h -j "$SLURM_JOB_ID" -o %e)" +%s 2> /dev/null); then  # else there is no time limit
   left=$((end - $(date +%s)))

@@ -45,8 +45,9 @@ def test_trials_fit_a_worker_and_never_the_head(cluster: dict[str, Any]) -> None
 def test_workers_are_spot_machines_that_come_when_they_are_needed_and_may_write_results(
     cluster: dict[str, Any],
 ) -> None:
-    workers = [node for name, node in cluster["available_node_types"].items() if name != cluster["head_node_type"]]
-    assert all(node["min_workers"] == 0 for node in workers)
+    types = [node for name, node in cluster["available_node_types"].items() if name != cluster["head_node_type"]]
+    assert all(node["min_workers"] == 0 for node in types)
+    workers = [node for node in types if node["max_workers"]]
     said = [yaml.safe_dump(node["node_config"]) for node in workers]
     assert all(re.search("MarketType: spot|preemptible: true", text) for text in said)
     assert all(re.search("IamInstanceProfile|serviceAccounts", text) for text in said)
@@ -72,16 +73,11 @@ def test_every_node_installs_this_project(cluster: dict[str, Any]) -> None:
     assert any("pip install" in command and '"$HOME/lip[fast]"' in command for command in cluster["setup_commands"])
 
 
-def test_its_torch_is_one_of_cuda_12_that_the_project_works_with(cluster: dict[str, Any]) -> None:
-    """Ray's machine image on AWS has a driver of CUDA 12; torch's wheels are of CUDA 13 from 2.11 on."""
-    from packaging.requirements import Requirement
-
-    (pin,) = re.findall(r'"(torch<.*?)"', " ".join(cluster["setup_commands"]))
-    torch = map(Requirement, tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["dependencies"])
-    (works,) = [requirement.specifier for requirement in torch if requirement.name == "torch"]
-    both = works & Requirement(pin).specifier
-    assert "2.10" in both
-    assert "2.11" not in both
+def test_every_machine_has_an_image_of_its_own_and_switches_itself_off_in_the_end(cluster: dict[str, Any]) -> None:
+    """Without ImageId Ray takes an image of 2022 on AWS, with a driver that is too old for torch."""
+    for node in cluster["available_node_types"].values():
+        assert re.search(r"ImageId: MY-AMI|sourceImage: .*nvidia-580", yaml.safe_dump(node["node_config"], width=999))
+    assert any("shutdown -h" in command for command in cluster["initialization_commands"])
 
 
 def test_a_driver_on_the_head_knows_what_the_autoscaler_can_add(
@@ -91,7 +87,30 @@ def test_a_driver_on_the_head_knows_what_the_autoscaler_can_add(
 
     from sweeps.cluster import autoscaler_node_types
 
+    monkeypatch.setattr("ray.experimental.internal_kv._internal_kv_get", lambda key, namespace: None)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert autoscaler_node_types() == []
     (tmp_path / "ray_bootstrap_config.yaml").write_text(json.dumps(prepare_config(cluster)))
-    assert autoscaler_node_types() == [{"CPU": 4, "GPU": 1}]
+    assert {"CPU": 4, "GPU": 1} in autoscaler_node_types()
+    assert all(shape["GPU"] for shape in autoscaler_node_types()), "and not the head"
+
+
+def test_a_driver_knows_what_any_autoscaler_has_told_ray_that_it_can_add(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray._raylet import GCS_AUTOSCALER_CLUSTER_CONFIG_KEY, GCS_AUTOSCALER_STATE_NAMESPACE
+    from ray.core.generated.autoscaler_pb2 import ClusterConfig
+
+    from sweeps.cluster import autoscaler_node_types
+
+    config = ClusterConfig()
+    for name, most, resources in (
+        ("head", 0, {"CPU": 2}),
+        ("gpu", 8, {"CPU": 4, "GPU": 1}),
+        ("endless", -1, {"CPU": 16}),
+    ):
+        config.node_group_configs.add(name=name, max_count=most, resources=resources)
+    told = {(GCS_AUTOSCALER_CLUSTER_CONFIG_KEY, GCS_AUTOSCALER_STATE_NAMESPACE): config.SerializeToString()}
+    monkeypatch.setattr("ray.experimental.internal_kv._internal_kv_get", lambda key, namespace: told[key, namespace])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert autoscaler_node_types() == [{"CPU": 4, "GPU": 1}, {"CPU": 16}]

@@ -21,7 +21,14 @@ from lip.training.run import build_model
 from sweeps import spec
 
 TOP = Path(__file__).parents[1]
-DOCUMENTS = ["README.md", "sweeps/README.md", "lip/README.md", "lip/fast/README.md", "analysis/README.md"]
+DOCUMENTS = [
+    "README.md",
+    "sweeps/README.md",
+    "sweeps/MOVING.md",
+    "lip/README.md",
+    "lip/fast/README.md",
+    "analysis/README.md",
+]
 DOCUMENTS += ["analysis/RESULTS.md", "tests/golden/README.md", "lip/CHANGELOG.md", "CONTRIBUTING.md"]
 TEXTS = {document: (TOP / document).read_text() for document in DOCUMENTS}
 BLOCKS = [block for text in TEXTS.values() for block in re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)]

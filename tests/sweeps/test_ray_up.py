@@ -120,10 +120,9 @@ def commands(cluster: Path) -> list[str]:
 
 
 def swapped(folder: Path) -> dict[str, object]:
-    """cluster.yaml with these hosts in place of AWS's machines, their containers and the torch of their GPUs."""
-    text = (TOP / "cluster.yaml").read_text().replace(' "torch<2.11"', "")
-    cluster = yaml.safe_load(text)
-    for described_by_the_provider in ("docker", "available_node_types", "head_node_type"):
+    """cluster.yaml with these hosts in place of AWS's machines and their containers."""
+    cluster = yaml.safe_load((TOP / "cluster.yaml").read_text())
+    for described_by_the_provider in ("docker", "available_node_types", "head_node_type", "initialization_commands"):
         del cluster[described_by_the_provider]
     stop, start = cluster["head_start_ray_commands"]
     alone = start.replace("ray start", "ray start --num-cpus=0")  # what the node type of AWS's head says
