@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from os import PathLike
@@ -56,21 +57,25 @@ class Ticket:
     @property
     def prior(self) -> Prior:
         """Return the network's spec. Raises InputError when the ticket is a bare mask."""
-        return named(PRIOR_CLASSES, self._described["prior"])
+        with _understood():
+            return named(PRIOR_CLASSES, self._described["prior"])
 
     @property
     def channels(self) -> int:
         """Return the channels of the images that its network makes: 1 grey, 3 RGB."""
-        return int(self._described["image"]["channels"])
+        with _understood():
+            return int(self._described["image"]["channels"])
 
     @property
     def theta_seed(self) -> int:
         """Return the seed that draws theta_0."""
-        return int(self._described["seed"])
+        with _understood():
+            return int(self._described["seed"])
 
     def masks(self) -> dict[str, Tensor]:
         """Return boolean tensors by parameter name, True where a weight is kept."""
-        return _by_name(self.mask, _network(self._described), self._described["covers"])
+        with _understood():
+            return _by_name(self.mask, _network(self._described), self._described["covers"])
 
     def network(self) -> nn.Module:
         """Return the pruned network at the weights that the ticket goes back to, in PyTorch's own form.
@@ -80,17 +85,18 @@ class Ticket:
         """
         from torch.nn.utils import prune
 
-        net = _network(self._described)
-        if self.rewound is not None:
-            net.load_state_dict(dict(self.rewound))
-        elif _digest_of(net) != self._described["theta_0"]:
-            raise InputError(
-                f"ticket: this PyTorch draws another theta_0 than {self._described['made_by']['version_torch']} did; "
-                "use that version"
-            )
-        for name, mask in _by_name(self.mask, net, self._described["covers"]).items():
-            module, _, parameter = name.rpartition(".")
-            prune.custom_from_mask(net.get_submodule(module), parameter, mask)
+        card = self._described
+        with _understood():
+            net = _network(card)
+            if self.rewound is not None:
+                net.load_state_dict(dict(self.rewound))
+            elif _digest_of(net) != card["theta_0"]:
+                raise InputError(
+                    f"ticket: this PyTorch draws another theta_0 than {card['made_by']['version_torch']} did; use that"
+                )
+            for name, mask in _by_name(self.mask, net, card["covers"]).items():
+                module, _, parameter = name.rpartition(".")
+                prune.custom_from_mask(net.get_submodule(module), parameter, mask)
         return net
 
     def to_bytes(self) -> bytes:
@@ -191,6 +197,18 @@ def ticket_of(fit: Fit, ledger: Ledger, inputs: Mapping[str, np.ndarray]) -> Tic
     return Ticket(mask, card, ledger.weights(fit.start) if fit.start else None)
 
 
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Raise InputError for a card that does not describe a network of this version."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise InputError(
+            f"ticket: its card does not describe a network of this version ({reason}); use another"
+        ) from error
+
+
 def _find(path: str | PathLike[str]) -> Path:
     file = Path(expand(Path(path)))
     if file.is_dir():
@@ -216,6 +234,8 @@ def _parse(data: bytes) -> Ticket:
     tensors = load(data)
     if _digest({name: tensor.numpy() for name, tensor in tensors.items()}) != digest:
         raise ValueError("damaged or changed: its content has another digest than its card")
+    if "card" not in tensors:
+        raise ValueError("without a card")
     rewound = {name.removeprefix("rewound."): value for name, value in tensors.items() if name.startswith("rewound.")}
     return Ticket(mask, json.loads(tensors["card"].numpy().tobytes()), rewound or None)
 

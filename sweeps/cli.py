@@ -46,6 +46,9 @@ WATCH_INTERVAL = 10.0
 MAX_LISTED = 500
 """Trajectories that `plan` lists at most."""
 
+SHOWN_OF_IDS = 8
+"""Digits of the ids of fits that `show` prints; `lip show` takes them."""
+
 Spec = Annotated[str, typer.Argument(help="a shipped sweep, or a YAML file")]
 ProfileName = Annotated[
     str | None, typer.Option("--profile", help="smoke, mini or paper; default: the sweep's profile")
@@ -460,10 +463,12 @@ def show(
         _print_counts(plan)
     else:
         varying = axes(frame)
-        names = [name.replace("_", " ") for name in varying.columns]  # a narrow terminal breaks them between words
-        table = Table(*names, title=_title(plan), title_justify="left")
-        for row in varying.itertuples(index=False):
-            table.add_row(*map(_cell, row))
+        table = Table(title=_title(plan), title_justify="left", box=None, padding=(0, 1, 0, 0))
+        table.add_column("fit", no_wrap=True)
+        for name in map(str, varying):  # a narrow terminal breaks their names between words, and never a text
+            table.add_column(name.replace("_", " "), no_wrap=not name.startswith(("psnr", "ssim")), min_width=6)
+        for fit, row in zip(frame["fit"], varying.itertuples(index=False), strict=True):
+            table.add_row(fit[:SHOWN_OF_IDS], *map(_cell, row))
         console.print(table)
         _print_counts(plan)
         _print_notes(plan, ledger)

@@ -418,7 +418,7 @@ class Replayed:
         tensors |= {f"model {name}": value for name, value in vars(model).items() if isinstance(value, Tensor)}
         tensors |= {f"net {name}": value for name, value in model.net.state_dict().items()}
         tensors |= {f"grad {n}": p.grad for n, p in enumerate(model.net.parameters())}
-        tensors |= {f"adam {name}": value for name, value in adam.state[self.inside["theta"]].items()}
+        tensors |= {f"adam {name}": value for name, value in vars(adam).items() if isinstance(value, Tensor)}
         if backtracking := self.inside["backtracking"]:
             tensors |= {f"undo {name}": v for name, v in vars(backtracking).items() if isinstance(v, Tensor)}
         return {name: tensor.data_ptr() for name, tensor in tensors.items()}

@@ -203,6 +203,21 @@ def test_a_changed_ticket_is_refused(made: Make, tmp_path: Path, part: str) -> N
         load_ticket(path)
 
 
+@pytest.mark.parametrize(
+    "change", [{"prior": {"kind": "nothing"}}, {"prior": {"kind": "hourglass", "width": "x"}}, {"image": {}}], ids=str
+)
+def test_a_card_that_describes_no_network_is_refused(made: Make, change: dict[str, object]) -> None:
+    ticket = made()
+    with pytest.raises(InputError, match="its card does not describe a network here"):
+        Ticket(ticket.mask, {**ticket.card, **change}).network()
+
+
+def test_weights_of_another_network_are_refused(made: Make, tiny) -> None:
+    ticket = made()
+    with pytest.raises(InputError, match="its card does not describe a network here"):
+        Ticket(ticket.mask, ticket.card, tiny.model(width=4).weights()).network()
+
+
 def test_what_is_no_ticket_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(b"cat")
     with pytest.raises(InputError, match=r"cat.png is not a mask: .*; give a file that lip export wrote"):
