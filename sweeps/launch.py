@@ -146,7 +146,7 @@ def run_plan(plan: Plan, ledger: Ledger, setup: Setup, console: Console, tools: 
             terminal.say(console, f"Ray's dashboard: http://{dashboard}")
         ending = execute(plan, ledger, resources, console, setup.drain, setup.budget, tools)
     plan.refresh_missing(ledger)
-    return ending
+    return ending._replace(missing=len(plan.missing))
 
 
 def record(plan: Plan, ledger: Ledger, setup: Setup) -> None:
