@@ -224,7 +224,7 @@ def run(
     if plan.missing or tools:
         ending = run_plan(plan, ledger, setup, console, tools)
         if plan.missing:
-            _print_rest(len(plan.missing), ending)
+            _print_rest(ending)
             status = 3 if ending.drained else 1 if ending.failed else 130
             _when_done(when_done, plan, ledger, status)
             raise typer.Exit(status)
@@ -252,13 +252,13 @@ def _tools(log: list[str]) -> Tools | None:
     return Tools(log=tuple(log))
 
 
-def _print_rest(missing: int, ending: Ending) -> None:
+def _print_rest(ending: Ending) -> None:
     """Say how many fits are left, and what to do about them."""
     remedies = ["`python -m sweeps status` lists the causes"] if ending.failed else []
     if ending.drained or not ending.failed:
         remedies.append("the same command resumes")
     reason = f" ({markup(ending.drained)})" if ending.drained else ""
-    console.print(f"[red]{missing} still to do[/]{reason}; {', '.join(remedies)}", highlight=False)
+    console.print(f"[red]{ending.missing} still to do[/]{reason}; {', '.join(remedies)}", highlight=False)
 
 
 @app.command()

@@ -46,6 +46,8 @@ class Ending(NamedTuple):
     """Why it ended before its last fit; None if nothing asked it to."""
     grid: tune.ResultGrid
     """Tune's own results, one for each trial; a trajectory that was started again has several."""
+    missing: int = 0
+    """Fits of the plan that are still to do (`sweeps.launch.run_plan` counts them)."""
 
 
 def execute(

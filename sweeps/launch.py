@@ -152,7 +152,7 @@ def run_plan(plan: Plan, ledger: Ledger, setup: Setup, console: Console, tools: 
     plan.refresh_missing(ledger)
     if plan.studies:
         plan.record(ledger)
-    return ending
+    return ending._replace(missing=len(plan.missing))
 
 
 def record(plan: Plan, ledger: Ledger, setup: Setup) -> None:

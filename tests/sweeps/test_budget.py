@@ -131,7 +131,8 @@ def request():
 
 threading.Thread(target=request, daemon=True).start()
 with connected(Resources(slots=1, backend="dense"), plan, ledger) as (resources, _):
-    print(execute(plan, ledger, resources, Console(), drain)[:2])
+    ending = execute(plan, ledger, resources, Console(), drain)
+    print(ending.failed, ending.drained)
 """
 
 
@@ -147,7 +148,7 @@ def test_a_drained_run_publishes_what_is_in_training_and_begins_nothing_else(
         start_new_session=True,
         timeout=WAIT,
     )
-    assert done.stdout.splitlines()[-1] == "(0, 'asked')", done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "0 asked", done.stdout + done.stderr
     assert "ending: asked; the fits in training are published, and no other is begun" in done.stdout
     ledger = Ledger(tmp_path / "results")
     published = len(ledger.fits(["fit"]))

@@ -50,14 +50,14 @@ best = ending.grid.get_best_result("psnr_last_ema", "max")
 halving = ASHAScheduler(metric="psnr_last_ema", mode="max", max_t=10, grace_period=1, reduction_factor=2)
 stopped = sweeps.run(spec, storage=storage + "-halved", scheduler=halving, **options)
 print(json.dumps({
-    "ending": [ending.failed, ending.drained],
+    "ending": [ending.failed, ending.drained, ending.missing],
     "results": Seen.results,
     "addresses": sorted(Seen.addresses),
     "iterations": [frame["training_iteration"].tolist() for frame in frames],
     "psnr": [frame["psnr_last_ema"].tolist() for frame in frames],
     "best": best.config,
     "stopped": {result.config["pruner"]: result.metrics["training_iteration"] for result in stopped.grid},
-    "stopped ending": [stopped.failed, stopped.drained],
+    "stopped ending": [stopped.failed, stopped.drained, stopped.missing],
 }))
 """
 
@@ -99,7 +99,7 @@ def rows_of(storage: Path | str, spec: str) -> dict[tuple[str, int], dict[str, A
 
 def test_every_trajectory_is_a_trial_that_reports_its_rounds(told: dict[str, Any], storage: Path, spec: str) -> None:
     rows = rows_of(storage, spec)
-    assert told["ending"] == [0, None]
+    assert told["ending"] == [0, None, 0]
     assert {(pruner, round): sparsity for pruner, round, sparsity in told["results"]} == {
         key: row["sparsity"] for key, row in rows.items()
     }
@@ -119,7 +119,7 @@ def test_what_a_scheduler_stops_is_left_whole_to_the_next_run(
 ) -> None:
     halved = f"{storage}-halved"
     assert told["stopped"] == {"imp": 2, "random": 1}, "the second of two, and the worse"
-    assert told["stopped ending"] == [0, None]
+    assert told["stopped ending"] == [0, None, 1]
     rows, whole = rows_of(halved, spec), rows_of(storage, spec)
     assert rows.keys() == whole.keys() - {("random", 2)}
     assert all(row["psnr_last_ema"] == whole[key]["psnr_last_ema"] for key, row in rows.items())
