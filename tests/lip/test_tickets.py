@@ -208,13 +208,13 @@ def test_a_changed_ticket_is_refused(made: Make, tmp_path: Path, part: str) -> N
 )
 def test_a_card_that_describes_no_network_is_refused(made: Make, change: dict[str, object]) -> None:
     ticket = made()
-    with pytest.raises(InputError, match="its card does not describe a network here"):
+    with pytest.raises(InputError, match="its card does not describe a network of this version"):
         Ticket(ticket.mask, {**ticket.card, **change}).network()
 
 
 def test_weights_of_another_network_are_refused(made: Make, tiny) -> None:
     ticket = made()
-    with pytest.raises(InputError, match="its card does not describe a network here"):
+    with pytest.raises(InputError, match="its card does not describe a network of this version"):
         Ticket(ticket.mask, ticket.card, tiny.model(width=4).weights()).network()
 
 
