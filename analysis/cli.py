@@ -56,7 +56,7 @@ def report(
 
 
 @app.command()
-def export(
+def dataset(
     out: Annotated[str, typer.Option(help="The folder to write to.")],
     storage: Annotated[
         str | None, typer.Option(help="The results: a folder or a URL.", envvar="LIP_STORAGE", show_default="results")
@@ -69,7 +69,7 @@ def export(
     """Write the results for others: two Parquet tables, a dataset card and its Croissant."""
     from rich.console import Console
 
-    from analysis.export import export
+    from analysis.dataset import export
     from lip.ledger.ledger import Ledger, default_storage
 
     ledger = Ledger(storage or default_storage())
@@ -85,13 +85,15 @@ def export(
 
 @app.command()
 def register() -> None:
-    """Date today every claim that is new or changed, in register.csv."""
+    """Date today every claim that is new or changed, in register.csv, and write what plans say of claims."""
     from datetime import UTC, datetime
 
     from analysis.claims import register
     from analysis.exhibits import CLAIMS
+    from analysis.plan import write_margins
 
     print(f"{register(list(CLAIMS.values()), datetime.now(UTC).date())} of {len(CLAIMS)} claims are new or changed")
+    write_margins()
 
 
 def main() -> None:

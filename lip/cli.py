@@ -141,6 +141,9 @@ def restore_photograph(
     steps: Annotated[int, typer.Option(help="training steps at most")] = 1500,
     width: Annotated[int | None, typer.Option(help="channels of the network; default: the ticket's, else 32")] = None,
     scales: Annotated[int | None, typer.Option(help="scales of the network; default: the ticket's, else 5")] = None,
+    more: Annotated[
+        list[str] | None, typer.Option("--set", help="any other key of the schedule, as lr=0.005; may be repeated")
+    ] = None,
     device: Device = "cpu",
     threads: Threads = None,
     backend: Annotated[str, typer.Option(help=BACKEND)] = "auto",
@@ -173,6 +176,7 @@ def restore_photograph(
         scales=scales,
         seed=seed,
         seeds=seeds,
+        settings=_schedule_settings(more or []),
         device=device,
         backend=backend,
         threads=threads or default_threads(),
@@ -183,6 +187,14 @@ def restore_photograph(
         terminal.say(console, f"seed {fit['seed']}: {fit['stop']}")
     for file in done.save_all(path):
         terminal.say(console, file)
+
+
+def _schedule_settings(more: list[str]) -> dict[str, Any]:
+    """Read the keys of a schedule that have no option of their own. Raises InputError."""
+    found = settings(more, "--set", {})
+    if "steps" in found:
+        raise InputError("--set steps: it has an option; give it as --steps")
+    return found
 
 
 @app.command()

@@ -25,6 +25,7 @@ from lip.masks import Mask
 from lip.priors import Hourglass, Prior
 from lip.specs.fit import Fit
 from lip.specs.picture import Picture
+from lip.specs.schedule import Schedule
 from lip.tasks.degradation import Degradation
 from lip.tasks.inpaint import Inpaint
 from lip.tasks.restore import Restore
@@ -120,6 +121,7 @@ def restore(
     scales: int | None = None,
     seed: int = 0,
     seeds: int = 1,
+    settings: Mapping[str, Any] | None = None,
     device: str = "cpu",
     threads: int | None = None,
     backend: str = "auto",
@@ -136,9 +138,9 @@ def restore(
 
     The network is an hourglass of `width` channels (32) and `scales` halvings (5), dense. A `ticket`, as `load_ticket`
     reads it, brings its own network and the seed of its initial weights; a bare mask is for an hourglass of that width
-    and scales. Each of `seeds` fits takes at most `steps` steps, and the mean of their
-    outputs at the early stop is returned. Equal calls on one machine with as many `threads` (None: PyTorch's own)
-    return equal bits. Raises InputError.
+    and scales. Each of `seeds` fits takes at most `steps` steps, and the mean of their outputs at the early stop is
+    returned. `settings` are other keys of the schedule, such as {"lr": 0.005}. Equal calls on one machine with as many
+    `threads` (None: PyTorch's own) return equal bits. Raises InputError.
     """
     with terminal.bars(shown=progress) as bars:
         bar = bars.add_task("loading", total=None, score="")
@@ -146,10 +148,10 @@ def restore(
         known = _known(task, mask, invert, photograph)
         found = _ticket(ticket)
         prior = _prior(found, width, scales, photograph)
-        problem = _problem(photograph, task, factor, known, steps, prior, found, seed)
+        problem = _problem(photograph, task, factor, known, {**(settings or {}), "steps": steps}, prior, found, seed)
         if seeds < 1:
             raise InputError(f"seeds: {seeds} is less than one; use 1 or more")
-        check_restoration(problem.network_fit)
+        check_restoration(problem.network_fit, *photograph.size, problem.factor)
         noise = _noise(task, sigma, photograph)
         check_device(device)
         used = choose(backend, device).name
@@ -243,7 +245,7 @@ def _problem(
     task: Kind,
     factor: Literal[2, 4, 8] | None,
     known: np.ndarray | None,
-    steps: int,
+    settings: Mapping[str, Any],
     prior: Prior,
     ticket: Ticket | None,
     seed: int,
@@ -263,11 +265,11 @@ def _problem(
             )
             inputs[mask.content_hash] = values
             own = Inpaint(inpaint_mask=mask)
-        schedule = prior.schedule(own.schedules()["lip"]).replace(steps=steps, until="stop")
+        schedule = prior.schedule(own.schedules()["lip"]).replace(**{"until": "stop", **settings})
         theta_seed = ticket.theta_seed if ticket and ticket.card else None
         fit = Fit(picture=picture, task=own, schedule=schedule, prior=prior, seed=seed, theta_seed=theta_seed)
     except ValidationError as error:
-        raise explained(error, []) from error
+        raise explained(error, list(Schedule.model_fields)) from error
     return _Problem(photograph, task, times, known, fit, inputs)
 
 

@@ -19,17 +19,16 @@ from lip.terminal import markup
 from lip.values import choices
 from sweeps.budget import Budget
 from sweeps.drain import Drain
-from sweeps.launch import Setup, memory_per_trial, planned, record, run_plan, slots_for
-from sweeps.when_done import run_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from lip.ledger.ledger import Ledger
     from sweeps.compare import Comparison
     from sweeps.estimate import Basis, Estimate
     from sweeps.execute import Ending
     from sweeps.plan import Plan
+    from sweeps.search.study import Study
     from sweeps.status import TrajectoryStatus
     from sweeps.tools import Tools
 
@@ -80,10 +79,11 @@ def plan(
     """List the trajectories of a sweep, and estimate the missing fits. Trains nothing."""
     from lip.specs.released import RELEASED_FLAGS
     from sweeps.estimate import estimate
+    from sweeps.launch import memory_per_trial, slots_for
+    from sweeps.search.words import contents
 
     budget = Budget.of(hours, max_cost, price)
-    plan, ledger = planned(spec, profile, storage, data, choices(only or []))
-    memory = memory_per_trial(plan, gpus)
+    plan, ledger = _planned(spec, profile, storage, data, only)
     _show_plan(plan)
     _show_replaced(plan, profile)
     for note in plan.sweep.notes:
@@ -94,12 +94,14 @@ def plan(
     for layers in {trajectory.whole_layers: None for trajectory in plan.sweep.trajectories}:
         if layers:
             _print(f"layers that masks from another network do not prune: {', '.join(layers)}")
-    _print(f"{len(plan.sweep.trajectories)} trajectories, {plan.counts}")
+    _print_searches(plan, contents)
+    _print(f"{len(plan.sweep.trajectories)} trajectories{' so far' * bool(plan.studies)}, {plan.counts}")
     console.print(f"{plan.counts.progress}, [bold]{len(plan.missing)} to do[/]", highlight=False)
     if plan.missing:
-        slots = slots or slots_for(1, memory)
+        slots = slots or slots_for(1, memory_per_trial(plan, gpus))
         cost = estimate(plan, ledger, slots, gpus)
-        _print(_estimate_in_words(cost, slots, price))
+        at_most = "with all that searches may want, at most " * bool(plan.studies)
+        _print(f"{at_most}{_estimate_in_words(cost, slots, price)}")
         if budget:
             _print(f"a budget of {budget} covers about {_share_covered(cost, budget):.0%} of that")
         _print_seeds_needed(plan)
@@ -114,8 +116,6 @@ def _print_seeds_needed(plan: Plan) -> None:
 
 
 def _show_plan(plan: Plan) -> None:
-    from sweeps.plan import label
-
     table = Table("trajectory", "results", "fits", "published", "to do", title=_title(plan), title_justify="left")
     claimed = set(plan.published)
     listed = plan.sweep.trajectories[:MAX_LISTED]
@@ -124,7 +124,7 @@ def _show_plan(plan: Plan) -> None:
         own = [key for key in fits if key not in claimed]
         claimed.update(own)
         table.add_row(
-            markup(label(trajectory)),
+            markup(plan.label(trajectory)),
             *map(str, (len(trajectory.fits), len(fits), sum(key in plan.published for key in fits), len(own))),
         )
     console.print(table)
@@ -204,15 +204,19 @@ def run(
     Exit status 0: all published. 1: something failed. 3: the budget is spent, or SIGUSR1 came, and there is work left.
     130: interrupted.
     """
+    from sweeps.launch import Setup, record, run_plan
+    from sweeps.search.words import contents, progress
+
     drain = Drain()
     drain.on_signal()
     budget = Budget.of(hours, max_cost, price)
     setup = Setup(address, slots, cpus, gpus, backend, note or "", tuple(tag or []), budget, drain)
     setup.check()
     tools = _tools(log or [])
-    plan, ledger = planned(spec, profile, storage, data, choices(only or []), verified=True)
+    plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
     setup = setup.decided(plan, ledger)
     _show_replaced(plan, profile)
+    _print_searches(plan, contents)
     _print(str(plan.counts))
     if plan.missing or tools:
         ending = run_plan(plan, ledger, setup, console, tools)
@@ -223,12 +227,15 @@ def run(
             raise typer.Exit(status)
     else:
         record(plan, ledger, setup)
+    _print_searches(plan, progress)
     _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage}")
     _when_done(when_done, plan, ledger, 0)
 
 
 def _when_done(command: str | None, plan: Plan, ledger: Ledger, status: int) -> None:
     """Run the user's command, and say so if it fails."""
+    from sweeps.when_done import run_command
+
     if command is not None and (failed := run_command(command, plan, ledger, status)):
         _print(f"--when-done: the command has ended with status {failed}")
 
@@ -358,9 +365,10 @@ def status(
     All files are verified. With --watch only their names are read, and only running and failed trajectories are listed.
     """
     from sweeps.page import write_page
+    from sweeps.search.words import progress
     from sweeps.status import as_json, counts, only_failures_left, statuses
 
-    plan, ledger = planned(spec, profile, storage, data, choices(only or []))
+    plan, ledger = _planned(spec, profile, storage, data, only)
     damaged = [] if watch else ledger.damaged()
     plan.set_aside(damaged, ledger)
     while True:
@@ -372,6 +380,7 @@ def status(
             print(dumps(as_json(plan, ledger, found) | faults), flush=True)
         else:
             _show_statuses(plan, [one for one in found if not watch or one.state in ("running", "failed")])
+            _print_searches(plan, progress)
             _print_counts(plan)
             _print(", ".join(f"{count} {state}" for state, count in counts(found).items()))
         if not watch or not plan.missing or only_failures_left(found, ledger):
@@ -405,13 +414,13 @@ def logs(
     only: Only = None,
 ) -> None:
     """Print why trajectories failed: where, and the whole traceback of the last attempt."""
-    from sweeps.plan import label
 
-    plan, ledger = planned(spec, profile, storage, data, choices(only or []))
+    plan, ledger = _planned(spec, profile, storage, data, only)
     remaining, failures = plan.remaining_fits(), ledger.failures()
     failed = [trajectory for trajectory in plan.sweep.trajectories if {trajectory.id} <= remaining.keys() & failures]
     for trajectory in failed:
-        console.print(f"[red]failed[/] {markup(label(trajectory))}: {markup(failures[trajectory.id])}", highlight=False)
+        about = f"{markup(plan.label(trajectory))}: {markup(failures[trajectory.id])}"
+        console.print(f"[red]failed[/] {about}", highlight=False)
         for line in ledger.failure_log(trajectory.id).splitlines():
             _print(f"    {line}")
     if not failed:
@@ -427,10 +436,11 @@ def show(
     only: Only = None,
     csv: Annotated[Path | None, typer.Option(help="write all columns to this file instead")] = None,
 ) -> None:
-    """Print the published results of a sweep, only the columns that vary."""
+    """Print the published results of a sweep, only the columns that vary; of a search, its settings."""
     from sweeps.results import axes, rows
+    from sweeps.search.words import progress
 
-    plan, ledger = planned(spec, profile, storage, data, choices(only or []), verified=True)
+    plan, ledger = _planned(spec, profile, storage, data, only, verified=True)
     frame = rows(plan, ledger)
     if frame.empty:
         raise InputError(
@@ -443,6 +453,11 @@ def show(
         except OSError as error:
             raise InputError(f"--csv {file} cannot be written ({error}); choose another file") from error
         _print(f"{len(frame)} rows in {file}")
+    elif plan.studies:
+        for study in plan.studies:
+            _show_settings(study)
+        _print_searches(plan, progress)
+        _print_counts(plan)
     else:
         varying = axes(frame)
         names = [name.replace("_", " ") for name in varying.columns]  # a narrow terminal breaks them between words
@@ -453,6 +468,82 @@ def show(
         _print_counts(plan)
         _print_notes(plan, ledger)
     _warn_of_conflicts(ledger, plan.published)
+
+
+def _show_settings(study: Study) -> None:
+    """Print the settings of a search, and what the blocks held out say of the best."""
+    from sweeps.search.words import held_out_lines, lines
+
+    search = study.search
+    keys = list(search.definition["space"])
+    for title, found in (("settings", lines(study)), ("blocks held out", held_out_lines(study))):
+        if not found:
+            continue
+        heads = ("setting", *keys, "blocks", str(search.objective).replace("_", " "), "better than baseline")
+        table = Table(*map(markup, heads), title=f"{search.experiment}: {title}", title_justify="left")
+        for line in found[:MAX_LISTED]:
+            name = "baseline" if line.number == 0 else f"{line.number} {'' if line.is_complete else line.state}"
+            values = (line.setting.get(key) for key in keys)
+            table.add_row(name, *map(_cell, (*values, line.blocks, line.mean)), line.gain)
+        console.print(table)
+        if len(found) > MAX_LISTED:
+            _print(f"and {len(found) - MAX_LISTED} more")
+
+
+@app.command()
+def best(
+    spec: Spec,
+    profile: ProfileName = None,
+    storage: Storage = None,
+    data: Data = None,
+    out: Annotated[Path | None, typer.Option(help="write the best setting as a sweep file to this .yaml")] = None,
+) -> None:
+    """Print the best setting of a search, and how to restore a photograph with it."""
+    from lip.ledger.filesystem import write_whole
+    from sweeps.search.export import as_restore, as_sweep, best_of
+    from sweeps.search.words import in_words, progress, score_in_words
+    from sweeps.spec import parse
+
+    plan, _ = _planned(spec, profile, storage, data, None, verified=True)
+    if not plan.studies:
+        raise InputError(f"{spec} searches nothing; add a block search to it, or name another sweep")
+    if out and len(plan.studies) > 1:
+        names = " or ".join(study.search.experiment for study in plan.studies)
+        raise InputError(f"--out: {spec} has several searches; name one of them, {names}")
+    for study in plan.studies:
+        found = best_of(study)
+        _print(progress(study))
+        _print(f"setting {found.number}: {in_words(found.setting)}; {score_in_words(study, found)}")
+        _print(as_restore(study) or "lip restore takes dense hourglasses on images alone, and cannot use it")
+        if out:
+            file = local(out, "--out")
+            if file.suffix != ".yaml":
+                raise InputError(f"--out {file}: a sweep file ends in .yaml; name it so")
+            try:
+                write_whole(file, as_sweep(study, parse(study.search.file), file.stem, plan.sweep.profile).encode())
+            except OSError as error:
+                raise InputError(f"--out {file} cannot be written ({error.strerror}); choose another file") from error
+            _print(f"written to {file}; python -m sweeps run {file} runs it on the blocks of the search")
+
+
+def _planned(
+    spec: str,
+    profile: str | None,
+    storage: str | None,
+    data: Path | None,
+    only: list[str] | None,
+    verified: bool = False,
+) -> tuple[Plan, Ledger]:
+    """Read a sweep and look up what is published of it, and show that this is going on."""
+    with console.status(f"planning {markup(spec)}"):
+        from sweeps.launch import planned
+
+        return planned(spec, profile, storage, data, choices(only or []), verified)
+
+
+def _print_searches(plan: Plan, describe: Callable[[Study], str]) -> None:
+    for study in plan.studies:
+        _print(describe(study))
 
 
 def _print(text: str) -> None:

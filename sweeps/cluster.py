@@ -30,8 +30,6 @@ ANSWER_WITHIN = 120.0
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
 """The copy of cluster.yaml that `ray up` leaves on the head: only it tells what the autoscaler can add."""
 
-FAULTS = (OSError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError)
-"""Raised by `ray.init` when it fails."""
 PAUSES = (5.0, 15.0, 0.0)
 """Seconds after each failed start of Ray on this machine."""
 
@@ -105,7 +103,7 @@ def _connect(resources: Resources, plan: Plan, folder: Path | None) -> str | Non
         _check_reachable(resources.address)
     try:
         return ray.init(resources.address, **shared).dashboard_url or None
-    except FAULTS as error:
+    except Exception as error:  # of any kind, from OSError to Exception itself
         raise InputError(
             f"no Ray cluster at --address {resources.address} ({first_line(error)}); check that it is up and that "
             "RAY_AUTH_MODE and ~/.ray/auth_token are the same here and there"
@@ -126,7 +124,7 @@ def _start(shared: dict[str, Any], resources: Resources, plan: Plan, folder: Pat
                 **shared,
             )
             return
-        except FAULTS as error:
+        except Exception as error:  # of any kind, from OSError to Exception itself
             cause = error
             ray.shutdown()
             time.sleep(pause)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from lip.specs.trajectory import Trajectory
-from sweeps.plan import label
 
 
-def config_of(trajectory: Trajectory) -> dict[str, Any]:
+def config_of(trajectory: Trajectory, label: str) -> dict[str, Any]:
     """Return what a trajectory is: image, task, prior, pruner, schedule and seeds, with the names of a sweep's keys.
 
-    `trajectory` is its label. What is not set is left out.
+    `trajectory` is its `label`. What is not set is left out.
     """
     values = {
         **trajectory.picture.columns(),
@@ -28,6 +27,6 @@ def config_of(trajectory: Trajectory) -> dict[str, Any]:
         "prior": trajectory.prior.kind,
         "rounds": len(trajectory.fits) - 1,
         "compat": "+".join(trajectory.compat) or None,
-        "trajectory": label(trajectory),
+        "trajectory": label,
     }
     return {name: value for name, value in values.items() if value is not None}

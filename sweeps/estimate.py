@@ -10,12 +10,12 @@ import json
 import platform
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from math import floor
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from lip.specs.fit import Fit
 from lip.specs.picture import Picture
 from lip.specs.recipe import Recipe
 from lip.training.cost import Work, forward_work, step_work
-from sweeps.plan import Plan
+from sweeps.plan import Plan, with_dependencies
 from sweeps.scheduler import share_for
 
 OF_THIS_SWEEP = 20
@@ -37,6 +37,9 @@ OF_THE_LEDGER = 300
 """Further rows of the ledger that are read."""
 OTHER_SIZES = 3
 """Sizes, those with most rows, that stand for sizes without any."""
+
+EXAMPLES = 20
+"""Drawn settings that stand for those that a search has not proposed yet."""
 
 SPARE = 1.25
 """Memory for a trial, as a multiple of its tensors' peak: the allocator cannot use all of it."""
@@ -90,49 +93,70 @@ class Estimate:
 def estimate(plan: Plan, ledger: Ledger, slots: int, gpus: float | None = None) -> Estimate:
     """Estimate the hours of the missing fits, and their time on all slots.
 
-    `gpus` is the share of a GPU of each trial (None: `share`).
+    `gpus` is the share of a GPU of each trial (None: `share`). What searches may still want counts as well.
     """
     measured = _measured(plan, ledger)
+    pace = Pace(measured)
     gpus = _share(plan, measured) if gpus is None else gpus
-    steps: Counter[Kind] = Counter()
-    for fit in plan.missing.values():
-        steps[_kind(fit)] += fit.schedule.steps
+    steps: dict[tuple[float, Basis], float] = defaultdict(float)
+    for times, fit in _expected(plan):
+        steps[pace.of(fit)] += times * fit.schedule.steps
     hours: dict[str, float] = defaultdict(float)
-    seconds = 0.0
-    bases = set()
-    for kind, (per_step, basis) in _seconds_per_step(plan, measured).items():
+    for (per_step, basis), number in steps.items():
         unit, share = ("CPU", 1.0) if basis.device == "cpu" else ("GPU", gpus)
-        seconds += steps[kind] * per_step
-        hours[unit] += steps[kind] * per_step / 3600 * share
-        bases.add(basis)
-    return Estimate(hours["CPU"], hours["GPU"], seconds / slots, tuple(sorted(bases)))
+        hours[unit] += number * per_step / 3600 * share
+    seconds = sum(number * per_step for (per_step, _), number in steps.items())
+    return Estimate(hours["CPU"], hours["GPU"], seconds / slots, tuple(sorted({basis for _, basis in steps})))
 
 
-def fit_seconds(plan: Plan, ledger: Ledger, on_gpu: bool) -> dict[str, float]:
-    """Estimate the seconds of each missing fit, by id; of those alone that fits of this kind of device tell about."""
-    per_step = _seconds_per_step(plan, _measured(plan, ledger))
-    found = {key: (fit.schedule.steps, *per_step[_kind(fit)]) for key, fit in plan.missing.items()}
-    return {key: steps * each for key, (steps, each, basis) in found.items() if (basis.device != "cpu") == on_gpu}
+class Pace:
+    """The seconds that steps take, by the published fits that were measured when it was made."""
+
+    def __init__(self, measured: Mapping[Size, list[dict[str, Any]]]) -> None:
+        self._measured = measured
+        self._per_step: dict[Kind, tuple[float, Basis]] = {}
+        self._speeds: dict[Size, tuple[Work, Speed]] = {}
+
+    @classmethod
+    def now(cls, plan: Plan, ledger: Ledger) -> Self:
+        """Measure what is published now."""
+        return cls(_measured(plan, ledger))
+
+    def of(self, fit: Fit) -> tuple[float, Basis]:
+        """Estimate the seconds of a step of a fit, and tell what that rests on."""
+        kind = size, density, search = _size_of(fit), _density(fit), _search(fit.recipe)
+        if kind not in self._per_step:
+            work, speed = self._speed_of(size, fit)
+            per_step = nominal(work, density, speed.backend) + search * nominal(work, 1.0, "dense")
+            self._per_step[kind] = per_step * speed.slowdown, speed.basis
+        return self._per_step[kind]
+
+    def seconds(self, fits: Iterable[Fit], on_gpu: bool) -> dict[str, float]:
+        """Estimate the seconds of fits, by id; of those alone that fits of this kind of device tell about."""
+        found = {fit.id: (fit.schedule.steps, *self.of(fit)) for fit in fits}
+        return {key: steps * each for key, (steps, each, basis) in found.items() if (basis.device != "cpu") == on_gpu}
+
+    def _speed_of(self, size: Size, fit: Fit) -> tuple[Work, Speed]:
+        if size not in self._speeds:
+            work = step_work(fit)
+            speed = _speed(self._measured.get(size, []), work) or Speed(_backend(fit), *self._elsewhere)
+            self._speeds[size] = work, speed
+        return self._speeds[size]
+
+    @cached_property
+    def _elsewhere(self) -> tuple[float, Basis]:
+        """The slowdown for sizes without any measurement."""
+        return _other_speed(self._measured) or _product_speed()
 
 
-def _seconds_per_step(plan: Plan, measured: Mapping[Size, list[dict[str, Any]]]) -> dict[Kind, tuple[float, Basis]]:
-    """Estimate the seconds of a step of every kind of missing fit, and tell what that rests on."""
-    example = {_size_of(fit): fit for fit in plan.missing.values()}
-    work = {size: step_work(fit) for size, fit in example.items()}
-    speeds = {size: _speed(measured[size], work[size]) for size in work}
-    if not all(speeds.values()):
-        elsewhere = _other_speed(measured) or _product_speed()
-    found = {}
-    for kind in {_kind(fit) for fit in plan.missing.values()}:
-        size, density, search = kind
-        speed = speeds[size] or Speed(_backend(example[size]), *elsewhere)
-        per_step = nominal(work[size], density, speed.backend) + search * nominal(work[size], 1.0, "dense")
-        found[kind] = per_step * speed.slowdown, speed.basis
-    return found
-
-
-def _kind(fit: Fit) -> Kind:
-    return _size_of(fit), _density(fit), _search(fit.recipe)
+def _expected(plan: Plan) -> Iterator[tuple[float, Fit]]:
+    """Yield the missing fits and those that searches may still want, with the number of times that each counts."""
+    for fit in plan.missing.values():
+        yield 1.0, fit
+    for study in plan.studies:
+        for times, trajectories in study.to_come(EXAMPLES):
+            fits = {fit.id: fit for trajectory in trajectories for fit in with_dependencies(trajectory)}
+            yield from ((times, fit) for key, fit in fits.items() if key not in plan.fits)
 
 
 def nominal(work: Work, density: float, backend: str) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 from ray import tune
@@ -16,11 +17,13 @@ from ray.tune.search import Searcher
 from rich.console import Console
 
 from lip.ledger.ledger import Ledger
+from lip.specs.fit import Fit
+from lip.specs.trajectory import Trajectory
 from sweeps.budget import Budget, Meter
 from sweeps.cluster import Resources
 from sweeps.config import config_of
 from sweeps.drain import Drain
-from sweeps.estimate import fit_seconds
+from sweeps.estimate import Pace
 from sweeps.failures import Failures
 from sweeps.heartbeat import Heartbeat
 from sweeps.hooks import DrainStopper, SchedulerSearcher, TrialCallback
@@ -28,9 +31,10 @@ from sweeps.plan import Plan
 from sweeps.progress import Progress
 from sweeps.queue import Queue
 from sweeps.scheduler import Scheduler
+from sweeps.search.feed import SearchFeed
 from sweeps.session import private_folder
 from sweeps.tools import Tools
-from sweeps.trial import run_trial
+from sweeps.trial import Work, run_trial
 
 
 class Ending(NamedTuple):
@@ -62,37 +66,52 @@ def execute(
     """
     drain, budget = Drain() if drain is None else drain, budget or Budget()
     meter = Meter(budget, resources.gpus or resources.cpus)
-    trajectories = {trajectory.id: trajectory for trajectory in plan.sweep.trajectories}
-    remaining = plan.remaining_fits()
-    if tools:
-        remaining = {key: remaining.get(key, []) for key in trajectories}
+    remaining = plan.remaining_fits(finished=bool(tools))
     needs = {key: [fit.id for fit in fits] for key, fits in remaining.items()}
+    pixels = plan.inputs
+    pace = Pace.now(plan, ledger) if budget else None
     with Heartbeat(ledger, meter.seconds_left(0)) as heartbeat:
         queue = Queue(needs)
         with Progress(plan, queue, console) as progress:
             failures = Failures(ledger, progress)
-            scheduler = Scheduler(queue, failures, resources.gpus or 0.0, drain=drain)
+            feed = SearchFeed(plan, ledger, queue, progress, remaining, finished=bool(tools))
+            scheduler = Scheduler(queue, failures, resources.gpus or 0.0, drain=drain, feed=feed)
             trial = tune.with_parameters(
                 run_trial,
-                work={  # each trial gets a copy of it all
-                    key: pickle.dumps((fits, [fit.id for fit in trajectories[key].fits] if tools else []))
-                    for key, fits in remaining.items()
-                },
-                pixels=plan.sweep.pixels,
-                outputs=plan.sweep.outputs | plan.sweep.small,
-                weights=plan.sweep.weights,
+                pixels=pixels,
                 storage=ledger.url,
                 run=heartbeat.run,
                 backend=resources.backend,
-                seconds=fit_seconds(plan, ledger, bool(resources.gpus)) if budget else {},
             )
-            searcher = SchedulerSearcher(scheduler, lambda key: config_of(trajectories[key]))
+
+            def config(key: str) -> dict[str, Any]:
+                seconds = pace.seconds(remaining[key], bool(resources.gpus)) if pace else {}
+                trajectory = plan.by_id[key]
+                work = _work(plan, trajectory, remaining[key], bool(tools), seconds, pixels)
+                return config_of(trajectory, plan.label(trajectory)) | {"work": pickle.dumps(work)}
+
+            searcher = SchedulerSearcher(scheduler, config)
             callbacks: list[tune.Callback] = [TrialCallback(scheduler, progress, heartbeat, drain, meter)]
             callbacks += tools.tune_callbacks(plan, ledger) if tools else []
             grid = _tune(trial, resources, searcher, callbacks, DrainStopper(drain, heartbeat), tools or Tools())
     if scheduler.n_drained:
         drain.request(f"no fit that is left ends within the budget of {budget}")
     return Ending(failures.count, drain.reason, grid)
+
+
+def _work(
+    plan: Plan,
+    trajectory: Trajectory,
+    fits: list[Fit],
+    reports_rounds: bool,
+    seconds: dict[str, float],
+    known: Container[str],
+) -> Work:
+    """Return the work of a trial, with those inputs that are not `known` to all trials."""
+    ids, sweep = frozenset(fit.id for fit in fits), plan.sweep
+    rounds = [fit.id for fit in trajectory.fits] if reports_rounds else []
+    late = {name: array for name, array in plan.inputs.items() if name not in known}
+    return Work(fits, rounds, ids & sweep.outputs | ids & sweep.small, ids & sweep.weights, seconds, late)
 
 
 def _tune(

@@ -93,6 +93,7 @@ class TrialCallback(NoState, tune.Callback):
             self._scheduler.forgive_death(key)
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        trial.config.pop("work", None)  # it has arrived, and is nothing for loggers
         self._heartbeat.at[trial.config["key"]] = "starting"
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: dict[str, Any], **info: Any) -> None:

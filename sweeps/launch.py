@@ -6,7 +6,7 @@ import gc
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,15 +126,19 @@ def run_plan(plan: Plan, ledger: Ledger, setup: Setup, console: Console, tools: 
     local = setup.address == "local"
     assert setup.slots is not None, "it is decided"
     if local:
-        choose(setup.backend, "cuda" if setup.backend == "cuda_graph" else "cpu")  # compiles here, not in every trial
+        with console.status("loading kernels, which are compiled once, for about a minute"):
+            choose(setup.backend, "cuda" if setup.backend == "cuda_graph" else "cpu")  # here, not in every trial
         close_to_others()
-    from sweeps.cluster import Resources, connected
-    from sweeps.estimate import share
-    from sweeps.execute import execute
+    with ExitStack() as stack:
+        with console.status("starting Ray" if local else "connecting to Ray"):
+            from sweeps.cluster import Resources, connected
+            from sweeps.estimate import share
+            from sweeps.execute import execute
 
-    by_memory = share(plan, ledger) if setup.gpus is None else 1
-    wanted = Resources(setup.address, setup.slots, setup.cpus, setup.gpus, by_memory, setup.backend)
-    with sigterm_kept(), connected(wanted, plan, ledger) as (resources, dashboard):
+            by_memory = share(plan, ledger) if setup.gpus is None else 1
+            wanted = Resources(setup.address, setup.slots, setup.cpus, setup.gpus, by_memory, setup.backend)
+            stack.enter_context(sigterm_kept())
+            resources, dashboard = stack.enter_context(connected(wanted, plan, ledger))
         record(plan, ledger, setup)
         terminal.say(console, f"{plan.counts.progress}, {len(plan.missing)} to do; results in {ledger.storage}")
         if resources.gpus:
@@ -146,15 +150,16 @@ def run_plan(plan: Plan, ledger: Ledger, setup: Setup, console: Console, tools: 
             terminal.say(console, f"Ray's dashboard: http://{dashboard}")
         ending = execute(plan, ledger, resources, console, setup.drain, setup.budget, tools)
     plan.refresh_missing(ledger)
+    if plan.studies:
+        plan.record(ledger)
     return ending._replace(missing=len(plan.missing))
 
 
 def record(plan: Plan, ledger: Ledger, setup: Setup) -> None:
     """Record what a sweep consists of, and what the user notes about this run."""
-    sweep = plan.sweep
-    ledger.record_sweep(sweep.name, sweep.profile, plan.points())
+    plan.record(ledger)
     if setup.note or setup.tags:
-        ledger.record_note(uuid.uuid4().hex[:12], sweep.name, sweep.profile, setup.note, setup.tags)
+        ledger.record_note(uuid.uuid4().hex[:12], plan.sweep.name, plan.sweep.profile, setup.note, setup.tags)
 
 
 def planned(
@@ -183,13 +188,20 @@ def planned(
 
 def memory_per_trial(plan: Plan, gpus: float | None) -> float:
     """Return the bytes that a trial takes on this machine's CPUs; 0 on a GPU. Raises InputError if it has fewer."""
-    import torch
-
     from lip.training.memory import check_memory
 
-    if gpus or (gpus is None and torch.cuda.is_available()):
+    if gpus or (gpus is None and _has_gpu()):
         return 0.0
-    return check_memory(plan.missing.values())
+    ends = [fit for study in plan.studies for fit in study.search.ends] if plan.missing else []
+    return check_memory([*plan.missing.values(), *ends])
+
+
+def _has_gpu() -> bool:
+    if not machine.may_have_gpu():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def slots_for(cpus: float, memory: float) -> int:

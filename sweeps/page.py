@@ -12,6 +12,7 @@ from lip.ledger.filesystem import write_whole
 from lip.ledger.ledger import Ledger
 from lip.terminal import plain
 from sweeps.plan import Plan
+from sweeps.search.words import progress as search_progress
 from sweeps.status import TrajectoryStatus, counts
 
 RELOAD = 60
@@ -32,6 +33,8 @@ td, th { text-align: left; padding: .1em 1.2em .1em 0; vertical-align: top }
 <h1>{{ title }}</h1>
 <progress value="{{ done }}" max="{{ total }}"></progress>
 <p>{{ progress }}. {{ states }}. Read {{ now }} from {{ storage }}.</p>
+{% for search in searches %}<p>{{ search }}</p>
+{% endfor %}
 <table>
 {% for one in found %}<tr class="{{ one.state }}"><td>{{ one.label|plain }}<td>{{ one.published }}/{{ one.results }}
 <td>{{ one.state }}<td>{{ one.detail|plain }}
@@ -53,6 +56,7 @@ def page(plan: Plan, ledger: Ledger, found: list[TrajectoryStatus]) -> str:
         done=plan.counts.published_results,
         total=plan.counts.results,
         progress=plan.counts.progress,
+        searches=[search_progress(study) for study in plan.studies],
         states=", ".join(f"{count} {state}" for state, count in counts(found).items()),
         found=[one for one in found if one.state in ("running", "failed")],
         notes=ledger.notes(plan.sweep.name, plan.sweep.profile),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from rich.console import Console
@@ -10,8 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 from lip import terminal
+from lip.specs.fit import Fit
 from lip.terminal import markup
-from sweeps.plan import Plan, label, steps
+from sweeps.plan import Plan, steps
 from sweeps.queue import Queue
 
 
@@ -19,8 +20,9 @@ class Progress:
     """The display of a running sweep; used as a context. What is done it reads from the queue."""
 
     def __init__(self, plan: Plan, queue: Queue, console: Console) -> None:
+        self._plan = plan
         self._fits = plan.missing
-        self._trajectories = {trajectory.id: trajectory for trajectory in plan.sweep.trajectories}
+        self._steps = steps(self._fits.values())
         self._queue = queue
         self._console = console
         self._published: set[str] = set()
@@ -38,7 +40,7 @@ class Progress:
         )
         self._trajectories_bar = self._bars.add_task("trajectories", total=queue.n_trajectories)
         self._fits_bar = self._bars.add_task("fits", total=len(self._fits))
-        self._steps_bar = self._bars.add_task("steps", total=steps(self._fits.values()))
+        self._steps_bar = self._bars.add_task("steps", total=self._steps)
         self._trial_bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -47,6 +49,15 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
+
+    def grow(self, missing: Mapping[str, Iterable[Fit]]) -> None:
+        """Take in the missing fits of trajectories that plan and queue have added."""
+        added = {fit.id: fit for fits in missing.values() for fit in fits if fit.id not in self._fits}
+        self._fits |= added
+        self._steps += steps(added.values())
+        self._bars.update(self._trajectories_bar, total=self._queue.n_trajectories)
+        self._bars.update(self._fits_bar, total=len(self._fits))
+        self._bars.update(self._steps_bar, total=self._steps)
 
     def running(self, key: str, place: str, step: int = 0) -> None:
         """Show where a trial is."""
@@ -89,7 +100,7 @@ class Progress:
         self._console.print(f"[yellow]ending:[/] {markup(text)}", highlight=False)
 
     def _label(self, key: str) -> str:
-        return markup(label(self._trajectories[key]))
+        return markup(self._plan.label(self._plan.by_id[key]))
 
     def _show_row(self, key: str, fit: str, row: Mapping[str, Any]) -> None:
         self._console.print(

@@ -18,22 +18,37 @@ class Queue:
     """
 
     def __init__(self, needs: Mapping[str, Iterable[str]]) -> None:
-        producers = _producers(needs)
-        self._needs = {key: set(needs[key]) for key in sorted(needs, key=lambda key: key not in producers)}
-        self._n_needed = {key: len(fits) for key, fits in self._needs.items()}
-        self.n_finished = sum(not fits for fits in self._needs.values())
+        self.n_finished = 0
         """Trajectories whose fits are all published."""
+        self._needs: dict[str, set[str]] = {}
+        self._n_needed: dict[str, int] = {}
         self._users: dict[str, list[str]] = defaultdict(list)
-        for key, fits in self._needs.items():
-            for fit in fits:
-                self._users[fit].append(key)
-        self._producer = {fit: users[0] for fit, users in self._users.items()}
+        self._producer: dict[str, str] = {}
         self._ranks = count()
-        self._rank = {key: next(self._ranks) for key in self._needs}
+        self._rank: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
-        self._waiting = set(self._needs)
-        self._blocked = {key: {fit for fit in fits if self._producer[fit] != key} for key, fits in self._needs.items()}
-        self._ready = [(rank, key) for key, rank in self._rank.items() if not self._blocked[key]]  # sorted: a heap
+        self._waiting: set[str] = set()
+        self._blocked: dict[str, set[str]] = {}
+        self._ready: list[tuple[int, str]] = []
+        self.add(needs)
+
+    def add(self, needs: Mapping[str, Iterable[str]]) -> None:
+        """Add trajectories at the end; those that were added before stay as they are."""
+        new = {key: fits for key, fits in needs.items() if key not in self._n_needed}
+        producers = _producers(new)
+        for key in sorted(new, key=lambda key: key not in producers):
+            self._needs[key] = set(new[key])
+            self._n_needed[key] = len(self._needs[key])
+            self.n_finished += not self._needs[key]
+            self._rank[key] = next(self._ranks)
+            for fit in self._needs[key]:
+                self._users[fit].append(key)
+                if self._producer.get(fit) not in self._needs:
+                    self._producer[fit] = key
+            self._blocked[key] = {fit for fit in self._needs[key] if self._producer[fit] != key}
+            self._waiting.add(key)
+            if not self._blocked[key]:
+                heapq.heappush(self._ready, (self._rank[key], key))
 
     def __bool__(self) -> bool:
         """Tell whether any trajectory is still to be started."""

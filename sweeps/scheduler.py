@@ -32,6 +32,16 @@ class Listener(Protocol):
     def finished(self, key: str) -> None: ...
 
 
+class Feed(Protocol):
+    """Adds trajectories to the queue that results make known, and is true while there are such results."""
+
+    def __bool__(self) -> bool: ...
+
+    def published(self, fit: str) -> None: ...
+
+    def refill(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Start:
     """A trajectory to start, and its share of a GPU."""
@@ -58,6 +68,7 @@ class Scheduler:
         gpus: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         drain: Drain | None = None,
+        feed: Feed | None = None,
     ) -> None:
         self.gpus = gpus
         """The share of a GPU of each trajectory that starts now."""
@@ -67,6 +78,7 @@ class Scheduler:
         self._queue = queue
         self._listener = listener
         self._clock = clock
+        self._feed = feed
         self._running: dict[str, float] = {}
         self._restarts: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()
@@ -75,11 +87,15 @@ class Scheduler:
 
     def __bool__(self) -> bool:
         """Tell whether anything is still to be started or may restart."""
-        return bool(self._running) or (bool(self._queue) and not self._drain)
+        return bool(self._running) or (not self._drain and (bool(self._queue) or bool(self._feed)))
 
     def next(self) -> Start | None:
         """Return what to start now, or None if nothing can start yet."""
-        key = None if self._drain else self._queue.next(self._clock())
+        if self._drain:
+            return None
+        if self._feed is not None:
+            self._feed.refill()
+        key = self._queue.next(self._clock())
         if key is None:
             return None
         self._running[key] = self.gpus
@@ -89,6 +105,8 @@ class Scheduler:
         """Take a report of a trial (`sweeps.trial`)."""
         if fit := report.get("published"):
             self._queue.published(fit)
+            if self._feed is not None:
+                self._feed.published(fit)
             del self._deaths[key], self._restarts[key]
         elif report.keys() & {"failed", "elsewhere", "drained"}:
             self._reasons[key] = dict(report)

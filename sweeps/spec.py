@@ -9,6 +9,7 @@
 changes sizes for one profile, and can `replace` values, such as photographs that need no network by the paper's.
 `include` names sweeps that belong to this one; what they share is done once. `outputs: true` keeps the restored images,
 `outputs: false` does not even keep small ones, `weights: true` keeps the trained weights.
+`search` looks for good values of keys (`sweeps.search`), and judges each setting on all requests of the file.
 
 The file wins over its own default profile, which only fills in sizes that the file leaves open. A profile that the user
 names replaces the file's sizes, except a seed in `fixed`; `Sweep.replaced` lists each replacement. The sizes under
@@ -17,10 +18,11 @@ names replaces the file's sizes, except a seed in `fixed`; `Sweep.replaced` list
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -37,6 +39,9 @@ from lip.specs.trajectory import Trajectory
 from lip.tasks.degradation import Degradation
 from lip.values import load
 from sweeps.profiles import PROFILES, Profile
+from sweeps.search.block import SearchBlock, parse_search
+from sweeps.search.space import Setting
+from sweeps.search.study import Search
 
 SPECS = Path(__file__).parent / "specs"
 
@@ -64,6 +69,8 @@ class ProfileOverride(Profile):
     """By key, the new values of old ones: {"image": {"astronaut": "cbm3d/F16"}}.
 
     Within a list, one value can be replaced by a list of several."""
+    search: dict[str, Any] = Field(default_factory=dict)
+    """Parts of the file's search that this profile replaces; of its space, the keys that are given."""
 
 
 class SweepFile(BaseModel):
@@ -83,6 +90,8 @@ class SweepFile(BaseModel):
     """Keep the restored images of its fits; None: of small images, of fits that are trained anyway."""
     weights: bool = False
     """Keep the trained weights of its fits."""
+    search: dict[str, Any] | None = None
+    """What is searched (`sweeps.search.block`)."""
     profiles: dict[str, ProfileOverride] = {}
 
 
@@ -104,11 +113,11 @@ class Sweep(BaseModel):
     """The whole sweep. A trajectory has an entry for each experiment that it belongs to."""
     trajectories: list[Trajectory]
     """The selected part of the sweep, each trajectory once."""
-    outputs: frozenset[str]
+    outputs: set[str] = set()
     """The ids of the fits whose restored images are asked for: without them they are not published."""
-    weights: frozenset[str]
+    weights: set[str] = set()
     """The same of trained weights."""
-    small: frozenset[str]
+    small: set[str] = set()
     """The ids of further fits whose restored images are kept if they are trained, because they are small."""
     pixels: dict[str, np.ndarray]
     """The images by hash, uint8 (height, width, channels)."""
@@ -116,16 +125,18 @@ class Sweep(BaseModel):
     """What was done to the images, for the user to know."""
     replaced: list[str]
     """The sizes of the file that a named profile replaces, a line per key: `size 64 instead of 32`."""
+    searches: list[Search] = []
+    """What is searched; a plan adds their trajectories as they become known."""
 
-
-class _Request(NamedTuple):
-    """The flat keys of one trajectory."""
-
-    path: Path
-    file: SweepFile
-    keys: dict[str, Any]
-    replaced: dict[str, Any]
-    """The file's values of those keys that a named profile replaces."""
+    def keep(self, trajectory: Trajectory, outputs: bool | None, weights: bool) -> None:
+        """Note what is to be kept of a trajectory, as the keys of its file say."""
+        fits = {fit.id for fit in trajectory.fits}
+        if outputs:
+            self.outputs |= fits
+        elif outputs is None and _is_small(trajectory):
+            self.small |= fits
+        if weights:
+            self.weights |= fits
 
 
 class _Profile(NamedTuple):
@@ -134,6 +145,31 @@ class _Profile(NamedTuple):
     name: str
     named: bool
     """The user names it; if not, it is the file's default."""
+
+
+class _File(NamedTuple):
+    """A sweep file, or one that it includes, with the sizes that it is run at."""
+
+    path: Path
+    content: SweepFile
+    profile: _Profile
+    sizes: dict[str, Any]
+    """Sizes that the file and those that include it set for the profile."""
+    data: Path | None
+
+    @property
+    def override(self) -> ProfileOverride:
+        """Return the file's own changes to the profile."""
+        return self.content.profiles.get(self.profile.name, ProfileOverride())
+
+
+class _Request(NamedTuple):
+    """The flat keys of one trajectory."""
+
+    path: Path
+    keys: dict[str, Any]
+    replaced: dict[str, Any]
+    """The file's values of those keys that a named profile replaces."""
 
 
 def find(spec: str) -> Path:
@@ -157,52 +193,121 @@ def read(
     Raises InputError.
     """
     path, only = find(spec), only or {}
-    file = _parse(path)
+    file = parse(path)
     chosen = _Profile(profile or file.profile, profile is not None)
     if chosen.name not in PROFILES:
         raise InputError(f"there is no profile {chosen.name!r}; {nearest(chosen.name, list(PROFILES))}")
     library = InputLibrary(data)
     entries: dict[tuple[str, str, str], Entry] = {}
     selected: dict[str, Trajectory] = {}
-    outputs: set[str] = set()
-    weights: set[str] = set()
-    small: set[str] = set()
+    contents: dict[str, SweepFile] = {}
     known: dict[str, dict[str, Any]] = {}
     replaced: dict[str, tuple[list[str], list[str]]] = {}
-    for request in _requests(path, file, chosen, {}, data):
-        for key, value in request.keys.items():
-            values = known.setdefault(key, {})
-            if key in only:
-                values[str(value)] = value
-        _note_replaced(replaced, request)
-        trajectory = parse_trajectory(request.keys, library, str(request.path))
-        entry = request.file.name, trajectory.id, trajectory.picture.name  # sets name shared photographs differently
-        if entry in entries and request.replaced:
-            continue  # a named profile leaves one of several sizes
-        if entry in entries:
-            raise InputError(f"{request.path}: duplicate trajectory ({_in_words(request.keys)}); remove one")
-        entries[entry] = Entry(request.file.name, trajectory)
-        if len(entries) > MAX_REQUESTS:
-            raise InputError(f"{path}: its parts have more than {MAX_REQUESTS:,} trajectories; split the sweep")
-        fits = [fit.id for fit in trajectory.fits]
-        outputs.update(fits if request.file.outputs else ())
-        weights.update(fits if request.file.weights else ())
-        small.update(fits if request.file.outputs is None and _is_small(trajectory) else ())
-        if all(request.keys.get(key, ...) in values for key, values in only.items()):
-            selected.setdefault(trajectory.id, trajectory)
-    _check_only(path, only, known, bool(selected))
-    return Sweep(
+    searches: list[Search] = []
+    for part in _files(_File(path, file, chosen, {}, data)):
+        name = part.content.name
+        contents[name] = part.content
+        if part.content.search is not None:
+            searches.append(_search(part, library, replaced))
+            continue
+        for request in _requests(part):
+            for key, value in request.keys.items():
+                values = known.setdefault(key, {})
+                if key in only:
+                    values[str(value)] = value
+            _note_replaced(replaced, request)
+            trajectory = parse_trajectory(request.keys, library, str(request.path))
+            entry = name, trajectory.id, trajectory.picture.name  # sets name shared photographs differently
+            if entry in entries and request.replaced:
+                continue  # a named profile leaves one of several sizes
+            if entry in entries:
+                raise _duplicate(request)
+            entries[entry] = Entry(name, trajectory)
+            if len(entries) > MAX_REQUESTS:
+                raise InputError(f"{path}: its parts have more than {MAX_REQUESTS:,} trajectories; split the sweep")
+            if all(request.keys.get(key, ...) in values for key, values in only.items()):
+                selected.setdefault(trajectory.id, trajectory)
+    if searches and only:
+        raise InputError(f"--only {min(only)}: a search is judged on all its blocks; remove it")
+    if not searches:
+        _check_only(path, only, known, bool(selected))
+    sweep = Sweep(
         name=file.name,
         profile=chosen.name,
         entries=list(entries.values()),
         trajectories=list(selected.values()),
-        outputs=frozenset(outputs),
-        weights=frozenset(weights),
-        small=frozenset(small),
         pixels=library.inputs,
         notes=library.notes,
         replaced=[f"{key} {', '.join(new)} instead of {', '.join(old)}" for key, (new, old) in replaced.items()],
+        searches=searches,
     )
+    for experiment, trajectory in sweep.entries:
+        sweep.keep(trajectory, contents[experiment].outputs, contents[experiment].weights)
+    return sweep
+
+
+def _search(file: _File, library: InputLibrary, replaced: dict[str, tuple[list[str], list[str]]]) -> Search:
+    """Check the search of a file, and note what a named profile replaces. Raises InputError."""
+    given, changed = file.content.search or {}, file.override.search
+
+    def trajectories(block: SearchBlock, setting: Setting, held_out: bool) -> list[Trajectory]:
+        if held_out and not block.held_out:
+            return []
+        made: dict[str, Trajectory] = {}
+        for request in _requests(file, setting, block.held_out if held_out else {}):
+            if not setting:
+                _note_replaced(replaced, request)
+            trajectory = _parse_setting(request, library)
+            if trajectory.id in made and not request.replaced:
+                raise _duplicate(request)
+            made[trajectory.id] = trajectory
+        return sorted(made.values(), key=lambda trajectory: trajectory.seed)  # the first blocks show all photographs
+
+    with location(f"{file.path}: search"):
+        for key in changed.keys() | given.keys():
+            if key == "space" and not all(isinstance(part.get(key, {}), dict) for part in (given, changed)):
+                raise InputError("space: it is a mapping of keys to distributions")
+        space = given.get("space", {}) | changed.get("space", {})
+        _check_searched(file, space.keys(), changed.get("space", {}).keys())
+        return parse_search(
+            {**given, **changed, "space": space},
+            file.path,
+            trajectories,
+            lambda: library.inputs,
+            file.content.outputs,
+            file.content.weights,
+        )
+
+
+def _parse_setting(request: _Request, library: InputLibrary) -> Trajectory:
+    """Parse the request of a setting; an InputError does not name the file, which the search does."""
+    try:
+        return parse_trajectory(request.keys, library, "setting")
+    except InputError as error:
+        raise InputError(str(error).removeprefix("setting: ")) from error
+
+
+def _check_searched(file: _File, keys: Iterable[str], of_profile: Container[str]) -> None:
+    """Refuse to search a key that something else fixes. `of_profile` are those that the profile gives a space."""
+    content, name = file.content, file.profile.name
+    homes = {"fixed": content.fixed, "grid": content.grid}
+    for number, part in enumerate(content.parts, 1):
+        homes |= {f"parts {number} fixed": part.fixed, f"parts {number} grid": part.grid}
+    for key in keys:
+        if home := next((home for home, block in homes.items() if key in block), None):
+            raise InputError(f"{key} is searched, and is in {home} as well; keep one")
+        if key in file.sizes:
+            raise InputError(f"{key} is searched, and profile {name} of the file fixes it; keep one")
+        other = file.profile.named and name != content.profile
+        if other and key in _sizes(PROFILES[name]) and key not in of_profile:
+            raise InputError(
+                f"{key} is searched, and --profile {name} fixes it; leave out --profile, or give "
+                f"profiles: {name}: search: space: {key}"
+            )
+
+
+def _duplicate(request: _Request) -> InputError:
+    return InputError(f"{request.path}: duplicate trajectory ({_in_words(request.keys)}); remove one")
 
 
 def _is_small(trajectory: Trajectory) -> bool:
@@ -239,7 +344,8 @@ def _in_words(keys: Mapping[str, Any]) -> str:
     return ", ".join(f"{key}: {value}" for key, value in keys.items())
 
 
-def _parse(path: Path) -> SweepFile:
+def parse(path: Path) -> SweepFile:
+    """Read a sweep file, and check what can be checked without its images. Raises InputError."""
     try:
         content = load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: not UTF-8
@@ -290,6 +396,8 @@ def _check_blocks(path: Path, blocks: Mapping[str, Mapping[str, Any]]) -> None:
 def _check_replace(path: Path, file: SweepFile) -> None:
     """Refuse to replace a value that the file does not have."""
     blocks = [file.fixed, file.grid, *(block for part in file.parts for block in (part.fixed, part.grid))]
+    held_out = (file.search or {}).get("held_out")
+    blocks += [held_out] if isinstance(held_out, dict) else []
     for profile, override in file.profiles.items():
         for key, table in override.new_values.items():
             values = [value for block in blocks for value in _flat(block.get(key, []))]
@@ -299,48 +407,50 @@ def _check_replace(path: Path, file: SweepFile) -> None:
                     raise InputError(f"{path}: profiles: {profile}: replace: no value {old!r} for {key}; {hint}")
 
 
-def _requests(
-    path: Path,
-    file: SweepFile,
-    profile: _Profile,
-    sizes: dict[str, Any],
-    data: Path | None,
-    including: tuple[str, ...] = (),
-) -> Iterator[_Request]:
-    """Yield the requests of a sweep and of those it includes.
+def _files(file: _File, including: tuple[str, ...] = ()) -> Iterator[_File]:
+    """Yield a sweep file, unless it only includes others, and those that it includes.
 
-    `sizes` are set by the files that include it, whose names are `including`.
+    Its own sizes do not count where the files that include it, whose names are `including`, set others.
     """
-    override = file.profiles.get(profile.name, ProfileOverride())
-    sizes = _sizes(override) | sizes
-    if not file.include or file.fixed or file.grid or file.parts != [Part()]:
-        for part in file.parts:
-            fixed = _replace_values(file.fixed | part.fixed, override.new_values)
-            grid = _replace_values(file.grid | part.grid, override.new_values)
-            grid |= {
-                key: [name for value in values for name in _names(path, key, value, data)]
-                for key, values in grid.items()
-                if "image" in key
-            }
-            for keys, replaced in _multiplied_out(path, fixed, grid, profile, sizes):
-                yield _Request(path, file, keys, replaced)
-    for name in file.include:
-        beside = path.parent / name
-        with location(f"{path}: include"):
+    file, content = file._replace(sizes=_sizes(file.override) | file.sizes), file.content
+    if not content.include or content.fixed or content.grid or content.search or content.parts != [Part()]:
+        yield file
+    for name in content.include:
+        beside = file.path.parent / name
+        with location(f"{file.path}: include"):
             included = beside if beside.is_file() else find(name)
-        content = _parse(included)
-        if content.name in (*including, file.name):
-            raise InputError(f"{path}: include: {name} includes this sweep itself; remove one")
-        yield from _requests(included, content, profile, sizes, data, (*including, file.name))
+        other = parse(included)
+        if other.name in (*including, content.name):
+            raise InputError(f"{file.path}: include: {name} includes this sweep itself; remove one")
+        yield from _files(file._replace(path=included, content=other), (*including, content.name))
+
+
+def _requests(
+    file: _File, setting: Mapping[str, Any] = MappingProxyType({}), axes: Mapping[str, list[Any]] = MappingProxyType({})
+) -> Iterator[_Request]:
+    """Yield the requests of a file: with these values of searched keys, and with these axes instead of its own."""
+    path, content, new_values = file.path, file.content, file.override.new_values
+    for part in content.parts:
+        fixed = {key: value for key, value in (content.fixed | part.fixed).items() if key not in axes}
+        grid = _replace_values(content.grid | part.grid | dict(axes), new_values)
+        grid |= {
+            key: [name for value in values for name in _names(path, key, value, file.data)]
+            for key, values in grid.items()
+            if "image" in key
+        }
+        for keys, replaced in _multiplied_out(file, _replace_values(fixed, new_values), grid, setting):
+            yield _Request(path, keys, replaced)
 
 
 def _multiplied_out(
-    path: Path, fixed: dict[str, Any], grid: Mapping[str, Sequence[Any]], profile: _Profile, sizes: dict[str, Any]
+    file: _File, fixed: dict[str, Any], grid: Mapping[str, Sequence[Any]], setting: Mapping[str, Any]
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Multiply out a grid.
 
-    Yields the keys of each request, and the file's values of those that the profile replaces.
+    Yields the keys of each request, and the file's values of those that the profile replaces. No profile replaces the
+    values of searched keys, `setting`.
     """
+    path, profile, sizes = file.path, file.profile, file.sizes
     usual = _sizes(PROFILES[profile.name])
     old_seeds: dict[str, Any] = {}
     if "seed" not in fixed and ("seeds" in sizes or ("seeds" in usual and (profile.named or "seed" not in grid))):
@@ -351,11 +461,11 @@ def _multiplied_out(
     if (count := prod(map(_length, grid.values()))) > MAX_REQUESTS:
         raise InputError(f"{path}: grid: {count:,} trajectories are more than {MAX_REQUESTS:,}; split the sweep")
     for combination in product(*grid.values()):
-        given = {**fixed, **dict(zip(grid, combination, strict=True))}
+        given = {**fixed, **dict(zip(grid, combination, strict=True)), **setting}
         keys = given | {
             key: size
             for key, size in (usual | sizes).items()
-            if _accepts(given, key) and (profile.named or key in sizes or key not in given)
+            if key not in setting and _accepts(given, key) and (profile.named or key in sizes or key not in given)
         }
         hidden = {key: old for key, old in given.items() if keys[key] != old}
         with location(str(path)):

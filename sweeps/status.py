@@ -8,7 +8,8 @@ from typing import Any
 
 from lip.ledger.ledger import Ledger
 from sweeps.heartbeat import any_alive, running
-from sweeps.plan import Plan, label
+from sweeps.plan import Plan
+from sweeps.search.words import progress
 
 STATES = ("done", "running", "failed", "waiting")
 
@@ -42,7 +43,7 @@ def statuses(plan: Plan, ledger: Ledger) -> list[TrajectoryStatus]:
         else:
             state, detail = "waiting", ""
         published = sum(fit.id in plan.published for fit in trajectory.fits)
-        found.append(TrajectoryStatus(label(trajectory), published, len(trajectory.fits), state, detail))
+        found.append(TrajectoryStatus(plan.label(trajectory), published, len(trajectory.fits), state, detail))
     return found
 
 
@@ -69,6 +70,7 @@ def as_json(plan: Plan, ledger: Ledger, found: list[TrajectoryStatus]) -> dict[s
         "fits": plan.counts.fits,
         "published_fits": plan.counts.published,
         "trajectories": counts(found),
+        "searches": {study.search.experiment: progress(study) for study in plan.studies},
         "notes": ledger.notes(plan.sweep.name, plan.sweep.profile),
         "running": {one.label: one.detail for one in found if one.state == "running"},
         "failed": {one.label: one.detail for one in found if one.state == "failed"},

@@ -19,11 +19,12 @@ import platform
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import ray
 from ray import tune
 
@@ -47,29 +48,34 @@ METRICS += ["backtracks", "collapsed", "stalled", "diverged", "empty_layers", "s
 """The columns of a row that are reported as the result of a round; those that are null are left out."""
 
 
-def run_trial(
-    config: dict[str, Any],
-    work: dict[str, bytes],
-    pixels: dict[str, Any],
-    outputs: frozenset[str],
-    weights: frozenset[str],
-    storage: str,
-    run: str,
-    backend: str,
-    seconds: Mapping[str, float],
-) -> None:
+class Work(NamedTuple):
+    """The work of a trial."""
+
+    fits: list[Fit]
+    rounds: list[str]
+    """The ids of the fits of its rounds, if they are to be reported."""
+    outputs: frozenset[str]
+    """The ids of those whose restored images are kept."""
+    weights: frozenset[str]
+    """The ids of those whose trained weights are kept."""
+    seconds: dict[str, float]
+    """What they are estimated to take, by id, if the run has a budget."""
+    pixels: dict[str, np.ndarray]
+    """Inputs that a search has loaded since the run began, by content hash."""
+
+
+def run_trial(config: dict[str, Any], pixels: dict[str, np.ndarray], storage: str, run: str, backend: str) -> None:
     """Train and publish the fits of the trajectory `config["key"]`.
 
-    `config["gpus"]` is its share of a GPU. `work` holds by trajectory pickled lists of fits to train, and of the ids of
-    its rounds if they are to be reported. `outputs` and `weights` hold the ids of the fits whose restored images and
-    trained weights are kept, `run` is the id of this run, `seconds` what fits (by id) are estimated to take.
+    `config["gpus"]` is its share of a GPU, `config["work"]` its pickled `Work`, `run` the id of this run.
     """
     ledger = Ledger(storage)
-    fits, ids = pickle.loads(work[config["key"]])  # from the driver
-    rounds = Rounds(ledger, ids, fits)
+    work: Work = pickle.loads(config.pop("work"))  # from the driver; each of Tune's results would send it back
+    pixels = pixels | work.pixels
+    rounds = Rounds(ledger, work.rounds, work.fits)
     device = _prepare_process(config["gpus"])
-    for fit in fits:
-        if not may_begin(ledger.storage, run, seconds.get(fit.id, 0.0)):
+    for fit in work.fits:
+        if not may_begin(ledger.storage, run, work.seconds.get(fit.id, 0.0)):
             tune.report({"drained": True})
             return
         with leased(ledger.storage, fit.id, run) as mine:
@@ -77,7 +83,7 @@ def run_trial(
                 tune.report({"elsewhere": True})
                 return
             try:
-                keep = {"outputs": fit.id in outputs, "weights": fit.id in weights}
+                keep = {"outputs": fit.id in work.outputs, "weights": fit.id in work.weights}
                 trained = _publish(fit, pixels, keep, ledger, run, device, backend)
             except Exception as error:  # report it and leave the slot to others
                 tune.report(_failure(fit, error))

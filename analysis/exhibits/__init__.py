@@ -10,6 +10,7 @@ from analysis.exhibits.contact import contact
 from analysis.exhibits.curves import curves
 from analysis.exhibits.exhibit import Definition, Exhibit, MissingExhibit
 from analysis.exhibits.existence import existence
+from analysis.exhibits.explore import explore
 from analysis.exhibits.gallery import gallery
 from analysis.exhibits.gan import gan
 from analysis.exhibits.images import images
@@ -62,6 +63,7 @@ EXHIBITS: dict[str, Definition] = {
         compat,
         script,
         anchors,
+        explore,
     )
 }
 """In the order of the paper: figures, tables, then what goes beyond it."""

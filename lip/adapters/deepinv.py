@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -65,8 +64,7 @@ class LotteryImagePrior(Reconstructor):
         if self.ticket and self.ticket.channels != channels:
             own = self.ticket.channels
             raise InputError(f"ticket: it is for images of {own} channels, not {channels}; use another ticket")
-        multiple, least = self.prior.multiple, self.prior.smallest
-        padded = [max(least, ceil(side / multiple) * multiple) for side in (height, width)]
+        padded = [self.prior.padded(side) for side in (height, width)]
         image = Image("measurements", np.zeros((*padded, channels), np.uint8), ())
         task = Measured.of(y, physics, height, width)
         theta_seed = self.ticket.theta_seed if self.ticket else None

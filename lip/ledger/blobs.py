@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
@@ -78,14 +78,17 @@ class BlobStore:
             if (data := self.get(key)) is not None:
                 yield key, data
 
-    def keys(self, among: Iterable[str], verified: bool) -> set[str]:
-        """Find these keys, by file names alone or by reading and verifying their files."""
+    def keys(self, among: Iterable[str], verified: bool, listed: Mapping[str, list[str]] | None = None) -> set[str]:
+        """Find these keys, by file names alone or by reading and verifying their files.
+
+        `listed` has the files of their folders, if those have been listed just now.
+        """
         wanted = set(among)
         groups = {group_of(key) for key in wanted}
 
         def find(group: str) -> set[str]:
             found: set[str] = set()
-            for path in self.files(group):
+            for path in self.files(group) if listed is None else listed[group]:
                 key = self.key(path)
                 if key in wanted and key not in found and (not verified or self._is_intact(path)):
                     found.add(key)

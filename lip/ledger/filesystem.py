@@ -144,6 +144,8 @@ def _filesystem(url: str) -> tuple[FileSystem, str]:
     shown = without_secrets(url)
     if scheme in ("gs", "gcs") and "retry_limit_seconds" not in url:  # the default is a quarter of an hour
         url += f"{'&' if '?' in url else '?'}retry_limit_seconds={GIVE_UP_AFTER}"
+    if scheme == "s3" and "allow_delayed_open" not in url:  # write a small file by one request, not by three
+        url += f"{'&' if '?' in url else '?'}allow_delayed_open=true"
     try:
         try:
             fs, root = FileSystem.from_uri(url)

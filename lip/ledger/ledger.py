@@ -5,6 +5,7 @@
     <storage>/weights/     trained weights that others are rewound to, or that are asked for, as safetensors
     <storage>/outputs/     restored images, if they are small or asked for
     <storage>/sweeps/      the fits that a sweep consists of
+    <storage>/searches/    the settings that a search has proposed
     <storage>/failures/    why a trajectory could not be finished
     <storage>/notes/       what somebody noted about a run, with tags
     <storage>/environments/  installed packages, driver and changes of the checkout, which rows name by id
@@ -67,6 +68,7 @@ class Ledger:
         self._weights = BlobStore(self.storage, "weights", ".safetensors", check_tensors)
         self._outputs = BlobStore(self.storage, "outputs", ".safetensors", _check_outputs)
         self._sweeps = BlobStore(self.storage, "sweeps", ".parquet", _sweep_rows, appends=False)
+        self._searches = BlobStore(self.storage, "searches", ".json", _search, appends=False)
         self._failures = BlobStore(self.storage, "failures", ".json", _cause, appends=False)
         self._notes = BlobStore(self.storage, "notes", ".json", _note, appends=False)
         self._environments = BlobStore(self.storage, "environments", ".json", _environment)
@@ -222,6 +224,16 @@ class Ledger:
             [SWEEP_ROWS.empty_table(), *(_sweep_rows("", data) for _, data in self._sweeps.items())]
         )
 
+    def record_search(self, name: str, profile: str, search: dict[str, Any]) -> None:
+        """Record a search, as JSON values (`sweeps.search.record`)."""
+        content = {"experiment": name, "profile": profile, **search, "schema": VERSION}
+        self._searches.put(f"{name}.{profile}", json.dumps(content).encode())
+
+    def search(self, name: str, profile: str) -> dict[str, Any] | None:
+        """Read a recorded search; None if there is none, or it is damaged."""
+        data = self._searches.get(f"{name}.{profile}")
+        return None if data is None else _search("", data)
+
     def record_failure(self, trajectory: str, cause: str, log: str = "") -> None:
         """Record why a trajectory (by id) could not be finished, with the end of a log, without secrets of URLs."""
         log = without_secrets(log)[-LONGEST_LOG:]
@@ -339,8 +351,8 @@ class Ledger:
     def stores(self) -> dict[str, BlobStore]:
         """Return all stores by folder, rows last, so that a copied row never lacks its other files."""
         of_fits = self._next_masks.blobs, self._weights, self._outputs
-        stores = *of_fits, self._sweeps, self._failures, self._notes, self._environments, self.rows.blobs
-        return {store.folder: store for store in stores}
+        of_runs = self._sweeps, self._searches, self._failures, self._notes, self._environments
+        return {store.folder: store for store in (*of_fits, *of_runs, self.rows.blobs)}
 
 
 def _row(fit: Fit, mask: Mask, result: TrainingResult, started: datetime) -> dict[str, Any]:
@@ -420,6 +432,15 @@ def _sweep_rows(path: str, data: bytes) -> pa.Table:
     require_version(int((table.schema.metadata or {}).get(b"schema", 1)), path)
     check_types(table.schema, dict(zip(SWEEP_ROWS.names, SWEEP_ROWS.types, strict=True)))
     return with_columns_of(table, SWEEP_ROWS)
+
+
+def _search(path: str, data: bytes) -> dict[str, Any]:
+    search = json.loads(data)
+    require_version(search.get("schema", 1), path)
+    parts = {"definition": dict, "objective": dict, "settings": list, "held_out": dict}
+    if not all(isinstance(search[name], kind) for name, kind in parts.items()):
+        raise TypeError(f"{path} is no search")
+    return dict(search)
 
 
 def _cause(path: str, data: bytes) -> str:

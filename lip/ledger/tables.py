@@ -47,6 +47,7 @@ class RowStore:
 
     def __init__(self, storage: Storage, folder: str) -> None:
         self.blobs = BlobStore(storage, folder, ".parquet", partial(self._parse, schema=_PROOF))
+        self._ids: dict[str, frozenset[str]] = {}
 
     def put(self, key: str, row: pa.Table) -> None:
         """Publish a row, replacing damaged rows and equal results, and beside different results."""
@@ -71,10 +72,27 @@ class RowStore:
                 self.blobs.storage.remove(path)
 
     def keys(self, among: Iterable[str], verified: bool) -> set[str]:
-        """Find these rows. Packs are always read and verified, files of one row only if `verified`."""
+        """Find these rows. Packs are always read and verified, files of one row only if `verified`.
+
+        A pack is read once: its name has the hash of its content.
+        """
         wanted = set(among)
-        loose = self.blobs.keys(wanted, verified)
-        return loose.union(self.read(_ID, wanted - loose)["fit"].to_pylist())
+        groups = sorted(set(map(group_of, wanted)))
+        listed = dict(zip(groups, map_groups(self._files, groups), strict=True))
+        found = self.blobs.keys(wanted, verified, listed)
+        if not (left := wanted - found):
+            return found
+        packs = [path for path in chain(*listed.values(), self._files(_SHARED)) if self._is_pack(path)]
+        try:
+            return found | left.intersection(chain.from_iterable(map_groups(self._ids_of, packs)))
+        except FileNotFoundError:  # another process has folded one of them
+            return found.union(self.read(_ID, left)["fit"].to_pylist())
+
+    def _ids_of(self, pack: str) -> frozenset[str]:
+        if pack not in self._ids:
+            table = self.blobs.parsed(pack, partial(self._parse, schema=_PROOF))
+            self._ids[pack] = frozenset(() if table is None else table["fit"].to_pylist())
+        return self._ids[pack]
 
     def read(self, schema: pa.Schema, among: Iterable[str] | None = None) -> pa.Table:
         """Read some columns of the rows of all fits, or of these ids, in order of ids.

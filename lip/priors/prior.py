@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from math import ceil
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
@@ -37,6 +38,10 @@ class Prior(Spec):
     @abstractmethod
     def smallest(self) -> int:
         """Return the least image height and width, in pixels."""
+
+    def padded(self, side: int) -> int:
+        """Return the least height or width that the network can output and that is not less than a number of pixels."""
+        return max(self.smallest, ceil(side / self.multiple) * self.multiple)
 
     def outputs(self, height: int, width: int) -> bool:
         """Tell whether the network can output an image of that size."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lip.ledger.filesystem import write_whole
 from lip.priors import Pretrained, Prior
 from lip.specs.fit import Fit
 from lip.specs.picture import DataSet
 from lip.specs.schedule import Adversarial
+from lip.specs.spec import id_of
 from lip.tasks.classify import Classify
 from lip.tasks.generate import Generate
 from lip.tasks.sense import Sense
+from lip.training import environment
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -59,8 +66,25 @@ def forward(build: Callable[[], nn.Module], draw: Callable[[], Tensor]) -> Work:
 
 @cache
 def forward_work(prior: Prior, height: int, width: int, channels: int) -> Work:
-    """Count the work of a prior's forward pass for an image of that size."""
-    return forward(lambda: prior.build(channels), lambda: prior.code(height, width))
+    """Count the work of a prior's forward pass for an image of that size.
+
+    Counts are kept in the user's cache: to count again loads PyTorch and its compiler, for seconds.
+    """
+    file = _cached(f"{prior.canonical_text} {height} {width} {channels}")
+    with suppress(OSError, ValueError, TypeError):
+        return Work(**json.loads(file.read_bytes()))
+    work = forward(lambda: prior.build(channels), lambda: prior.code(height, width))
+    with suppress(OSError):
+        write_whole(file, json.dumps(vars(work)).encode())
+    return work
+
+
+def _cached(key: str) -> Path:
+    """Return the file of a count, by what is counted, by these sources and by PyTorch's version."""
+    import pooch
+
+    name = id_of(f"{key} {environment.code()} {version('torch')}")
+    return Path(pooch.os_cache("lottery-image-priors"), "work", f"{name}.json")
 
 
 def step_work(fit: Fit) -> Work:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from lip.errors import InputError
 
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")
+"""What the drivers of NVIDIA, of Windows' Linux and of AMD make."""
 CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
@@ -48,6 +50,11 @@ def usable_cores() -> int:
             if float(quota) > 0:
                 limits.append(float(quota) / float(period))
     return max(1, ceil(min(limits)))
+
+
+def may_have_gpu() -> bool:
+    """Tell, without loading PyTorch, whether this machine shows a device of a GPU's driver."""
+    return any(map(os.path.exists, GPU_DEVICES))
 
 
 def default_threads() -> int:

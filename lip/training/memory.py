@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
-from math import isqrt, prod, sqrt
+from math import isqrt, prod
 
 from lip.errors import InputError
 from lip.specs.fit import Fit
@@ -60,17 +61,28 @@ def check_memory(fits: Iterable[Fit]) -> float:
     return most
 
 
-def check_restoration(fit: Fit) -> None:
-    """Refuse a photograph whose restoration takes more memory than there is. Raises InputError."""
+def check_restoration(fit: Fit, height: int, width: int, factor: int = 1) -> None:
+    """Refuse a photograph whose restoration takes more memory than there is.
+
+    `fit` is that of the network, whose output is `factor` times as high and wide as the photograph. Raises InputError.
+    """
     most, there = needed(fit), machine.available_memory()
-    if most > there:
-        height, width, _ = fit.picture.shape
-        scale = sqrt(max(0.0, there - PROCESS) / (most - PROCESS))
-        raise InputError(
-            f"image {fit.picture.name}: to restore {width}x{height} pixels takes about {_gigabytes(most)} of memory, "
-            f"and there are {_gigabytes(there)}; reduce the result to {int(scale * width)}x{int(scale * height)}, or "
-            "use a smaller width"
-        )
+    if most <= there:
+        return
+
+    def takes(percent: int) -> float:
+        sides = (fit.prior.padded(max(1, side * percent // 100) * factor) for side in (height, width))
+        return needed(fit.replace(picture=fit.picture.replace(**dict(zip(("height", "width"), sides, strict=True)))))
+
+    percent = bisect_right(range(1, 100), there, key=takes)  # the most that fits; 0 if nothing does
+    remedy = "use a smaller width, or a machine with more"
+    if percent:
+        smaller = " or a smaller factor" * (factor > 1)
+        remedy = f"reduce it to {width * percent // 100}x{height * percent // 100}, or use a smaller width{smaller}"
+    raise InputError(
+        f"image {fit.picture.name}: to restore {width * factor}x{height * factor} pixels takes about "
+        f"{_gigabytes(most)} of memory, and there are {_gigabytes(there)}; {remedy}"
+    )
 
 
 def _remedy(fit: Fit, there: float) -> str:

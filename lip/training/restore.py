@@ -22,6 +22,7 @@ from lip.masks import Mask
 from lip.specs.fit import Fit
 from lip.specs.schedule import JITTER_DECAY_EVERY, Schedule
 from lip.tasks.degradation import Degradation
+from lip.training.adam import Adam
 from lip.training.backtracking import backtracking_of
 from lip.training.model import Model
 from lip.training.record import Recorder, RestorationResult
@@ -142,7 +143,7 @@ def train(
         mask_vector = model.accelerate(mask_vector)
     theta, noised = model.theta, model.is_convolutional[model.is_stored]
     captures = backend == "cuda_graph"
-    adam = torch.optim.Adam([theta], lr=schedule.lr, weight_decay=schedule.decay, fused=True, capturable=captures)
+    adam = Adam(theta, schedule.lr, schedule.decay)
     backtracking = backtracking_of(schedule, theta)
     jitter = model.stream("jitter", model.device)
     langevin = model.stream("langevin", model.device) if schedule.langevin else None
@@ -153,9 +154,7 @@ def train(
         loss = model.loss(output)
         model.differentiate(loss)
         undone = backtracking.check(model.backtracking_error(output, loss).detach()) if backtracking else never
-        if backtracking and backtracking.skips_update:
-            adam.found_inf = undone.float()  # type: ignore[attr-defined]  # AMP's way to skip a step
-        adam.step()
+        adam.step(undone if backtracking and backtracking.skips_update else None)
         if langevin:
             theta.data.add_(model.noise(theta, schedule.langevin, langevin).mul_(noised))
         theta.data.mul_(mask_vector)

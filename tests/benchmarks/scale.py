@@ -1,8 +1,8 @@
-"""How sweeps scale: planning and loading 100,000 fits, trajectories without work, and how busy slots are.
+"""How sweeps scale: planning, loading and folding many fits, trajectories without work, and how busy slots are.
 
-    python tests/benchmarks/scale.py plan|idle|busy
+    python tests/benchmarks/scale.py plan|idle|busy [FITS]
 
-plan: a sweep of 100,000 fits of which half are published, in packs; then all, for loading.
+plan: a sweep of FITS (default 100,000) fits of which half are published, in packs; then all, for loading and folding.
 idle: 1,000 trajectories of one fit each that is published just after planning, so that trials find nothing to do.
 busy: 12 trajectories of three fits each, all alike, on two slots; utilisation is the time that fits take, by their
 rows, over that of the slots from the first fit's beginning to the last one's end.
@@ -10,11 +10,14 @@ rows, over that of the slots from the first fit's beginning to the last one's en
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,11 +43,15 @@ def spec(folder: Path, grid: dict[str, object], sizes: dict[str, object]) -> str
     return str(path)
 
 
-def planning(folder: Path) -> None:
+FITS_OF_A_SEED = 97
+"""Six pruners of sixteen rounds, and the dense fit that they share."""
+
+
+def planning(folder: Path, count: int = 100_000) -> None:
     path = spec(
         folder,
         {"pruner": ["imp", "random", "snip", "layerwise", "magnitude", "synflow"]},
-        TINY | {"rounds": 16, "seeds": 1031},
+        TINY | {"rounds": 16, "seeds": max(1, count // FITS_OF_A_SEED)},
     )
     plan = Plan(read(path))
     ledger = Ledger(folder / "results")
@@ -62,10 +69,23 @@ def planning(folder: Path) -> None:
             ledger.rows.blobs.add(f"{group}.pack", to_parquet(table))
         _report(f"sweeps plan, {count} of {len(fits)} published", "plan", path, ledger)
         _report(f"sweeps status --json, {count} of {len(fits)} published", "status", path, ledger, "--json")
-    for columns in (["id", "seed", "psnr_last"], None):
-        started = time.perf_counter()
-        count = len(ledger.fits(columns))
-        print(f"load {columns or 'all columns'} of {count} fits: {time.perf_counter() - started:.1f} s")
+    for columns in (["fit", "seed", "psnr_last"], None):
+        with _timed(f"load {columns or 'all columns'} of {len(fits)} fits"):
+            assert len(ledger.fits(columns)) == len(fits)
+    for fit in fits[:: max(1, len(fits) // 1000)]:
+        own = {**row, "fit": fit.id, "spec": fit.canonical_text, "seed": fit.seed}
+        ledger.rows.blobs.add(fit.id, to_parquet(pa.Table.from_pylist([own], schema=_schema())))
+    with _timed("fold a thousand rows into them"):
+        ledger.rows.compact()
+
+
+@contextmanager
+def _timed(what: str) -> Iterator[None]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds = f"{time.perf_counter() - wall:.1f} s, {time.process_time() - cpu:.1f} CPU seconds"
+    print(f"{what}: {seconds}, peak memory so far {peak:.0f} MiB", flush=True)
 
 
 def _report(what: str, command: str, path: str, ledger: Ledger, *options: str) -> None:
@@ -77,7 +97,8 @@ def _report(what: str, command: str, path: str, ledger: Ledger, *options: str) -
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     assert status == 0, said
-    print(f"{what}: {seconds:.1f} s, peak memory {usage.ru_maxrss / 1024:.0f} MiB")
+    cpu = usage.ru_utime + usage.ru_stime
+    print(f"{what}: {seconds:.1f} s, {cpu:.1f} CPU seconds, peak memory {usage.ru_maxrss / 1024:.0f} MiB", flush=True)
     print(" ", said[-1][:160])
 
 
@@ -134,4 +155,4 @@ def busy(folder: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
-        {"plan": planning, "idle": idle, "busy": busy}[sys.argv[1]](Path(name))
+        {"plan": planning, "idle": idle, "busy": busy}[sys.argv[1]](Path(name), *map(int, sys.argv[2:]))

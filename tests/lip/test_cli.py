@@ -263,6 +263,8 @@ BAD_RESTORATIONS = [
     (["--mask", "nowhere.png"], "error: mask: to denoise takes none"),
     (["-o", "cat.png/below/out.png"], "below cannot be written (Not a directory); choose another folder"),
     (["--device", "quantum"], "error: --device quantum cannot be used here"),
+    (["--set", "steps=3"], "error: --set steps: it has an option; give it as --steps"),
+    (["--set", "lr=fast"], "error: lr: input should be a valid number, not 'fast'"),
 ]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pooch
 import pytest
 
 from lip.bench import multiplications
@@ -14,6 +17,7 @@ from lip.specs.schedule import Adversarial, Sgd
 from lip.tasks.classify import Classify
 from lip.tasks.generate import Generate
 from lip.tasks.sense import Sense
+from lip.training import cost
 from lip.training.cost import Work, forward_work, step_work
 
 
@@ -27,6 +31,21 @@ def test_nothing_is_computed() -> None:
     small, large = (forward_work(Hourglass(), size, size, 3) for size in (512, 8192))
     assert large.multiplications == 256 * small.multiplications
     assert large.values == pytest.approx(256 * small.values, rel=0.01)
+
+
+def test_a_count_is_kept_for_the_next_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path)
+    prior = Decoder(width=8, scales=2)
+    first = forward_work(prior, 40, 40, 3)
+    forward_work.cache_clear()
+    monkeypatch.setattr(cost, "forward", lambda *_: pytest.fail("counted again"))
+    assert forward_work(prior, 40, 40, 3) == first
+    (file,) = tmp_path.rglob("*.json")
+    file.write_text("[]")
+    forward_work.cache_clear()
+    monkeypatch.setattr(cost, "forward", lambda *_: Work(1, 2))
+    assert forward_work(prior, 40, 40, 3) == Work(1, 2), "a damaged file is counted again"
+    forward_work.cache_clear()
 
 
 def test_a_step_of_a_restoration_is_three_forward_passes(tiny) -> None:

@@ -29,7 +29,7 @@ from lip.training import environment
 from lip.training.record import RestorationResult
 from lip.training.restore import train
 
-FOLDERS = ("fits", "next_masks", "weights", "outputs", "sweeps", "failures", "notes", "environments")
+FOLDERS = ("fits", "next_masks", "weights", "outputs", "sweeps", "searches", "failures", "notes", "environments")
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
@@ -399,6 +399,7 @@ def test_damage_is_listed_wherever_it_is(ledger: Ledger, publish, dense: Fit) ->
     publish(dense, outputs=True)
     publish(dense.replace(saves_weights=True))
     ledger.record_sweep("demo", "smoke", [])
+    ledger.record_search("demo", "smoke", SEARCH)
     ledger.record_failure("abc", "cause")
     ledger.record_note("abc", "demo", "smoke", "a note", [])
     paths = {path for path in ledger.root.rglob("*") if path.is_file()}
@@ -408,6 +409,10 @@ def test_damage_is_listed_wherever_it_is(ledger: Ledger, publish, dense: Fit) ->
     assert set(ledger.damaged()) == set(map(str, paths))
     assert not ledger.has_outputs(dense)
     assert (ledger.fits().num_rows, ledger.sweeps().num_rows, ledger.failures()) == (0, 0, {})
+    assert ledger.search("demo", "smoke") is None
+
+
+SEARCH = {"definition": {}, "objective": {}, "settings": [], "held_out": {}}
 
 
 def fill(ledger: Ledger, publish: Callable[..., None], fit: Fit, key: str = "demo") -> None:
@@ -415,6 +420,7 @@ def fill(ledger: Ledger, publish: Callable[..., None], fit: Fit, key: str = "dem
     publish(fit, ledger, outputs=True)
     publish(fit.replace(saves_weights=True), ledger)
     ledger.record_sweep(key, "smoke", [point(round=0, fit=fit.id)])
+    ledger.record_search(key, "smoke", SEARCH | {"trials": fit.seed})
     ledger.record_failure(key, "cause")
     ledger.record_note(key, "demo", "smoke", "a note", ["tag"])
 
@@ -431,6 +437,7 @@ READERS: dict[str, Callable[[Ledger, Fit], object]] = {
     "weights": lambda ledger, fit: ledger.weights(fit.replace(saves_weights=True)),
     "outputs": lambda ledger, fit: ledger.images(fit.id),
     "sweeps": lambda ledger, fit: ledger.sweeps().num_rows,
+    "searches": lambda ledger, fit: ledger.search("demo", "smoke"),
     "failures": lambda ledger, fit: ledger.failures(),
     "notes": lambda ledger, fit: ledger.notes("demo", "smoke"),
     "environments": lambda ledger, fit: ledger.environments(),

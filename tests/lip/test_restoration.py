@@ -1,6 +1,7 @@
 """A photograph that is itself degraded goes in; what comes back is of the same kind, and says what was done."""
 
 import json
+import re
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 import lip
 from lip.errors import InputError
 from lip.masks import Mask
+from lip.priors import Decoder
 from lip.restoration import Restored, estimate_sigma
 from lip.tasks.upscale import Upscale
-from lip.training import machine
+from lip.tickets import Ticket
+from lip.training import machine, memory
 from lip.training.restore import train
 
 Call = Callable[..., Restored]
@@ -144,6 +147,23 @@ def test_all_that_was_done_is_written(restore: Call, photo: np.ndarray, tmp_path
     assert restored.stop in repr(restored)
 
 
+def test_the_schedule_can_be_set(restore: Call, photo: np.ndarray) -> None:
+    schedule = restore(photo, settings={"lr": 0.003, "ema": 0.9}).record["schedule"]
+    assert (schedule["lr"], schedule["ema"], schedule["steps"]) == (0.003, 0.9, 3)
+    assert schedule["until"] == "stop"
+
+
+def test_the_schedule_can_be_set_for_a_ticket_that_brings_its_network(restore: Call, photo: np.ndarray, tiny) -> None:
+    prior = Decoder(width=8, scales=2)
+    card = {"prior": {"kind": "decoder", **prior.model_dump()}, "image": {"channels": 3}, "seed": 7}
+    ticket = Ticket(Mask.dense(tiny.model(prior=prior).layers), card)
+    options = {"ticket": ticket, "width": None, "scales": None}
+    own = restore(photo, **options).record["schedule"]
+    changed = restore(photo, settings={"lr": 0.003, "until": None}, **options).record["schedule"]
+    assert (own["jitter"], own["until"]) == (0, "stop"), "a deep decoder's"
+    assert changed == {**own, "lr": 0.003, "until": None}
+
+
 def test_upscaling_fits_the_image_as_it_is(tiny) -> None:
     model = tiny.model(task=Upscale(factor=2))
     assert model.clean.shape == (1, 3, 64, 64)
@@ -190,6 +210,8 @@ BAD: list[tuple[Any, dict[str, Any], str]] = [
     (CAT, {"steps": 0}, "steps: input should be greater than or equal to 1"),
     (CAT, {"width": 0}, "width: input should be greater than or equal to 1"),
     (CAT, {"seed": -1}, "seed: input should be greater than or equal to 0"),
+    (CAT, {"settings": {"lrr": 0.1}}, "there is no key 'lrr'; did you mean 'lr'"),
+    (CAT, {"settings": {"lr": -1}}, "lr: input should be greater than 0, not -1"),
     (CAT, {"device": "quantum"}, "device quantum cannot be used here"),
     (CAT.astype(int), {}, "image is an array of int64; give uint8, uint16 or floats"),
     (CAT + 0.5 + 1, {}, r"image has values that are not in \[0, 1\]"),
@@ -207,9 +229,26 @@ def test_what_cannot_be_restored_is_refused_in_a_sentence(restore: Call, image: 
         restore(image, **options)
 
 
-def test_what_does_not_fit_into_memory_is_refused(
-    restore: Call, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+MEMORY = [
+    ("denoise", {}, (100, 300), r"to restore 300x100 pixels .*; reduce it to (\d+)x(\d+), or use a smaller width$"),
+    ("upscale", {"factor": 4}, (30, 50), r"to restore 200x120 .*; reduce it to (\d+)x(\d+), .* or a smaller factor$"),
+]
+
+
+@pytest.mark.parametrize(("task", "options", "size", "sentence"), MEMORY)
+def test_what_does_not_fit_into_memory_is_refused_with_a_size_that_fits(
+    restore: Call, monkeypatch: pytest.MonkeyPatch, task: str, options: Any, size: tuple[int, int], sentence: str
 ) -> None:
-    monkeypatch.setattr(machine, "available_memory", lambda: 6.001e8)
-    with pytest.raises(InputError, match=r"to restore 128x128 pixels takes about .* reduce the result to"):
-        restore(photo, "upscale", factor=4, width=64)
+    monkeypatch.setattr(machine, "available_memory", lambda: memory.PROCESS + 10e6)
+    with pytest.raises(InputError, match=sentence) as refused:
+        restore(np.zeros(size, np.uint8), task, width=32, **options)
+    found = re.search(sentence, str(refused.value))
+    assert found is not None
+    width, height = map(int, found.groups())
+    restore(np.zeros((height, width), np.uint8), task, width=32, steps=1, **options)
+
+
+def test_where_no_size_fits_another_machine_is_named(restore: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_memory", lambda: 1e6)
+    with pytest.raises(InputError, match=r"use a smaller width, or a machine with more$"):
+        restore(np.zeros((16, 16), np.uint8))

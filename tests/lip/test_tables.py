@@ -85,6 +85,24 @@ def files(rows: RowStore) -> list[Path]:
     return sorted(path for path in (rows.blobs.storage.folder / "rows").rglob("*") if path.is_file())
 
 
+def test_looking_rows_up_lists_a_folder_once_and_reads_a_pack_once(
+    rows: RowStore, n_packs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object store is paid, and slow, by the request."""
+    fill(rows)
+    rows.compact()
+    asked: list[str] = []
+    for method in ("names", "read"):
+        own = getattr(rows.blobs.storage, method)
+        monkeypatch.setattr(rows.blobs.storage, method, lambda path, own=own: asked.append(path) or own(path))
+    folders = ["rows/aa", "rows/ab", "rows/al", "rows/b0"]
+    assert rows.keys(IDS, verified=True) == set(IDS)
+    assert sorted(asked) == sorted(folders + [f"rows/{path.parent.name}/{path.name}" for path in files(rows)])
+    asked.clear()
+    assert rows.keys(IDS, verified=True) == set(IDS)
+    assert sorted(asked) == folders
+
+
 def test_folded_rows_are_read_as_before(rows: RowStore, n_packs: int) -> None:
     values = fill(rows)
     assert rows.compact() == (12, n_packs)

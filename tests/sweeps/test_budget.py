@@ -14,7 +14,7 @@ import pytest
 from lip.errors import InputError
 from lip.ledger.ledger import Ledger
 from sweeps.budget import Budget, Meter
-from sweeps.estimate import fit_seconds
+from sweeps.estimate import Pace
 from sweeps.plan import Plan
 from sweeps.spec import read
 from tests.sweeps.helpers import ENVIRONMENT, WAIT, publish
@@ -79,8 +79,9 @@ def test_a_plan_says_how_far_a_budget_reaches(spec: str, tmp_path: Path, cli: Cl
     prior = {"task": "denoise", "image_height": 32, "image_width": 32, "channels": 3, "steps": 60}
     publish(ledger, dense, **prior, device="cpu", backend="dense", cpu_seconds=3600.0)
     plan = Plan.make(read(spec), ledger)
-    assert fit_seconds(plan, ledger, on_gpu=False) == {fit.id: pytest.approx(3600.0) for fit in missing}
-    assert fit_seconds(plan, ledger, on_gpu=True) == {}, "a CPU's times say nothing about a GPU"
+    pace = Pace.now(plan, ledger)
+    assert pace.seconds(missing, on_gpu=False) == {fit.id: pytest.approx(3600.0) for fit in missing}
+    assert pace.seconds(missing, on_gpu=True) == {}, "a CPU's times say nothing about a GPU"
     options = ("--storage", ledger.url, "--slots", "1", "--price", "2")
     assert "covers about 50% of that" in cli("plan", spec, *options, "--hours", "1")[1]
     assert "a budget of 5 hours and 1 of cost covers about 25% of that" in " ".join(

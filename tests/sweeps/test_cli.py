@@ -154,7 +154,7 @@ def test_what_does_not_fit_into_memory_is_refused(
     for command in ("plan", "run"):
         code, output = cli(command, spec, "--storage", str(tmp_path / "results"))
         assert code == 2
-        assert output.startswith("error: image astronaut: a fit to 32x32 pixels takes about 0.6")
+        assert output.splitlines()[-1].startswith("error: image astronaut: a fit to 32x32 pixels takes about 0.6")
         assert not (tmp_path / "results").exists()
     code, output = cli("plan", spec, "--storage", str(tmp_path / "results"), "--gpus", "1")
     assert code == 0

@@ -9,7 +9,7 @@ import pytest
 from sweeps.plan import Plan
 from sweeps.spec import SPECS, Sweep
 
-ASIDE = {"paper", "smoke", "tasks"}
+ASIDE = {"paper", "smoke", "tasks", "tuning", "tuning_denoise", "tuning_inpaint"}
 """Sweeps that reproduce nothing of the paper."""
 
 

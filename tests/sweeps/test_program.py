@@ -42,6 +42,7 @@ COMMANDS = [
     "tickets",
     "show",
     "export",
+    "dataset",
     "redo",
     "forget",
     "sweep",
@@ -54,6 +55,11 @@ def test_all_commands_are_in_one_program(call: Program, capsys: pytest.CaptureFi
     assert all(f" {name} " in said for name in COMMANDS)
     assert call("sweep", "-h") == 0
     assert " plan " in capsys.readouterr().out
+
+
+def test_no_two_commands_have_one_name() -> None:
+    names = [each.name or each.callback.__name__ for each in program.app.registered_commands if each.callback]
+    assert len(names) == len(set(names))
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -178,7 +184,7 @@ def test_a_fit_that_others_build_on_is_forgotten_only_with_them(
     assert call("forget", last) == 0
     assert "asked for by mine.smoke, which trains it again" in capsys.readouterr().out
     assert call("forget", dense, "--dependents") == 0
-    assert not [path for path in Path("results").rglob("*.*") if "sweeps" not in path.parts]
+    assert not [path for path in Path("results").rglob("*.*") if {"sweeps", "environments"}.isdisjoint(path.parts)]
 
 
 def test_an_unknown_list_is_refused(call: Program, capsys: pytest.CaptureFixture[str]) -> None:

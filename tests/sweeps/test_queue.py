@@ -83,3 +83,21 @@ def test_the_queue_counts_what_is_done() -> None:
     queue.published("dense")
     queue.published("dense")
     assert (queue.n_finished, queue.n_needed("a"), queue.n_missing("a"), queue.n_missing("b")) == (1, 2, 1, 0)
+
+
+def test_trajectories_are_added_at_the_end_and_wait_for_fits_under_way() -> None:
+    queue = Queue({"a": ["dense", "a1"]})
+    assert queue.next() == "a"
+    queue.add({"b": ["dense", "b1"], "c": ["c1"], "a": ["never"]})
+    assert (queue.next(), queue.next()) == ("c", None)
+    queue.published("dense")
+    assert queue.next() == "b"
+    assert (queue.n_trajectories, queue.n_needed("a"), queue.n_missing("a")) == (3, 2, 1)
+
+
+def test_what_is_added_makes_a_fit_whose_maker_has_failed() -> None:
+    queue = Queue({"a": ["dense"]})
+    assert queue.next() == "a"
+    queue.ended("a")
+    queue.add({"b": ["dense"]})
+    assert queue.next() == "b"

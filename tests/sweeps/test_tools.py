@@ -247,7 +247,7 @@ def test_rounds_are_reported_in_order_whatever_is_published_first(
 def test_a_config_has_plain_values_and_leaves_out_what_is_not_set(write: Callable[..., str]) -> None:
     fixed = {"image": "astronaut", "rounds": 3, "pruned_share": 0.5, "search": 2}
     (trajectory,) = read(write(fixed=fixed, grid={"pruner": ["oes"]})).trajectories
-    config = config_of(trajectory)
+    config = config_of(trajectory, "a label")
     assert {"pruned_share": 0.5, "search": 2, "rounds": 3, "pruner": "oes"}.items() <= config.items()
     assert None not in config.values()
     assert json.loads(json.dumps(config)) == config

@@ -83,7 +83,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def exported(tmp_path: Path, run: Callable[..., tuple[int, str]]) -> Path:
     folder = tmp_path / "data set"
     options = ["--storage", analysis.SAMPLE, "--out", folder, "--license", "CC-BY-4.0", "--name", "A sample: small"]
-    code, output = run("export", *options)
+    code, output = run("dataset", *options)
     assert code == 0, output
     return folder
 
@@ -132,17 +132,17 @@ def test_mlcroissant_accepts_it_and_reads_the_fits(exported: Path, caplog: pytes
 
 
 def test_results_without_a_licence_claim_none(tmp_path: Path, run: Callable[..., tuple[int, str]]) -> None:
-    assert run("export", "--storage", analysis.SAMPLE, "--out", tmp_path)[0] == 0
+    assert run("dataset", "--storage", analysis.SAMPLE, "--out", tmp_path)[0] == 0
     assert "license" not in json.loads((tmp_path / "croissant.json").read_text())
     assert "license" not in (tmp_path / "README.md").read_text()
 
 
 def test_where_there_is_nothing_to_export_is_refused(tmp_path: Path, run: Callable[..., tuple[int, str]]) -> None:
-    code, output = run("export", "--storage", tmp_path / "nowhere", "--out", tmp_path / "out")
+    code, output = run("dataset", "--storage", tmp_path / "nowhere", "--out", tmp_path / "out")
     assert (code, output.count("\n")) == (2, 1)
     assert output.startswith(f"error: there are no results in {tmp_path / 'nowhere'}; name them")
     assert not (tmp_path / "out").exists()
     (tmp_path / "file").touch()
-    code, output = run("export", "--storage", analysis.SAMPLE, "--out", tmp_path / "file")
+    code, output = run("dataset", "--storage", analysis.SAMPLE, "--out", tmp_path / "file")
     assert (code, output.count("\n")) == (2, 1)
     assert f"--out {tmp_path / 'file'} cannot be written" in output
