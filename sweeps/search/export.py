@@ -12,12 +12,20 @@ from lip.specs.fit import Fit
 from lip.specs.recipe import Dense
 from lip.specs.schedule import Schedule
 from lip.tasks.degradation import Degradation
+from lip.tasks.inpaint import Inpaint
+from lip.tasks.restore import Restore
+from lip.tasks.upscale import Upscale
 from sweeps.search.study import Candidate, Study
 from sweeps.search.words import score_in_words
 from sweeps.spec import SweepFile
 
-TASKS = {"denoise": "denoise", "restore": "denoise", "inpaint": "inpaint", "superres": "upscale"}
-"""Tasks of a sweep file that `lip restore` does on photographs, and their names there."""
+TASKS: dict[str, tuple[str, Degradation]] = {
+    "denoise": ("denoise", Restore()),
+    "restore": ("denoise", Restore()),
+    "inpaint": ("inpaint", Inpaint()),
+    "superres": ("upscale", Upscale()),
+}
+"""Tasks of a sweep file that `lip restore` does on photographs: their names there, and whose schedule it uses."""
 
 
 def best_of(study: Study) -> Candidate:
@@ -48,12 +56,12 @@ def as_restore(study: Study) -> str | None:
     task, prior, schedule = fit.task, fit.prior, fit.schedule
     if not _restores_so(fit):
         return None
-    assert isinstance(task, Degradation)
     assert isinstance(prior, Hourglass)
-    usual = dict(task.schedules()["lip"])
-    own = {key: value for key, value in dict(schedule).items() if key not in ("steps", "until")}
-    values = {key: value for key, value in own.items() if value != usual[key]}
-    words = ["python -m lip restore PHOTO", f"--task {TASKS[str(task.kind)]}", f"--steps {schedule.steps}"]
+    name, own_task = TASKS[str(task.kind)]
+    usual = dict(own_task.schedules()["lip"])
+    given = ("steps", "until")  # by an option, and by lip restore itself
+    values = {key: value for key, value in dict(schedule).items() if key not in given and value != usual[key]}
+    words = ["python -m lip restore PHOTO", f"--task {name}", f"--steps {schedule.steps}"]
     words += [f"--width {prior.width}", f"--scales {prior.scales}"]
     words += [f"--factor {task.factor}"] if hasattr(task, "factor") else []
     words += ["--mask MASK"] if task.kind == "inpaint" else []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from PIL import Image
 
+from lip import cli
 from lip.ledger.ledger import Ledger
 from sweeps.search.export import as_restore, as_sweep
 from sweeps.spec import parse, read
@@ -30,29 +33,23 @@ def test_the_sweep_file_asks_for_the_fits_of_the_best_setting(
     assert exported.outputs
 
 
+@pytest.mark.parametrize("task", ["denoise", "superres"])
 def test_the_arguments_restore_with_its_schedule_and_network(
-    searching: Searching, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    searching: Searching, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
 ) -> None:
-    import sys
-
-    from lip import cli
-
-    (study,) = finish(searching(), ledger).studies
+    (study,) = finish(searching({"trials": 3}, fixed={"task": task, "rounds": 0}), ledger).studies
     assert study.best is not None
     fit = study.best.trajectories[0].fits[0]
-    words = shlex.split(str(as_restore(study)))
-    assert words[:5] == ["python", "-m", "lip", "restore", "PHOTO"]
-    asked: dict[str, Any] = {}
-    monkeypatch.setattr(
-        "lip.restoration.restore", lambda image, task, **options: asked.update(options, task=task) or 1 / 0
-    )
-    monkeypatch.setattr("lip.data.photograph.read", lambda image: type("Photograph", (), {"alpha": None}))
-    monkeypatch.setattr(sys, "argv", ["lip", *words[3:]])
-    with pytest.raises(ZeroDivisionError):
+    Image.effect_noise((32, 32), 40).save(tmp_path / "photo.png")
+    python, module, *words = shlex.split(str(as_restore(study)).replace("PHOTO", str(tmp_path / "photo.png")))
+    assert (python, module) == ("python", "-m")
+    monkeypatch.setattr(sys, "argv", [*words, "-o", str(tmp_path / "restored.png"), "--threads", "1"])
+    with pytest.raises(SystemExit) as ended:
         cli.app()
-    assert (asked["task"], asked["width"], asked["scales"]) == ("denoise", fit.prior.width, fit.prior.scales)  # type: ignore[attr-defined]
-    usual = fit.task.schedules()["lip"]
-    assert usual.replace(**asked["settings"], steps=asked["steps"]) == fit.schedule
+    assert not ended.value.code
+    done = json.loads((tmp_path / "restored.json").read_text())
+    assert done["schedule"] == fit.schedule.columns() | {"until": "stop"}
+    assert done["prior"] == {"kind": "hourglass", **fit.prior.model_dump()}
 
 
 def test_what_restore_cannot_do_has_no_arguments(searching: Searching, ledger: Ledger) -> None:
