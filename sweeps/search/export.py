@@ -59,8 +59,8 @@ def as_restore(study: Study) -> str | None:
     assert isinstance(prior, Hourglass)
     name, own_task = TASKS[str(task.kind)]
     usual = dict(own_task.schedules()["lip"])
-    own = {key: value for key, value in dict(schedule).items() if key not in ("steps", "until")}
-    values = {key: value for key, value in own.items() if value != usual[key]}
+    given = ("steps", "until")  # by an option, and by lip restore itself
+    values = {key: value for key, value in dict(schedule).items() if key not in given and value != usual[key]}
     words = ["python -m lip restore PHOTO", f"--task {name}", f"--steps {schedule.steps}"]
     words += [f"--width {prior.width}", f"--scales {prior.scales}"]
     words += [f"--factor {task.factor}"] if hasattr(task, "factor") else []
