@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import socket
 import time
 import uuid
@@ -81,10 +83,10 @@ def connected(resources: Resources, plan: Plan, ledger: Ledger) -> Iterator[tupl
 def autoscaler_node_types() -> list[dict[str, float]]:
     """List the resources of the node types that an autoscaler can add.
 
-    Those of `ray up` and KubeRay tell Ray, also before they have added any. Ray's older autoscaler does not: then the
-    file of `ray up` is read, on the head.
+    An autoscaler may have told Ray. Ray's own have not: then LIP_NODE_TYPES says it, as in sweeps/kuberay.yaml, or the
+    file of `ray up` on the head. Raises InputError.
     """
-    return _types_told_to_ray() or _types_in_file()
+    return _types_told_to_ray() or _types_declared() or _types_in_file()
 
 
 def _types_told_to_ray() -> list[dict[str, float]]:
@@ -92,6 +94,14 @@ def _types_told_to_ray() -> list[dict[str, float]]:
     told = internal_kv._internal_kv_get(CLUSTER_CONFIG, namespace="__autoscaler")
     groups = ClusterConfig.FromString(told or b"").node_group_configs
     return [{name: float(number) for name, number in group.resources.items()} for group in groups if group.max_count]
+
+
+def _types_declared() -> list[dict[str, float]]:
+    text = os.environ.get("LIP_NODE_TYPES", "[]")
+    try:
+        return [{str(name): float(number) for name, number in shape.items()} for shape in json.loads(text)]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f'LIP_NODE_TYPES is {text!r}; give the nodes as in \'[{{"CPU": 4, "GPU": 1}}]\'') from error
 
 
 def _types_in_file() -> list[dict[str, float]]:

@@ -114,3 +114,16 @@ def test_a_driver_knows_what_any_autoscaler_has_told_ray_that_it_can_add(
     monkeypatch.setattr("ray.experimental.internal_kv._internal_kv_get", lambda key, namespace: told[key, namespace])
     monkeypatch.setenv("HOME", str(tmp_path))
     assert autoscaler_node_types() == [{"CPU": 4, "GPU": 1}, {"CPU": 16}]
+
+
+def test_a_driver_knows_what_is_declared_that_an_autoscaler_can_add(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lip.errors import InputError
+    from sweeps.cluster import autoscaler_node_types
+
+    monkeypatch.setattr("ray.experimental.internal_kv._internal_kv_get", lambda key, namespace: None)
+    monkeypatch.setenv("LIP_NODE_TYPES", '[{"CPU": 4, "GPU": 1}]')
+    assert autoscaler_node_types() == [{"CPU": 4, "GPU": 1}]
+    for text in ("4", "CPU", '{"CPU": 4}', '[{"CPU": "many"}]'):
+        monkeypatch.setenv("LIP_NODE_TYPES", text)
+        with pytest.raises(InputError, match=r"LIP_NODE_TYPES is .*; give the nodes as in"):
+            autoscaler_node_types()

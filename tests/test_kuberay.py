@@ -5,6 +5,7 @@ LIP_RAYJOB_CRD names KubeRay's ray-operator/config/crd/bases/ray.io_rayjobs.yaml
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -72,6 +73,10 @@ def test_trials_fit_a_worker_that_comes_when_needed_and_never_the_head(job: dict
     (workers,) = cluster["workerGroupSpecs"]
     (container,) = workers["template"]["spec"]["containers"]
     assert workers["minReplicas"] == 0
+    (head,) = cluster["headGroupSpec"]["template"]["spec"]["containers"]
+    limits = container["resources"]["limits"]
+    declared = {"CPU": int(limits["cpu"]), "GPU": int(limits["nvidia.com/gpu"])}
+    assert {one["name"]: json.loads(one["value"]) for one in head["env"]} == {"LIP_NODE_TYPES": [declared]}
     assert int(container["resources"]["limits"]["nvidia.com/gpu"]) >= 1
 
 

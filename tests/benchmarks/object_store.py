@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from lip.ledger.blobs import group_of
@@ -89,9 +88,9 @@ def count(folder: Path, seeds: int, others: int, requests: Requests) -> None:
         requests.counted.clear()
         started = time.process_time()
         for key, fits in remaining.items():
-            work: dict[str, Any] = {key: pickle.dumps(fits)}
-            config = {"key": key, "gpus": 0.0}
-            trial.run_trial(config, work, plan.sweep.pixels, frozenset(), ledger.url, heartbeat.run, "auto", {})
+            work = pickle.dumps(trial.Work(fits, [], frozenset(), frozenset(), {}, {}))
+            config = {"trajectory": key, "gpus": 0.0, "work": work}
+            trial.run_trial(config, plan.inputs, ledger.url, heartbeat.run, "auto")
         report(f"beside {others:,} fits", requests, len(plan.fits))
         print(f"  {(time.process_time() - started) / len(plan.fits):.2f} CPU seconds for each, this server's included")
 
