@@ -46,7 +46,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("command", ["report sample --out OUT", "export --out OUT", "sweep compare SAMPLE SAMPLE"])
+@pytest.mark.parametrize("command", ["report sample --out OUT", "dataset --out OUT", "sweep compare SAMPLE SAMPLE"])
 def test_readers_of_results_need_neither_torch_nor_ray(command: str, tmp_path: Path):
     places = {"OUT": str(tmp_path), "SAMPLE": str(analysis.SAMPLE)}
     arguments = [places.get(word, word) for word in command.split()]

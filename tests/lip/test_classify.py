@@ -174,8 +174,9 @@ def test_a_mask_may_cover_the_head_and_all_other_parameters_too() -> None:
     assert {"head.weight", "s0 skip", "out"} - set(names) == {"out"}
 
 
-def test_all_pruners_are_known_and_what_is_left_out_is_what_looks_at_images() -> None:
-    assert PRUNERS.keys() - set(Classify.pruners) == {"oes"}
+def test_all_pruners_are_known_but_those_that_need_a_restoration() -> None:
+    """One looks at the observation, the other at trained weights, which classification does not keep."""
+    assert PRUNERS.keys() - set(Classify.pruners) == {"oes", "one_shot"}
 
 
 def test_the_sigmoid_of_the_released_head_is_in_the_loss_only() -> None:
