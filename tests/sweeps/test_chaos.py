@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def names_seen(tmp_path: Path) -> Iterator[set[str]]:
 
     def look() -> None:
         while not stop.wait(0.01):
-            seen.update(path.name for path in (tmp_path / "results").glob("fits/*/*.parquet"))
+            with suppress(FileNotFoundError):  # the soak deletes the results between two sweeps
+                seen.update(path.name for path in (tmp_path / "results").glob("fits/*/*.parquet"))
 
     thread = threading.Thread(target=look)
     thread.start()
