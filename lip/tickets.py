@@ -271,9 +271,9 @@ def _by_name(mask: Mask, net: Network, covers: Covers) -> dict[str, Tensor]:
     """Return a mask by the names of the network's parameters. Raises InputError for a mask of another network."""
     import torch
 
-    names = {id(parameter): name for name, parameter in net.named_parameters()}
     covered = list(net.covered(covers))
     if [(name, tuple(p.shape)) for name, p in covered] != [(layer.name, layer.shape) for layer in mask.layers]:
         raise InputError(f"ticket: a mask of {len(mask.layers)} layers does not fit this network; use its own")
     parts = torch.from_numpy(mask.bits.copy()).split([layer.size for layer in mask.layers])
-    return {names[id(p)]: part.view_as(p) for (_, p), part in zip(covered, parts, strict=True)}
+    names = net.covered_names(covers)
+    return {name: part.view_as(p) for name, (_, p), part in zip(names, covered, parts, strict=True)}

@@ -119,6 +119,11 @@ class Network(nn.Module, ABC):
             for name, parameter in self.named_parameters():
                 yield names.get(id(parameter), name), parameter
 
+    def covered_names(self, covers: Covers) -> list[str]:
+        """Return the names, in the state dict, of the tensors that a mask covers, in module order."""
+        names = {id(parameter): name for name, parameter in self.named_parameters()}
+        return [names[id(parameter)] for _, parameter in self.covered(covers)]
+
 
 class Scaled(Network):
     """A network with a list of scales on the way `down` and one on the way `up`."""

@@ -41,8 +41,7 @@ class Oes(AtInitialisation):
         total = model.n_prunable
         density = self.n_kept(model) / total
         frozen = {name: parameter.detach() for name, parameter in net.named_parameters()}
-        covered = {id(weight) for _, weight in net.covered(model.fit.covers)}
-        names = [name for name, parameter in net.named_parameters() if id(parameter) in covered]
+        names = net.covered_names(model.fit.covers)
         buffers = {name: buffer.clone() for name, buffer in net.named_buffers()}
         logits = torch.zeros(total, device=model.device, requires_grad=True)
         adam = torch.optim.Adam([logits], lr=0.01)

@@ -40,5 +40,4 @@ def covered(model: Prunable, weights: Mapping[str, Tensor]) -> Tensor:
     """Return the values of the prunable weights, flat, in module order, from weights by name."""
     import torch
 
-    names = {id(parameter): name for name, parameter in model.net.named_parameters()}
-    return torch.cat([weights[names[id(weight)]].flatten() for _, weight in model.net.covered(model.fit.covers)])
+    return torch.cat([weights[name].flatten() for name in model.net.covered_names(model.fit.covers)])
