@@ -59,19 +59,21 @@ def by_protocol(claim: Claim) -> dict[str, str]:
 def _by_each_protocol(claim: Claim, rows: pd.DataFrame, verdicts: list[Verdict]) -> list[Verdict]:
     """Say where the raw or the averaged outputs would give another verdict than those that the task reports."""
     for column, label in by_protocol(claim).items():
-        if column in rows:
+        if column not in rows:
+            continue
+        others = verdicts
+        if not rows[column].equals(rows[claim.value]):  # the task does not report this protocol itself
             others = judge_scopes(replace(claim, value=column), rows, verdicts[0].output, claim.scopes)
-            verdicts = [
-                replace(
-                    each,
-                    by_protocol={**each.by_protocol, label: other.verdict},
-                    note=each.note
-                    if other.verdict == each.verdict
-                    else joined(each.note, f"{other.verdict} by {label} outputs"),
-                )
-                for each, other in zip(verdicts, others, strict=True)
-            ]
+        verdicts = [_beside(each, label, other.verdict) for each, other in zip(verdicts, others, strict=True)]
     return verdicts
+
+
+def _beside(verdict: Verdict, label: str, other: str) -> Verdict:
+    """Put the verdict by another protocol beside one that is given."""
+    if verdict.verdict == NOT_MEASURED:
+        return verdict
+    note = verdict.note if other == verdict.verdict else joined(verdict.note, f"{other} by {label} outputs")
+    return replace(verdict, by_protocol={**verdict.by_protocol, label: other}, note=note)
 
 
 def uncovered_rounds(claim: Claim, rows: pd.DataFrame) -> list[str]:
