@@ -38,7 +38,7 @@ from sweeps.trial import Work, run_trial
 
 
 class Ending(NamedTuple):
-    """How a run ended."""
+    """Tell how a run ended."""
 
     failed: int
     """Trajectories that have failed; the ledger holds their causes."""

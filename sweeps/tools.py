@@ -30,7 +30,7 @@ DECISIONS = [name for name in vars(TrialScheduler) if not name.startswith("_") a
 
 @dataclass(frozen=True)
 class Tools:
-    """What a user gives to a run. Raises InputError for a scheduler or a logger that cannot work."""
+    """Hold what a user gives to a run. Raises InputError for a scheduler or a logger that cannot work."""
 
     callbacks: tuple[tune.Callback, ...] = ()
     scheduler: TrialScheduler | None = None

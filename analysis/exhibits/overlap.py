@@ -1,4 +1,4 @@
-"""Which weights do two tickets share, beyond what random masks with the same counts per layer would?"""
+"""Compare the weights that two tickets share with what random masks of the same counts per layer would."""
 
 from __future__ import annotations
 
