@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from lip import terminal
-from lip.errors import InputError
 from lip.paths import local
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -72,14 +71,9 @@ def dataset(
     from analysis.dataset import export
     from lip.ledger.ledger import Ledger, default_storage
 
-    ledger = Ledger(storage or default_storage())
-    if not ledger.storage.folders():
-        raise InputError(f"there are no results in {ledger.storage}; name them with --storage or LIP_STORAGE")
+    ledger = Ledger.existing(storage or default_storage(), "name them with --storage or LIP_STORAGE")
     folder = local(out, "--out")
-    try:
-        files = export(ledger, folder, name, licence)
-    except OSError as error:
-        raise InputError(f"--out {folder} cannot be written ({error.strerror}); choose another folder") from error
+    files = export(ledger, folder, name, licence)
     terminal.say(Console(soft_wrap=True), f"{', '.join(file.name for file in files)} in {folder}")
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lip.ledger.filesystem import write_whole
+from lip.ledger.filesystem import write_whole, writing
 from lip.ledger.ledger import Ledger
 from lip.ledger.schema import VERSION
 
@@ -46,7 +46,7 @@ CONTEXT = {
 def export(ledger: Ledger, folder: Path, name: str, licence: str | None) -> list[Path]:
     """Write the files into a folder, and return their paths. A ledger without fits gives empty tables.
 
-    `licence` is an SPDX name or a URL; None says nothing about it.
+    `licence` is an SPDX name or a URL; None says nothing about it. Raises InputError.
     """
     tables = {"fits": ledger.fits(), "sweeps": ledger.sweeps()}
     files = {f"{table}.parquet": _to_parquet(rows) for table, rows in tables.items()}
@@ -54,8 +54,9 @@ def export(ledger: Ledger, folder: Path, name: str, licence: str | None) -> list
     about = {"name": name, "licence": licence, "date": datetime.now(UTC).date().isoformat(), "version": VERSION}
     files["croissant.json"] = json.dumps(_croissant(about, tables, files), indent=1).encode()
     files["README.md"] = _card(about, tables).encode()
-    for file, data in files.items():
-        write_whole(folder / file, data)
+    with writing(f"--out {folder}", "another folder"):
+        for file, data in files.items():
+            write_whole(folder / file, data)
     return [folder / file for file in files]
 
 

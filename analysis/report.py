@@ -23,7 +23,7 @@ from analysis.stats import LEVEL, MIN_PHOTOGRAPHS
 from analysis.text import distinct_values, plural
 from analysis.verdicts import FALSE_DISCOVERIES, HOLDS, NOT_MEASURED, REFUTED, UNDECIDED, Verdict
 from lip.errors import InputError
-from lip.ledger.filesystem import write_whole
+from lip.ledger.filesystem import write_whole, writing
 from lip.ledger.ledger import Ledger
 from lip.ledger.schema import AXES, OUTPUTS
 from lip.terminal import cell, plain
@@ -274,10 +274,8 @@ def provenance(frames: Frames) -> dict[str, str]:
 
 def write(path: Path, data: bytes) -> None:
     """Write a file atomically. Raises InputError if it cannot be written."""
-    try:
+    with writing(str(path), "another folder with --out"):
         write_whole(path, data)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder with --out") from error
 
 
 def answer(frames: Frames, parts: list[Section]) -> list[str]:

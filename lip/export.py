@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lip.errors import InputError
-from lip.ledger.filesystem import write_whole
+from lip.ledger.filesystem import write_whole, writing
 from lip.tickets import IN_FOLDER, SUFFIX, Ticket, describe
 
 if TYPE_CHECKING:
@@ -26,11 +25,9 @@ Weights = Mapping[str, "Tensor"]
 def export(ticket: Ticket, weights: Weights, to: str, out: Path) -> list[Path]:
     """Write a ticket in one of FORMATS to a file or a folder, and return the files. Raises InputError."""
     files = FORMATS[to](ticket, weights, out)
-    try:
+    with writing(f"--out {out}", "another"):
         for path, data in files.items():
             write_whole(path, data)
-    except OSError as error:
-        raise InputError(f"--out {out} cannot be written ({error.strerror}); choose another") from error
     return list(files)
 
 

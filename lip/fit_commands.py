@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lip import terminal
 from lip.errors import InputError, nearest
 from lip.paths import local
 from lip.terminal import markup, say
@@ -100,11 +99,13 @@ def _curve(row: Mapping[str, Any]) -> Table:
 def _write_images(fit: str, ledger: Ledger, folder: Path) -> None:
     from PIL import Image
 
+    from lip.restoration import write_picture
+
     if not (images := ledger.images(fit)):
         raise InputError(f"no restored images of fit {fit} are kept; outputs: true in its sweep file keeps them")
-    folder.mkdir(parents=True, exist_ok=True)
     for name, pixels in images.items():
-        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(folder / f"{name}.png")
+        picture = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+        write_picture(picture, folder / f"{name}.png")
     say(Console(), f"{len(images)} images in {folder}")
 
 
@@ -227,7 +228,3 @@ def _fits(count: int) -> str:
 def _some(keys: list[str]) -> str:
     more = f" and {len(keys) - LISTED} more" if len(keys) > LISTED else ""
     return f"{', '.join(keys[:LISTED])}{more}"
-
-
-def main() -> None:
-    terminal.main(app)

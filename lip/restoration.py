@@ -20,7 +20,7 @@ from lip.data.images import Image
 from lip.data.photograph import Photograph, check_name, encode, read, to_pillow, with_profile
 from lip.errors import InputError, explained, location, nearest
 from lip.fast.backend import choose
-from lip.ledger.filesystem import write_whole
+from lip.ledger.filesystem import write_whole, writing
 from lip.masks import Mask
 from lip.priors import Hourglass, Prior
 from lip.specs.fit import Fit
@@ -101,10 +101,8 @@ def outputs_of(path: Path) -> list[Path]:
 def write_picture(picture: PillowImage, path: Path) -> None:
     """Write a Pillow image whole or not at all. Raises InputError when it cannot be written there."""
     check_name(path, picture.has_transparency_data)
-    try:
+    with writing(str(path), "another folder"):
         write_whole(path, encode(picture, path))
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); choose another folder") from error
 
 
 def restore(

@@ -119,7 +119,7 @@ def _print_seeds_needed(plan: Plan) -> None:
 
 
 def _show_plan(plan: Plan) -> None:
-    table = Table("trajectory", "results", "fits", "published", "to do", title=_title(plan), title_justify="left")
+    table = Table("trajectory", "results", "fits", "published", "to do", title=plan.sweep.title, title_justify="left")
     claimed = set(plan.published)
     listed = plan.sweep.trajectories[:MAX_LISTED]
     for trajectory in listed:
@@ -231,7 +231,7 @@ def run(
     else:
         record(plan, ledger, setup)
     _print_searches(plan, progress)
-    _print(f"{_title(plan)}: {plan.counts.progress}, in {ledger.storage}")
+    _print(f"{plan.sweep.title}: {plan.counts.progress}, in {ledger.storage}")
     _when_done(when_done, plan, ledger, 0)
 
 
@@ -284,11 +284,9 @@ def fetch(
 
     ledger = Ledger(storage or default_storage())
     ledger.check_writable()
-    other = _existing(source)
-    try:
+    other = Ledger.existing(source, "correct the name")
+    with other.storage.reading():
         copied = ledger.fetch(other)
-    except OSError as error:
-        raise InputError(f"storage {other.storage} cannot be read ({' '.join(str(error).split())})") from error
     _print(f"{copied} files copied from {other.storage} to {ledger.storage}")
 
 
@@ -302,9 +300,10 @@ def compare(
 
     Exit status 1 if a fit that is in both has different results.
     """
+    from lip.ledger.ledger import Ledger
     from sweeps.compare import compare
 
-    ledgers = [_existing(place) for place in (a, b)]
+    ledgers = [Ledger.existing(place, "correct the name") for place in (a, b)]
     found = compare(*ledgers)
     if json:
         print(dumps(found.as_json()))
@@ -335,19 +334,6 @@ def _show_comparison(found: Comparison, a: str, b: str) -> None:
         for name, (left, right) in found.packages.items():
             table.add_row(f"package {markup(name)}", "", _cell(left), _cell(right))
         console.print(table)
-
-
-def _existing(place: str) -> Ledger:
-    """Return the ledger of a storage that has results. Raises InputError."""
-    from lip.ledger.ledger import Ledger
-
-    ledger = Ledger(place)
-    try:
-        if ledger.storage.folders():
-            return ledger
-    except OSError as error:
-        raise InputError(f"storage {ledger.storage} cannot be read ({' '.join(str(error).split())})") from error
-    raise InputError(f"there are no results in {ledger.storage}; correct the name")
 
 
 @app.command()
@@ -400,7 +386,7 @@ def status(
 
 
 def _show_statuses(plan: Plan, found: list[TrajectoryStatus]) -> None:
-    table = Table("trajectory", "results", "state", title=_title(plan), title_justify="left")
+    table = Table("trajectory", "results", "state", title=plan.sweep.title, title_justify="left")
     for one in found:
         colour = {"done": "green", "failed": "red"}.get(one.state, "default")
         state = f"[{colour}]{one.state}[/]" + (f": {markup(one.detail)}" if one.detail else "")
@@ -417,7 +403,6 @@ def logs(
     only: Only = None,
 ) -> None:
     """Print why trajectories failed: where, and the whole traceback of the last attempt."""
-
     plan, ledger = _planned(spec, profile, storage, data, only)
     remaining, failures = plan.remaining_fits(), ledger.failures()
     failed = [trajectory for trajectory in plan.sweep.trajectories if {trajectory.id} <= remaining.keys() & failures]
@@ -427,7 +412,7 @@ def logs(
         for line in ledger.failure_log(trajectory.id).splitlines():
             _print(f"    {line}")
     if not failed:
-        _print(f"no trajectory of {_title(plan)} has failed in {ledger.storage}")
+        _print(f"no trajectory of {plan.sweep.title} has failed in {ledger.storage}")
 
 
 @app.command()
@@ -463,7 +448,7 @@ def show(
         _print_counts(plan)
     else:
         varying = axes(frame)
-        table = Table(title=_title(plan), title_justify="left", box=None, padding=(0, 1, 0, 0))
+        table = Table(title=plan.sweep.title, title_justify="left", box=None, padding=(0, 1, 0, 0))
         table.add_column("fit", no_wrap=True)
         for name in map(str, varying):  # a narrow terminal breaks their names between words, and never a text
             table.add_column(name.replace("_", " "), no_wrap=not name.startswith(("psnr", "ssim")), min_width=6)
@@ -504,7 +489,7 @@ def best(
     out: Annotated[Path | None, typer.Option(help="write the best setting as a sweep file to this .yaml")] = None,
 ) -> None:
     """Print the best setting of a search, and how to restore a photograph with it."""
-    from lip.ledger.filesystem import write_whole
+    from lip.ledger.filesystem import write_whole, writing
     from sweeps.search.export import as_restore, as_sweep, best_of
     from sweeps.search.words import in_words, progress, score_in_words
     from sweeps.spec import parse
@@ -524,10 +509,9 @@ def best(
             file = local(out, "--out")
             if file.suffix != ".yaml":
                 raise InputError(f"--out {file}: a sweep file ends in .yaml; name it so")
-            try:
-                write_whole(file, as_sweep(study, parse(study.search.file), file.stem, plan.sweep.profile).encode())
-            except OSError as error:
-                raise InputError(f"--out {file} cannot be written ({error.strerror}); choose another file") from error
+            content = as_sweep(study, parse(study.search.file), file.stem, plan.sweep.profile)
+            with writing(f"--out {file}", "another file"):
+                write_whole(file, content.encode())
             _print(f"written to {file}; python -m sweeps run {file} runs it on the blocks of the search")
 
 
@@ -589,10 +573,6 @@ def _cell(value: object) -> str:
     if value is None or value != value:  # NaN is not equal to itself
         return ""
     return f"{value:.4g}" if isinstance(value, float) else markup(str(value))
-
-
-def _title(plan: Plan) -> str:
-    return f"{plan.sweep.name} ({plan.sweep.profile})"
 
 
 def main() -> None:

@@ -82,7 +82,7 @@ def run(
 
 @dataclass(frozen=True)
 class Setup:
-    """Where and for how long to run; the fields are options of `python -m sweeps run`."""
+    """Say where and for how long to run; the fields are options of `python -m sweeps run`."""
 
     address: str = "local"
     slots: int | None = None
@@ -178,11 +178,8 @@ def planned(
     with _without_gc():
         sweep = read(spec, profile, data, only)
         ledger = Ledger(storage or default_storage())
-        try:
+        with ledger.storage.reading():
             plan = Plan.make(sweep, ledger, verified)
-        except OSError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"storage {ledger.storage} cannot be read ({reason})") from error
     return plan, ledger
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from lip.errors import InputError
-from lip.ledger.filesystem import write_whole
+from lip.ledger.filesystem import write_whole, writing
 from lip.ledger.ledger import Ledger
 from lip.terminal import plain
 from sweeps.plan import Plan
@@ -49,9 +49,8 @@ def page(plan: Plan, ledger: Ledger, found: list[TrajectoryStatus]) -> str:
     """Return the page: progress, the trajectories that run or have failed, and the notes about runs."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["plain"] = plain
-    title = f"{plan.sweep.name} ({plan.sweep.profile})"
     return environment.from_string(TEMPLATE).render(
-        title=title,
+        title=plan.sweep.title,
         reload=RELOAD,
         done=plan.counts.published_results,
         total=plan.counts.results,
@@ -69,7 +68,6 @@ def write_page(file: Path, plan: Plan, ledger: Ledger, found: list[TrajectorySta
     """Write the page, whole or not at all. Raises InputError if that is not possible."""
     if file.is_dir():
         raise InputError(f"--html {file} is a folder; name a file")
-    try:
-        write_whole(file, page(plan, ledger, found).encode())
-    except OSError as error:
-        raise InputError(f"--html {file} cannot be written ({error.strerror}); choose another file") from error
+    content = page(plan, ledger, found)
+    with writing(f"--html {file}", "another file"):
+        write_whole(file, content.encode())

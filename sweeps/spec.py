@@ -128,6 +128,11 @@ class Sweep(BaseModel):
     searches: list[Search] = []
     """What is searched; a plan adds their trajectories as they become known."""
 
+    @property
+    def title(self) -> str:
+        """Name it with its profile."""
+        return f"{self.name} ({self.profile})"
+
     def keep(self, trajectory: Trajectory, outputs: bool | None, weights: bool) -> None:
         """Note what is to be kept of a trajectory, as the keys of its file say."""
         fits = {fit.id for fit in trajectory.fits}

@@ -116,6 +116,14 @@ class Storage:
             other = "folder" if self._local else "storage"
             raise InputError(f"storage {self} cannot be written ({reason}); choose another {other}") from error
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Raise InputError when it cannot be read."""
+        try:
+            yield
+        except OSError as error:
+            raise InputError(f"storage {self} cannot be read ({' '.join(str(error).split())})") from error
+
     def _path(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root
 
@@ -163,6 +171,15 @@ def _filesystem(url: str) -> tuple[FileSystem, str]:
     if not root.strip("/"):
         raise InputError(f"storage {shown} names no folder or bucket; give one, such as s3://bucket/lip")
     return fs, root.rstrip("/")
+
+
+@contextmanager
+def writing(file: str, other: str) -> Iterator[None]:
+    """Raise InputError, with another place as the remedy, when a file of this name cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{file} cannot be written ({error.strerror}); choose {other}") from error
 
 
 def write_whole(path: Path, data: bytes) -> None:

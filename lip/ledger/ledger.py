@@ -25,12 +25,13 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lip.errors import InputError
 from lip.ledger.blobs import BlobStore
 from lip.ledger.filesystem import Storage
 from lip.ledger.next_masks import MaskStore
@@ -73,6 +74,15 @@ class Ledger:
         self._notes = BlobStore(self.storage, "notes", ".json", _note, appends=False)
         self._environments = BlobStore(self.storage, "environments", ".json", _environment)
         self._described: set[str] = set()
+
+    @classmethod
+    def existing(cls, storage: str | Path, remedy: str) -> Self:
+        """Open a storage that has results. Raises InputError, with the remedy, when it has none."""
+        ledger = cls(storage)
+        with ledger.storage.reading():
+            if ledger.storage.folders():
+                return ledger
+        raise InputError(f"there are no results in {ledger.storage}; {remedy}")
 
     @property
     def url(self) -> str:

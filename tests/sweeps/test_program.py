@@ -131,6 +131,14 @@ def test_a_fit_is_shown_and_its_images_written(
     assert "no fit has an id that begins with 'nothing'" in capsys.readouterr().err
 
 
+def test_images_that_cannot_be_written_are_one_sentence(
+    call: Program, trained: list[Fit], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("pictures").write_text("a file")
+    assert call("show", trained[0].id, "--out", "pictures") == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_tickets_are_listed(call: Program, trained: list[Fit], capsys: pytest.CaptureFixture[str]) -> None:
     assert call("tickets") == 0
     said = capsys.readouterr().out
