@@ -52,11 +52,7 @@ def upper(differences: Sequence[float], level: float) -> float:
 
 def interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
     """Return the t-interval of a mean; without ends for fewer than two values."""
-    from scipy.stats import t
-
-    n = len(values)
-    if n < 2:
+    if len(values) < 2:
         return float("nan"), float("nan")
-    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / sqrt(n)
-    half = float(t.ppf((1 + level) / 2, n - 1)) * error
-    return mean - half, mean + half
+    mean, high = float(np.mean(values)), upper(values, (1 - level) / 2)
+    return 2 * mean - high, high
